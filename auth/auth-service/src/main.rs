@@ -1,0 +1,2 @@
+//! auth-service
+fn main() {}

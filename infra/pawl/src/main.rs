@@ -1,0 +1,2 @@
+//! pawl
+fn main() {}

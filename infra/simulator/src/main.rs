@@ -1,0 +1,2 @@
+//! stripe-simulator
+fn main() {}
