@@ -1,0 +1,136 @@
+-- What Pawl knows of each payment, and every move that brought it there.
+--
+-- A stream is a payment with its attempts and refunds. Whoever writes to a stream locks its payment row first, always:
+-- that one lock is what keeps two workers, a webhook and a client from deciding at the same moment.
+
+create table payment (
+    id                    uuid         primary key,     -- v7: grows with time, so lists by id are lists by age
+    account_id            uuid         not null,
+    status                text         not null,
+    -- Number of the last transition in this stream; the next one is version + 1. It never has a gap.
+    version               bigint       not null check (version > 0),
+
+    amount                bigint       not null check (amount > 0),
+    currency              text         not null check (currency ~ '^[a-z]{3}$'),
+    capture_method        text         not null check (capture_method in ('automatic', 'manual')),
+
+    -- The money of this payment in the unit of `amount`. The application keeps these rules;
+    -- the database refuses to store that they were broken.
+    amount_authorized     bigint       not null default 0 check (amount_authorized >= 0),
+    amount_capturable     bigint       not null default 0 check (amount_capturable >= 0),
+    amount_captured       bigint       not null default 0 check (amount_captured >= 0),
+    amount_refunded       bigint       not null default 0 check (amount_refunded >= 0),
+    -- Asked back but not yet moved. Not part of a rule with amount_captured here: a refund made in Stripe's dashboard
+    -- may overdraw a reservation of ours, and what Stripe says happened is never refused.
+    amount_reserved       bigint       not null default 0 check (amount_reserved >= 0),
+    constraint payment_captured_within_authorized check (amount_captured <= amount_authorized),
+    constraint payment_refunded_within_captured check (amount_refunded <= amount_captured),
+
+    -- Confirm as soon as the intent exists.
+    confirm               boolean      not null,
+    payment_method        text,
+    return_url            text,
+    intent_id             text         constraint payment_intent unique,
+    client_secret         text,
+    next_action           jsonb,
+    last_error            jsonb,
+    cancellation_reason   text,
+    capture_before        bigint,      -- Unix seconds, as Stripe gives it
+    cancel_requested      boolean      not null default false,
+    -- The one call that moves this payment and whose outcome is not known yet.
+    open_call             text         check (open_call in ('create_intent', 'confirm_intent', 'capture_intent', 'cancel_intent')),
+    attempts              integer      not null default 0 check (attempts >= 0),
+
+    -- The merchant's own order number guards against a second payment long after the idempotency key is gone.
+    reference             text,
+    customer              jsonb,
+    description           text,
+    statement_descriptor  text,
+    metadata              jsonb        not null default '{}',
+
+    created_at            timestamptz  not null,
+    updated_at            timestamptz  not null
+) with (fillfactor = 70);
+
+create unique index payment_reference on payment (account_id, reference) where reference is not null;
+create index payment_account on payment (account_id, id);
+
+-- One confirmation of a payment. At most one is open.
+create table attempt (
+    id              uuid         primary key,
+    payment_id      uuid         not null references payment,
+    number          integer      not null check (number > 0),
+    status          text         not null,
+    charge_id       text,
+    payment_method  text,
+    error           jsonb,
+    created_at      timestamptz  not null,
+    updated_at      timestamptz  not null,
+    constraint attempt_number unique (payment_id, number)
+) with (fillfactor = 80);
+
+create unique index attempt_one_open on attempt (payment_id)
+    where status in ('started', 'requires_action', 'pending', 'authorized');
+
+create table refund (
+    id          uuid         primary key,
+    payment_id  uuid         not null references payment,
+    account_id  uuid         not null,
+    status      text         not null,
+    amount      bigint       not null check (amount > 0),
+    stripe_id   text         constraint refund_stripe unique,
+    reason      text,
+    error       jsonb,
+    created_at  timestamptz  not null,
+    updated_at  timestamptz  not null
+) with (fillfactor = 80);
+
+create index refund_payment on refund (payment_id, id);
+
+-- Every move of every machine, for ever. Nothing updates or deletes a row of this table.
+create table transition (
+    stream       uuid         not null references payment,
+    version      bigint       not null check (version > 0),
+    machine      text         not null,
+    subject      uuid         not null,     -- the payment, the attempt or the refund that moved
+    from_status  text         not null,
+    kind         text         not null,
+    to_status    text         not null,
+    -- What made it: `req_…` a request, `evt_…` a Stripe event, `job_…` a job, `timer`, `op_…` an operator.
+    cause        text         not null,
+    data         jsonb        not null,     -- the facts of the move: amounts, error, charge; never a secret
+    created_at   timestamptz  not null,
+    primary key (stream, version),
+    -- The same cause moves a thing once, however often it is delivered.
+    constraint transition_once unique (stream, cause, subject),
+    constraint transition_is_an_edge foreign key (machine, from_status, kind, to_status) references edge
+);
+
+-- What Kafka has not acknowledged yet. The relay reads a shard in order of seq: within a stream that is the order of
+-- versions, because seq is drawn under the payment's row lock.
+create table outbox (
+    shard    smallint  not null,
+    seq      bigint    generated always as identity,
+    stream   uuid      not null,
+    version  bigint    not null,
+    primary key (shard, seq)
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+
+-- Answers that were given, for clients that ask again with the same key. Written in the transaction of what they
+-- answer for, so that a key is taken exactly when its work is durable.
+create table idempotency (
+    account_id  uuid         not null,
+    method      text         not null,
+    path        text         not null,
+    key         text         not null check (length(key) between 1 and 255),
+    body_hash   bytea        not null,
+    status      smallint     not null,
+    body        bytea        not null,
+    payment_id  uuid         not null,
+    version     bigint       not null,
+    created_at  timestamptz  not null,
+    primary key (account_id, method, path, key)
+);
+
+-- For the retention of 24 hours; rows arrive in order of time, so a block range index is enough and costs nothing.
+create index idempotency_created on idempotency using brin (created_at) with (pages_per_range = 16);
