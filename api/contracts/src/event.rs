@@ -1,0 +1,89 @@
+//! What Kafka carries on the topic `pawl.payments.v1`: one `CloudEvents` 1.0 message in structured JSON per transition,
+//! keyed by the payment's id. It holds no `client_secret` and no `next_action`.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::id::{AccountId, EventId, PaymentId};
+
+/// The topic of all transitions.
+pub const TOPIC: &str = "pawl.payments.v1";
+
+/// The content type of a structured event.
+pub const CONTENT_TYPE: &str = "application/cloudevents+json";
+
+/// One transition as a `CloudEvent`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CloudEvent {
+    /// Always `1.0`.
+    pub specversion: Cow<'static, str>,
+    /// The transition's id. A message delivered twice bears the same one.
+    pub id: EventId,
+    /// Always `/pawl`.
+    pub source: Cow<'static, str>,
+    /// `pawl.{machine}.{kind}`, for instance `pawl.payment.succeeded`.
+    pub r#type: String,
+    /// The payment's id, which is also the key of the message.
+    pub subject: PaymentId,
+    /// When the transition was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub time: OffsetDateTime,
+    /// Always `application/json`.
+    pub datacontenttype: Cow<'static, str>,
+    /// The transition.
+    pub data: EventData,
+}
+
+/// The transition and the payment's money after it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EventData {
+    /// The payment in whose stream it happened.
+    pub payment_id: PaymentId,
+    /// The merchant it belongs to.
+    pub account_id: AccountId,
+    /// `payment`, `attempt` or `refund`.
+    pub machine: Cow<'static, str>,
+    /// The id of what moved.
+    pub subject: String,
+    /// What happened, in the past tense.
+    pub kind: Cow<'static, str>,
+    /// The status before; nothing for a start.
+    pub from: Option<Cow<'static, str>>,
+    /// The status after.
+    pub to: Cow<'static, str>,
+    /// Its gap-free number in the stream.
+    pub version: i64,
+    /// What made it happen.
+    pub cause: String,
+    /// What is asked of the customer, in the currency's smallest unit.
+    pub amount: i64,
+    /// ISO 4217 in lower case.
+    pub currency: String,
+    /// What can still be captured.
+    pub amount_capturable: i64,
+    /// What was captured.
+    pub amount_captured: i64,
+    /// What went back to the customer.
+    pub amount_refunded: i64,
+    /// What refunds under way hold back.
+    pub amount_reserved: i64,
+}
+
+impl CloudEvent {
+    /// The event of a transition that was made at `time`.
+    #[must_use]
+    pub fn new(id: EventId, time: OffsetDateTime, data: EventData) -> Self {
+        Self {
+            specversion: "1.0".into(),
+            id,
+            source: "/pawl".into(),
+            r#type: format!("pawl.{}.{}", data.machine, data.kind),
+            subject: data.payment_id,
+            time,
+            datacontenttype: "application/json".into(),
+            data,
+        }
+    }
+}

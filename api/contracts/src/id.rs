@@ -1,0 +1,149 @@
+//! Ids as the world sees them: TypeIDs, a prefix that names the thing and the UUID (version 7) of its row.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use type_safe_id::{StaticType, TypeSafeId};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
+use uuid::Uuid;
+
+/// The kind of thing an id names; it fixes the prefix.
+pub trait Tag: StaticType + Copy + Eq + Ord + 'static {
+    /// The name of the id's schema in the OpenAPI document.
+    const SCHEMA: &'static str;
+}
+
+/// A TypeID such as `pay_01h2xcejqtf2nbrexx3vqjhp41`, sortable by the time it was made.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Id<T>(TypeSafeId<T>);
+
+/// A string that is no id of the expected kind. It says no more: an unknown id and a foreign one look the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an id of this kind")]
+pub struct NotAnId;
+
+impl<T: Tag> Id<T> {
+    /// A fresh id, later in order than every id made before this millisecond.
+    #[must_use]
+    pub fn generate() -> Self {
+        Uuid::now_v7().into()
+    }
+
+    /// The UUID that the database holds.
+    #[must_use]
+    pub fn uuid(&self) -> Uuid {
+        self.0.uuid()
+    }
+}
+
+impl<T: Tag> From<Uuid> for Id<T> {
+    fn from(uuid: Uuid) -> Self {
+        Self(TypeSafeId::from_uuid(uuid))
+    }
+}
+
+impl<T: Tag> fmt::Display for Id<T> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+impl<T: Tag> fmt::Debug for Id<T> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+impl<T: Tag> FromStr for Id<T> {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        text.parse().map(Self).map_err(|_| NotAnId)
+    }
+}
+
+impl<T: Tag> Serialize for Id<T> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(&self.0)
+    }
+}
+
+impl<'de, T: Tag> Deserialize<'de> for Id<T> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        String::deserialize(input)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl<T: Tag> PartialSchema for Id<T> {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some(format!("^{}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$", T::TYPE)))
+            .examples([format!("{}_01h2xcejqtf2nbrexx3vqjhp41", T::TYPE)])
+            .build()
+            .into()
+    }
+}
+
+impl<T: Tag> ToSchema for Id<T> {
+    fn name() -> std::borrow::Cow<'static, str> {
+        T::SCHEMA.into()
+    }
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $id:ident, $tag:ident, $prefix:literal;)*) => {$(
+        #[doc = concat!("The tag of ids that start with `", $prefix, "_`.")]
+        #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub struct $tag;
+
+        impl StaticType for $tag {
+            const TYPE: &'static str = $prefix;
+        }
+
+        impl Tag for $tag {
+            const SCHEMA: &'static str = stringify!($id);
+        }
+
+        $(#[$doc])*
+        pub type $id = Id<$tag>;
+    )*};
+}
+
+ids! {
+    /// A payment.
+    PaymentId, Payment, "pay";
+    /// One confirmation of a payment.
+    AttemptId, Attempt, "att";
+    /// A refund.
+    RefundId, Refund, "re";
+    /// A dispute.
+    DisputeId, Dispute, "dp";
+    /// A job: work that a transition made necessary.
+    JobId, Job, "job";
+    /// A person.
+    UserId, User, "usr";
+    /// A merchant.
+    AccountId, Account, "acct";
+    /// An API key of a merchant.
+    KeyId, Key, "key";
+    /// A transition: what happened once to one thing.
+    EventId, Event, "evt";
+}
+
+/// The id of a machine's subject under its own prefix: `attempt` gives `att_…`, `refund` gives `re_…`, `dispute` gives
+/// `dp_…`, and everything else is the payment.
+#[must_use]
+pub fn subject(machine: &str, uuid: Uuid) -> String {
+    match machine {
+        "attempt" => AttemptId::from(uuid).to_string(),
+        "refund" => RefundId::from(uuid).to_string(),
+        "dispute" => DisputeId::from(uuid).to_string(),
+        _ => PaymentId::from(uuid).to_string(),
+    }
+}
