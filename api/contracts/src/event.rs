@@ -19,7 +19,7 @@ pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 pub struct CloudEvent {
     /// Always `1.0`.
     pub specversion: Cow<'static, str>,
-    /// The transition's id. A message delivered twice bears the same one.
+    /// The payment and the version. A message delivered twice bears the same one.
     pub id: EventId,
     /// Always `/pawl`.
     pub source: Cow<'static, str>,

@@ -1,4 +1,4 @@
-//! Ids as the world sees them: TypeIDs, a prefix that names the thing and the UUID (version 7) of its row.
+//! Ids as the world sees them: a prefix that names the thing and the UUID (version 7) of its row: a `TypeID`.
 
 use std::{fmt, str::FromStr};
 
@@ -132,8 +132,70 @@ ids! {
     AccountId, Account, "acct";
     /// An API key of a merchant.
     KeyId, Key, "key";
-    /// A transition: what happened once to one thing.
-    EventId, Event, "evt";
+}
+
+/// A transition: what happened once to one thing. It has no id of its own in the database; the payment in whose stream
+/// it happened and its version name it for ever: `evt_01h2xcejqtf2nbrexx3vqjhp41_7`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventId {
+    /// The payment in whose stream it happened.
+    pub payment: PaymentId,
+    /// Its number in that stream.
+    pub version: i64,
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let payment = self.payment.to_string();
+        let suffix = payment.strip_prefix("pay_").unwrap_or(&payment);
+        write!(out, "evt_{suffix}_{}", self.version)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let (suffix, version) = text
+            .strip_prefix("evt_")
+            .and_then(|rest| rest.split_once('_'))
+            .filter(|(_, version)| version.bytes().all(|byte| byte.is_ascii_digit()))
+            .ok_or(NotAnId)?;
+        Ok(Self {
+            payment: format!("pay_{suffix}").parse()?,
+            version: version.parse().map_err(|_| NotAnId)?,
+        })
+    }
+}
+
+impl Serialize for EventId {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EventId {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        String::deserialize(input)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl PartialSchema for EventId {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .examples(["evt_01h2xcejqtf2nbrexx3vqjhp41_7"])
+            .build()
+            .into()
+    }
+}
+
+impl ToSchema for EventId {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "EventId".into()
+    }
 }
 
 /// The id of a machine's subject under its own prefix: `attempt` gives `att_…`, `refund` gives `re_…`, `dispute` gives

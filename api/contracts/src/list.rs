@@ -18,6 +18,7 @@ pub struct List<T> {
 
 impl<T> List<T> {
     /// A page of `data`.
+    #[must_use]
     pub fn new(data: Vec<T>, has_more: bool) -> Self {
         Self {
             object: "list".into(),
