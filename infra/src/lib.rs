@@ -1,1 +1,59 @@
-//! infra
+//! Everything between Pawl and its surroundings: the environment, logs, HTTP, Postgres, Redis and Kafka.
+//!
+//! This crate knows protocols, not payments, and imports nothing of ours. It is the only reader of the environment.
+
+pub mod env;
+pub mod health;
+pub mod http;
+pub mod kafka;
+pub mod postgres;
+pub mod redis;
+pub mod shutdown;
+pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+use std::process::ExitCode;
+
+use tokio_util::sync::CancellationToken;
+
+pub use env::Env;
+
+/// Runs one service from its environment to its end; a service's `main` is a call of this function.
+///
+/// Logging is started first, then `configure` reads the environment. If anything was wrong with it, every fault is
+/// named on stderr and the process exits with 1 before anything is bound or connected. `run` gets the configuration
+/// and a token that is cancelled at SIGTERM or Ctrl-C; an error from it is logged and exits with 1.
+pub fn main<C, F, R>(service: &str, configure: impl FnOnce(&mut Env) -> C, run: F) -> ExitCode
+where
+    F: FnOnce(C, CancellationToken) -> R,
+    R: Future<Output = anyhow::Result<()>>,
+{
+    telemetry::start(service);
+    let mut env = Env::load();
+    let config = configure(&mut env);
+    if let Err(faults) = env.finish() {
+        eprintln!("{service} cannot start:\n{faults}");
+        return ExitCode::FAILURE;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("{service} cannot start its runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(async { run(config, shutdown::signal()).await });
+    // Work left on blocking threads must not hold up a process that was told to stop.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(service, error = format!("{error:#}"), "the service failed");
+            ExitCode::FAILURE
+        }
+    }
+}

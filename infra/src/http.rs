@@ -1,0 +1,248 @@
+//! Serving HTTP/1.1: one loop for all services, with the limits that keep one client from holding up others.
+//!
+//! It is the hot path of every request, so it is a function around the router rather than a stack of layers, and it
+//! logs nothing per request above `debug`.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, DefaultBodyLimit};
+use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use futures::FutureExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+use tower_http::timeout::TimeoutBody;
+use tracing::Instrument;
+
+/// The largest request body that is read; a longer one is answered 413.
+pub const BODY_LIMIT: usize = 64 * 1024;
+/// The longest a request may take from its headers to the head of its answer.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a client may take to send the headers, and between two pieces of a body.
+const READ_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long open requests may go on once the service is told to stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait when the system has no descriptor left for a new connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+tokio::task_local! {
+    static CURRENT: RequestId;
+}
+
+/// What a request is called in logs, answers and causes: the `X-Request-Id` it came with, or one made here.
+///
+/// Every handler finds it in the request's extensions and in [`request_id`]; it is at most 128 characters of visible
+/// ASCII.
+#[derive(Clone, Debug)]
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// Takes over the caller's id if it is one that a log line can hold.
+    fn of<B>(request: &Request<B>) -> Self {
+        request
+            .headers()
+            .get(REQUEST_ID)
+            .filter(|id| {
+                (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+            })
+            .map_or_else(Self::fresh, |id| Self(id.clone()))
+    }
+
+    fn fresh() -> Self {
+        let id = format!("req_{}", uuid::Uuid::now_v7().simple());
+        Self(
+            HeaderValue::from_maybe_shared(axum::body::Bytes::from(id))
+                .unwrap_or_else(|_| HeaderValue::from_static("req")),
+        )
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+/// The id of the request that is being answered by this task, if one is.
+#[must_use]
+pub fn request_id() -> Option<RequestId> {
+    CURRENT.try_with(RequestId::clone).ok()
+}
+
+/// Listens on `address`.
+///
+/// # Errors
+/// If the address cannot be had; the error names it, and says so when somebody else holds it.
+pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "cannot listen on {address}: is another process using port {}?",
+            address.port()
+        )
+    })
+}
+
+/// Serves `router` until `shutdown` is cancelled; then no connection is accepted any more, and open requests have 10 s
+/// to finish.
+///
+/// Each request gets a [`RequestId`] and the peer's address ([`ConnectInfo`]) as extensions; `X-Request-Id` goes out with each
+/// answer. A handler that panics is a 500, one that takes over [`REQUEST_TIMEOUT`] a 503, a body over [`BODY_LIMIT`] a
+/// 413, each as problem+json.
+///
+/// # Errors
+/// None today: a connection's failure is that connection's own affair.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let router = router
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(());
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                tokio::spawn(connection(stream, peer, router.clone(), graceful.watcher()));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "no connection can be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("requests were cut off: they took longer than the time left for them");
+    }
+    Ok(())
+}
+
+/// Whether accepting failed because of the one who called, which concerns nobody else.
+fn is_of_one_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}
+
+/// Serves one connection to its end.
+async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, watcher: Watcher) {
+    // Answers are small and complete: waiting for more bytes only adds 40 ms.
+    stream.set_nodelay(true).ok();
+    let service = service_fn(move |request| answer(router.clone(), peer, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(READ_TIMEOUT)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%peer, %error, "a connection broke");
+    }
+}
+
+/// Answers one request, whatever its handler does.
+async fn answer(
+    mut router: Router,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let id = RequestId::of(&request);
+    let mut response = if declares_too_much(&request) {
+        problem(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            "The request's body is over 64 KiB.",
+            &id,
+        )
+    } else {
+        let mut request = request.map(|body| Body::new(TimeoutBody::new(READ_TIMEOUT, body)));
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(id.clone());
+        let span = tracing::debug_span!("request", id = id.as_str(), method = %request.method(), path = request.uri().path());
+        let handled = CURRENT.scope(
+            id.clone(),
+            AssertUnwindSafe(router.call(request)).catch_unwind(),
+        );
+        match tokio::time::timeout(REQUEST_TIMEOUT, handled.instrument(span)).await {
+            Ok(Ok(Ok(response))) => response,
+            Ok(Ok(Err(never))) => match never {},
+            Ok(Err(_panic)) => problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "Something went wrong here; the request id names it in our logs.",
+                &id,
+            ),
+            Err(_elapsed) => {
+                tracing::error!(
+                    request_id = id.as_str(),
+                    "a request took too long and was given up"
+                );
+                problem(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "timeout",
+                    "The request took too long; its outcome is unknown.",
+                    &id,
+                )
+            }
+        }
+    };
+    response.headers_mut().insert(REQUEST_ID, id.0);
+    Ok(response)
+}
+
+/// Whether the headers already say that the body is over the limit; a chunked one is stopped while it is read.
+fn declares_too_much(request: &Request<Incoming>) -> bool {
+    request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
+        .is_some_and(|length| length > BODY_LIMIT)
+}
+
+/// An RFC 9457 answer as plain bytes: the typed one lives in `contracts`, which this crate does not know.
+fn problem(status: StatusCode, code: &str, detail: &str, id: &RequestId) -> Response<Body> {
+    let body = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "code": code,
+        "detail": detail,
+        "request_id": id.as_str(),
+        "retryable": status.is_server_error(),
+    });
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    if status.is_server_error() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}

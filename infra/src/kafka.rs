@@ -1,0 +1,158 @@
+//! Clients of Kafka, and a broker inside this process for development and tests.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::StreamConsumer;
+use rdkafka::error::KafkaResult;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::FutureProducer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+/// A producer whose acknowledgement means: every in-sync replica has the message, once and in order.
+///
+/// A message that could not be delivered for 30 s fails; it may have been written all the same.
+///
+/// # Errors
+/// If librdkafka refuses the configuration. Brokers that are away are no error here.
+pub fn producer(brokers: &str) -> KafkaResult<FutureProducer> {
+    client(brokers)
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("compression.type", "none")
+        .set("linger.ms", "2")
+        .set("message.timeout.ms", "30000")
+        .create()
+}
+
+/// A consumer of the group that starts at the beginning and commits only when it is told to.
+///
+/// # Errors
+/// If librdkafka refuses the configuration. Brokers that are away are no error here.
+pub fn consumer(brokers: &str, group: &str) -> KafkaResult<StreamConsumer> {
+    client(brokers)
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("fetch.wait.max.ms", "50")
+        .set("allow.auto.create.topics", "true")
+        .create()
+}
+
+fn client(brokers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", brokers)
+        .set("client.id", "pawl")
+        // Brokers close idle connections all the time; that is no news.
+        .set("log.connection.close", "false")
+        // By default a broker that came back is found again only after up to 10 s.
+        .set("reconnect.backoff.max.ms", "1000");
+    config
+}
+
+/// librdkafka's mock broker, which forgets everything when it is dropped.
+///
+/// It keeps at most 5 MiB or 100,000 messages per partition and creates topics as they are named.
+#[derive(Debug)]
+pub struct MockKafka {
+    brokers: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl MockKafka {
+    /// Starts a broker; with a `port`, clients may bootstrap from that port of the loopback interface.
+    ///
+    /// # Errors
+    /// If the cluster cannot be made, or `port` is busy.
+    pub fn start(port: Option<u16>) -> anyhow::Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        let (report, started) = std::sync::mpsc::sync_channel(1);
+        // The cluster holds a raw pointer and cannot leave the thread that made it.
+        let thread = std::thread::Builder::new()
+            .name("mock-kafka".to_owned())
+            .spawn(move || match mock(port) {
+                Ok((cluster, runtime, front, brokers)) => {
+                    let inner = cluster.bootstrap_servers();
+                    report.send(Ok(brokers)).ok();
+                    runtime.block_on(forward(front, inner, stopped));
+                    drop(cluster);
+                }
+                Err(error) => drop(report.send(Err(error))),
+            })
+            .context("the thread of the mock broker could not be started")?;
+        let brokers = started.recv().context("the mock broker ended at once")??;
+        Ok(Self {
+            brokers,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// The address to give to [`producer`] and [`consumer`].
+    #[must_use]
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+}
+
+impl Drop for MockKafka {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            stop.send(()).ok();
+        }
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+type Mock = (
+    MockCluster<'static, rdkafka::producer::DefaultProducerContext>,
+    tokio::runtime::Runtime,
+    Option<TcpListener>,
+    String,
+);
+
+/// Makes the cluster, the runtime of its thread, and the listener in front of it if a port was asked for.
+fn mock(port: Option<u16>) -> anyhow::Result<Mock> {
+    let cluster = MockCluster::new(1).context("the mock broker could not be made")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let Some(port) = port else {
+        let brokers = cluster.bootstrap_servers();
+        return Ok((cluster, runtime, None, brokers));
+    };
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let front = runtime.block_on(crate::http::bind(address))?;
+    let brokers = front.local_addr()?.to_string();
+    Ok((cluster, runtime, Some(front), brokers))
+}
+
+/// Joins each connection of `front` to the broker until `stopped`. Clients use it only to learn the broker's own
+/// address from its metadata.
+async fn forward(front: Option<TcpListener>, inner: String, mut stopped: oneshot::Receiver<()>) {
+    let Some(front) = front else {
+        stopped.await.ok();
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = &mut stopped => return,
+            accepted = front.accept() => {
+                let Ok((mut client, _)) = accepted else { continue };
+                let inner = inner.clone();
+                tokio::spawn(async move {
+                    if let Ok(mut broker) = TcpStream::connect(inner).await {
+                        tokio::io::copy_bidirectional(&mut client, &mut broker).await.ok();
+                    }
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Connections to Postgres, with the limits that keep a paused client from holding others up.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+/// A connection that lay unused for longer is asked whether it still lives before it is handed out.
+const FRESH_FOR: Duration = Duration::from_secs(2);
+
+/// A pool of at most `max` connections, opened when they are first needed.
+///
+/// Nothing is connected here, so a service starts while Postgres is away. `acquire` gives up after 3 s. Locks are
+/// waited for at most 5 s, and a transaction that idles for 10 s is ended by the server, with its locks.
+///
+/// # Errors
+/// If `url` is not a Postgres URL.
+pub fn pool(url: &str, max: u32) -> anyhow::Result<PgPool> {
+    let options: PgConnectOptions = url.parse().context(
+        "the database URL is not of the form postgres://user:password@host:port/database",
+    )?;
+    Ok(pool_with(options, max))
+}
+
+/// [`pool`] for options that are already parsed.
+#[must_use]
+pub fn pool_with(options: PgConnectOptions, max: u32) -> PgPool {
+    let mut options = options
+        .options([
+            ("lock_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", "10s"),
+        ])
+        .statement_cache_capacity(256);
+    if options.get_application_name().is_none() {
+        options = options.application_name(&program());
+    }
+    PgPoolOptions::new()
+        .max_connections(max)
+        .acquire_timeout(Duration::from_secs(3))
+        // sqlx would ping before each use: a round trip for every statement of the hot path.
+        .test_before_acquire(false)
+        .before_acquire(|connection, usage| {
+            Box::pin(async move {
+                if usage.idle_for > FRESH_FOR {
+                    sqlx::Connection::ping(connection).await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options)
+}
+
+/// Whether Postgres answers a query now.
+///
+/// # Errors
+/// If no connection could be had or the query failed.
+pub async fn ping(pool: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("select 1").execute(pool).await.map(drop)
+}
+
+/// The name of the running program, which is how a connection is told apart in `pg_stat_activity`.
+fn program() -> String {
+    std::env::current_exe()
+        .ok()
+        .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+        .unwrap_or_else(|| "pawl".to_owned())
+}
