@@ -29,7 +29,13 @@ impl<T: Tag> Id<T> {
     /// A fresh id, later in order than every id made before this millisecond.
     #[must_use]
     pub fn generate() -> Self {
-        Uuid::now_v7().into()
+        Self::from_uuid(Uuid::now_v7())
+    }
+
+    /// The id of the row with this UUID.
+    #[must_use]
+    pub fn from_uuid(uuid: Uuid) -> Self {
+        Self(TypeSafeId::from_uuid(uuid))
     }
 
     /// The UUID that the database holds.
@@ -41,7 +47,7 @@ impl<T: Tag> Id<T> {
 
 impl<T: Tag> From<Uuid> for Id<T> {
     fn from(uuid: Uuid) -> Self {
-        Self(TypeSafeId::from_uuid(uuid))
+        Self::from_uuid(uuid)
     }
 }
 

@@ -67,14 +67,16 @@ pub enum Code {
     /// Too many requests.
     RateLimited,
     /// A fault of ours.
-    Internal,
+    InternalError,
     /// A part that is needed is away.
     Unavailable,
+    /// The answer took too long; whether the work was done is not known.
+    Timeout,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::MalformedJson,
         Self::DuplicateField,
         Self::InvalidParameter,
@@ -102,8 +104,9 @@ impl Code {
         Self::CardData,
         Self::IdempotencyKeyReused,
         Self::RateLimited,
-        Self::Internal,
+        Self::InternalError,
         Self::Unavailable,
+        Self::Timeout,
     ];
 
     /// The word, the HTTP status and the title.
@@ -158,8 +161,9 @@ impl Code {
                 "Idempotency-Key was used for another body",
             ),
             Self::RateLimited => ("rate_limited", 429, "Too many requests"),
-            Self::Internal => ("internal", 500, "Something went wrong here"),
+            Self::InternalError => ("internal_error", 500, "Something went wrong here"),
             Self::Unavailable => ("unavailable", 503, "Not available for the moment"),
+            Self::Timeout => ("timeout", 503, "The answer took too long"),
         }
     }
 
@@ -190,8 +194,9 @@ impl Code {
                 | Self::IdempotencyInFlight
                 | Self::CallInFlight
                 | Self::RateLimited
-                | Self::Internal
+                | Self::InternalError
                 | Self::Unavailable
+                | Self::Timeout
         )
     }
 }
@@ -254,26 +259,20 @@ impl Problem {
         self
     }
 
-    /// Writes the request's id into the body of a response that carries a problem; leaves any other alone.
+    /// Names the request it answers.
     #[must_use]
-    pub fn stamp(mut response: Response, request_id: &str) -> Response {
-        if let Some(mut problem) = response.extensions_mut().remove::<Self>() {
-            problem.request_id = Some(request_id.to_owned());
-            *response.body_mut() = problem.body();
-            response.headers_mut().remove(header::CONTENT_LENGTH);
-        }
-        response
-    }
-
-    fn body(&self) -> Body {
-        // Strings, a number and a bool: there is nothing in a problem that cannot be written as JSON.
-        serde_json::to_vec(self).unwrap_or_default().into()
+    pub fn request_id(mut self, id: impl Into<String>) -> Self {
+        self.request_id = Some(id.into());
+        self
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = Response::new(self.body());
+        let mut response = Response::new(Body::from(
+            // Strings, a number and a bool: there is nothing in a problem that has no JSON.
+            serde_json::to_vec(&self).unwrap_or_default(),
+        ));
         *response.status_mut() = self.code.status();
         let headers = response.headers_mut();
         headers.insert(
@@ -284,8 +283,6 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        // The layer that knows the request's id writes the body once more, see `stamp`.
-        response.extensions_mut().insert(self);
         response
     }
 }
