@@ -1,2 +1,33 @@
-//! pawl
-fn main() {}
+//! `pawl`: the whole stack in one command, and the operator's command line.
+
+mod output;
+mod services;
+mod stack;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Drives payments that cannot be lost.
+#[derive(Debug, Parser)]
+#[command(name = "pawl", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Services(services::Options),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Services(options) => services::run(options).await,
+    };
+    result.unwrap_or_else(|error| {
+        output::failure(&error);
+        ExitCode::FAILURE
+    })
+}
