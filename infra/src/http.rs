@@ -192,7 +192,7 @@ async fn answer(
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_panic)) => problem(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "internal_error",
+                "internal",
                 "Something went wrong here; the request id names it in our logs.",
                 &id,
             ),
@@ -203,7 +203,7 @@ async fn answer(
                 );
                 problem(
                     StatusCode::SERVICE_UNAVAILABLE,
-                    "timeout",
+                    "unavailable",
                     "The request took too long; its outcome is unknown.",
                     &id,
                 )
@@ -226,7 +226,7 @@ fn declares_too_much(request: &Request<Incoming>) -> bool {
 /// An RFC 9457 answer as plain bytes: the typed one lives in `contracts`, which this crate does not know.
 fn problem(status: StatusCode, code: &str, detail: &str, id: &RequestId) -> Response<Body> {
     let body = json!({
-        "type": "about:blank",
+        "type": format!("/docs/errors.md#{code}"),
         "title": status.canonical_reason(),
         "status": status.as_u16(),
         "code": code,

@@ -1,0 +1,147 @@
+//! API keys of back ends, and the only SQL on the table `api_key`.
+//!
+//! A key is shown once, when it is made. What is kept is its SHA-256, which needs no slow hash because the key is 256
+//! random bits, and its first characters for people to tell keys apart.
+
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use infra::env::{ExposeSecret, SecretString};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::cache::Cache;
+use crate::digest;
+
+/// A revoked key is refused everywhere after this time.
+const REMEMBERED_FOR: Duration = Duration::from_secs(5);
+const REMEMBERED: usize = 16 * 1024;
+const LONGEST: usize = 256;
+const PREFIX_CHARACTERS: usize = 12;
+
+/// A key that is known and not revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: Uuid,
+    /// The account it acts for; without one it opens only the auth service.
+    pub account: Option<Uuid>,
+}
+
+/// Looks keys up, and remembers for 5 s what it found.
+#[derive(Debug)]
+pub struct ApiKeys {
+    pool: PgPool,
+    found: Cache<ApiKey>,
+}
+
+impl ApiKeys {
+    /// Looks in the table of this database.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self {
+            pool,
+            found: Cache::new(REMEMBERED),
+        }
+    }
+
+    /// The key with this text, if there is one that is not revoked.
+    ///
+    /// # Errors
+    /// If the database cannot be asked.
+    pub async fn find(&self, key: &str) -> Result<Option<ApiKey>, sqlx::Error> {
+        if key.is_empty() || key.len() > LONGEST {
+            return Ok(None);
+        }
+        let name = digest(key);
+        if let Some(found) = self.found.get(&name) {
+            return Ok(Some(found));
+        }
+        let asked = Instant::now();
+        let found = sqlx::query_as!(
+            ApiKey,
+            "select id, account_id as account from api_key where sha256 = $1 and revoked_at is null",
+            &name[..],
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        // Counted from before the question: the answer may have been true only then.
+        if let Some(found) = found {
+            self.found.put(name, found, asked + REMEMBERED_FOR);
+        }
+        Ok(found)
+    }
+}
+
+/// A fresh key, 256 bits from the system's random source: `pawl_` and 43 characters.
+///
+/// # Errors
+/// If the system has no randomness to give.
+pub fn generate() -> Result<SecretString, aws_lc_rs::error::Unspecified> {
+    let mut bits = [0; 32];
+    rand::fill(&mut bits)?;
+    Ok(format!("pawl_{}", URL_SAFE_NO_PAD.encode(bits)).into())
+}
+
+/// Keeps a key of this account (or, without one, of the auth service alone); a key that is kept already is left as it is.
+///
+/// # Errors
+/// If the database refuses it or cannot be reached.
+pub async fn insert(
+    pool: &PgPool,
+    account: Option<Uuid>,
+    name: &str,
+    key: &SecretString,
+) -> Result<(), sqlx::Error> {
+    let key = key.expose_secret();
+    let prefix: String = key.chars().take(PREFIX_CHARACTERS).collect();
+    sqlx::query!(
+        "insert into api_key (id, account_id, name, prefix, sha256) values ($1, $2, $3, $4, $5)
+         on conflict (sha256) do nothing",
+        Uuid::now_v7(),
+        account,
+        name,
+        prefix,
+        &digest(key)[..],
+    )
+    .execute(pool)
+    .await
+    .map(drop)
+}
+
+/// Whether this account has a key of this name that is not revoked.
+///
+/// # Errors
+/// If the database cannot be asked.
+pub async fn is_named(
+    pool: &PgPool,
+    account: Option<Uuid>,
+    name: &str,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (
+               select from api_key
+               where account_id is not distinct from $1 and name = $2 and revoked_at is null
+           ) as "exists!""#,
+        account,
+        name,
+    )
+    .fetch_one(pool)
+    .await
+}
+
+/// Revokes a key; within 5 s no service accepts it any more. False if it is unknown or was revoked before.
+///
+/// # Errors
+/// If the database cannot be reached.
+pub async fn revoke(pool: &PgPool, id: Uuid) -> Result<bool, sqlx::Error> {
+    let revoked = sqlx::query!(
+        "update api_key set revoked_at = now() where id = $1 and revoked_at is null",
+        id,
+    )
+    .execute(pool)
+    .await?;
+    Ok(revoked.rows_affected() == 1)
+}

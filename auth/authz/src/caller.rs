@@ -1,0 +1,90 @@
+//! The caller of a route, and what its role is.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Error, Verifier};
+
+/// Who sent this request, proven by a token or an API key.
+///
+/// As an extractor it needs a [`Verifier`] in the router's state and answers 401 by itself if nothing is proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The merchant on whose behalf the request is made; nothing of another account may be shown or changed.
+    pub account: Uuid,
+    /// The person, if a person's token was sent.
+    pub user: Option<Uuid>,
+    /// What the caller may do within the account.
+    pub role: Role,
+    /// The API key, if one was sent.
+    pub key: Option<Uuid>,
+}
+
+/// What a member may do, as in the table `membership`; each may do what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Pays and sees payments; what everybody who registers is, and what an API key acts as.
+    User,
+    /// Sees the console.
+    Viewer,
+    /// Acts in the console.
+    Operator,
+    /// Manages users and keys.
+    Admin,
+}
+
+/// A role that does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a role is one of user, viewer, operator, admin")]
+pub struct UnknownRole;
+
+impl Role {
+    /// Every role, the weakest first.
+    pub const ALL: [Self; 4] = [Self::User, Self::Viewer, Self::Operator, Self::Admin];
+
+    /// The word in tokens and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl Display for Role {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(word: &str) -> Result<Self, UnknownRole> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == word)
+            .ok_or(UnknownRole)
+    }
+}
+
+impl<S> FromRequestParts<S> for Caller
+where
+    Verifier: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        Verifier::from_ref(state).caller(&parts.headers).await
+    }
+}

@@ -1,0 +1,32 @@
+//! What an access token says.
+
+use contracts::id::{AccountId, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::Role;
+
+/// The `typ` of an access token (RFC 9068); any other kind of token of the same issuer is refused by it.
+pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
+/// The claims of an access token. Times are seconds since 1970.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who made the token.
+    pub iss: String,
+    /// Whom it is for.
+    pub aud: String,
+    /// The person.
+    pub sub: UserId,
+    /// The account the person acts for.
+    pub account: AccountId,
+    /// What the person may do there.
+    pub role: Role,
+    /// When it was made.
+    pub iat: u64,
+    /// From when on it is valid.
+    pub nbf: u64,
+    /// Until when it is valid.
+    pub exp: u64,
+    /// A name of its own, so that no two tokens are equal.
+    pub jti: String,
+}

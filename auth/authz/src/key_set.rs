@@ -1,0 +1,190 @@
+//! The public keys that access tokens are verified with.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet};
+use tokio::sync::Mutex;
+
+use crate::Error;
+
+/// How often the keys are fetched when nothing is wrong: a key that was withdrawn is trusted no longer than this.
+const REFRESH_EVERY: Duration = Duration::from_mins(5);
+/// The least time between two fetches: tokens with invented key ids must not hammer the auth service.
+const REFRESH_AT_MOST_EVERY: Duration = Duration::from_secs(5);
+/// The same before any keys are known, when nobody can be let in anyway.
+const FIRST_FETCH_EVERY: Duration = Duration::from_secs(1);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Keys by their id. `generation` changes whenever the keys do: what an earlier set vouched for is to be proven again.
+#[derive(Clone, Default)]
+pub(crate) struct Keys {
+    pub(crate) generation: u64,
+    by_id: HashMap<String, DecodingKey>,
+}
+
+/// The auth service's keys as they are known now, and where newer ones come from.
+pub(crate) struct KeySet {
+    keys: RwLock<Arc<Keys>>,
+    source: Option<Source>,
+}
+
+struct Source {
+    url: String,
+    client: reqwest::Client,
+    last: Mutex<Option<Instant>>,
+}
+
+impl Keys {
+    pub(crate) fn find(&self, id: &str) -> Option<&DecodingKey> {
+        self.by_id.get(id)
+    }
+
+    /// Takes the Ed25519 keys of a set; every other kind is left out, so that no token can choose it.
+    fn of(set: &JwkSet, generation: u64) -> Self {
+        let by_id = set.keys.iter().filter_map(|key| {
+            let AlgorithmParameters::OctetKeyPair(pair) = &key.algorithm else {
+                return None;
+            };
+            let id = key
+                .common
+                .key_id
+                .clone()
+                .filter(|_| pair.curve == EllipticCurve::Ed25519)?;
+            Some((id, DecodingKey::from_jwk(key).ok()?))
+        });
+        Self {
+            generation,
+            by_id: by_id.collect(),
+        }
+    }
+
+    fn same_ids(&self, other: &Self) -> bool {
+        self.by_id.len() == other.by_id.len()
+            && self.by_id.keys().all(|id| other.by_id.contains_key(id))
+    }
+}
+
+impl KeySet {
+    /// Exactly these keys, for ever.
+    pub(crate) fn fixed(set: &JwkSet) -> Arc<Self> {
+        Arc::new(Self {
+            keys: RwLock::new(Arc::new(Keys::of(set, 1))),
+            source: None,
+        })
+    }
+
+    /// The keys behind `url`, fetched now and kept fresh in the background for as long as this lives.
+    pub(crate) fn remote(url: &str) -> anyhow::Result<Arc<Self>> {
+        let client = reqwest::Client::builder()
+            .timeout(FETCH_TIMEOUT)
+            // The address is configured; an answer does not get to name another one.
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .context("no HTTP client for the JWKS could be made")?;
+        let source = Source {
+            url: url.to_owned(),
+            client,
+            last: Mutex::new(None),
+        };
+        let set = Arc::new(Self {
+            keys: RwLock::default(),
+            source: Some(source),
+        });
+        let weak = Arc::downgrade(&set);
+        tokio::spawn(async move {
+            while let Some(set) = weak.upgrade() {
+                set.refresh().await;
+                let pause = if set.is_known() {
+                    REFRESH_EVERY
+                } else {
+                    FIRST_FETCH_EVERY
+                };
+                drop(set);
+                tokio::time::sleep(pause).await;
+            }
+        });
+        Ok(set)
+    }
+
+    /// The keys as they are known now.
+    pub(crate) fn keys(&self) -> Arc<Keys> {
+        self.keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The keys after looking for `id` wherever it may be found; fails only if no keys were ever had.
+    pub(crate) async fn keys_with(&self, id: &str) -> Result<Arc<Keys>, Error> {
+        let keys = self.keys();
+        if keys.find(id).is_some() {
+            return Ok(keys);
+        }
+        self.refresh().await;
+        if self.is_known() {
+            Ok(self.keys())
+        } else {
+            Err(Error::Unavailable)
+        }
+    }
+
+    fn is_known(&self) -> bool {
+        self.keys().generation > 0
+    }
+
+    /// Fetches the keys unless that was tried a moment ago; whoever comes meanwhile waits for the same fetch.
+    async fn refresh(&self) {
+        let Some(source) = &self.source else { return };
+        let mut last = source.last.lock().await;
+        let pause = if self.is_known() {
+            REFRESH_AT_MOST_EVERY
+        } else {
+            FIRST_FETCH_EVERY
+        };
+        if last.is_some_and(|last| last.elapsed() < pause) {
+            return;
+        }
+        let fetched = source.fetch().await;
+        *last = Some(Instant::now());
+        match fetched {
+            Ok(set) => self.replace(&set),
+            Err(error) => {
+                tracing::warn!(
+                    url = source.url,
+                    error = format!("{error:#}"),
+                    "the auth service's keys could not be fetched"
+                );
+            }
+        }
+    }
+
+    fn replace(&self, set: &JwkSet) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let fresh = Keys::of(set, keys.generation + 1);
+        // A key id is the thumbprint of its key: equal ids are equal keys.
+        if keys.generation == 0 || !keys.same_ids(&fresh) {
+            tracing::info!(
+                keys = fresh.by_id.len(),
+                "the auth service's keys are known"
+            );
+            *keys = Arc::new(fresh);
+        }
+    }
+}
+
+impl Source {
+    async fn fetch(&self) -> anyhow::Result<JwkSet> {
+        let response = self
+            .client
+            .get(&self.url)
+            .send()
+            .await?
+            .error_for_status()?;
+        Ok(response.json().await?)
+    }
+}

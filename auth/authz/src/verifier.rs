@@ -1,0 +1,130 @@
+//! From a request's headers to its caller.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderName, header};
+use infra::Env;
+use jsonwebtoken::jwk::JwkSet;
+use sqlx::PgPool;
+
+use crate::api_key::ApiKeys;
+use crate::key_set::KeySet;
+use crate::token::Tokens;
+use crate::{Caller, Error, Role};
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Whose tokens are believed.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The `iss` that a token must bear.
+    pub issuer: String,
+    /// The `aud` that a token must bear.
+    pub audience: String,
+    /// Where the issuer shows its public keys.
+    pub jwks_url: String,
+}
+
+impl Config {
+    /// Reads `JWT_ISSUER` (`pawl`), `JWT_AUDIENCE` (`pawl-api`) and `JWT_JWKS_URL` (an auth service on this machine).
+    pub fn from_env(env: &mut Env) -> Self {
+        let jwks_url = env
+            .optional("JWT_JWKS_URL")
+            .unwrap_or_else(|| "http://127.0.0.1:8081/.well-known/jwks.json".to_owned());
+        if !jwks_url.starts_with("http://") && !jwks_url.starts_with("https://") {
+            env.fault(format!(
+                "JWT_JWKS_URL is {jwks_url:?}, which is not an http(s) address"
+            ));
+        }
+        Self {
+            issuer: env.parsed("JWT_ISSUER", "pawl".to_owned()),
+            audience: env.parsed("JWT_AUDIENCE", "pawl-api".to_owned()),
+            jwks_url,
+        }
+    }
+}
+
+/// Tells callers by their token or key. Cheap to clone; clones share what they remember.
+#[derive(Clone)]
+pub struct Verifier(Arc<Inner>);
+
+struct Inner {
+    tokens: Tokens,
+    keys: ApiKeys,
+}
+
+impl Verifier {
+    /// Verifies tokens with the keys that the auth service shows, and API keys in this database.
+    ///
+    /// The keys are fetched in the background, so the auth service may start later: until it answers, tokens are
+    /// answered 503. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// If no HTTP client can be made.
+    pub fn new(config: &Config, pool: PgPool) -> anyhow::Result<Self> {
+        Ok(Self::of(KeySet::remote(&config.jwks_url)?, config, pool))
+    }
+
+    /// Verifies tokens with exactly these keys; nothing is ever fetched.
+    #[must_use]
+    pub fn with_keys(keys: &JwkSet, config: &Config, pool: PgPool) -> Self {
+        Self::of(KeySet::fixed(keys), config, pool)
+    }
+
+    fn of(keys: Arc<KeySet>, config: &Config, pool: PgPool) -> Self {
+        Self(Arc::new(Inner {
+            tokens: Tokens::new(keys, &config.issuer, &config.audience),
+            keys: ApiKeys::new(pool),
+        }))
+    }
+
+    /// The caller that these headers prove: by `Authorization: Bearer` if it is there, else by `X-API-Key`.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] if they prove nobody, [`Error::Unavailable`] if that cannot be told.
+    pub async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Error> {
+        if headers.contains_key(header::AUTHORIZATION) {
+            let token = only(headers, &header::AUTHORIZATION).and_then(bearer);
+            return self
+                .0
+                .tokens
+                .verify(token.ok_or(Error::Unauthenticated)?)
+                .await;
+        }
+        let key = only(headers, &API_KEY).ok_or(Error::Unauthenticated)?;
+        let found = self.0.keys.find(key).await.map_err(|error| {
+            tracing::error!(%error, "API keys cannot be looked up");
+            Error::Unavailable
+        })?;
+        let key = found.ok_or(Error::Unauthenticated)?;
+        Ok(Caller {
+            account: key.account.ok_or(Error::Unauthenticated)?,
+            user: None,
+            role: Role::User,
+            key: Some(key.id),
+        })
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Verifier")
+    }
+}
+
+/// The value of a header that came exactly once: two of them could be read differently by a proxy and by us.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    if values.next().is_some() {
+        return None;
+    }
+    value.to_str().ok()
+}
+
+/// The token of `Bearer …`; the scheme's case does not matter (RFC 9110, 11.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
