@@ -1,0 +1,115 @@
+//! A refund: money of a captured payment that goes back to the customer.
+
+mod machine;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::edges::Edge;
+use crate::stripe::{RefundStatus, StripeError};
+use crate::words::words;
+
+words! {
+    /// Where a refund stands: Stripe's own word, or a word with `local_` for what exists only here.
+    pub enum Status: "refund status" {
+        /// Accepted here, its amount reserved; Stripe has not yet answered.
+        LocalRequested = "local_requested",
+        /// Under way.
+        Pending = "pending",
+        /// The customer must act to receive the money.
+        RequiresAction = "requires_action",
+        /// The money is on its way back. Left only by `resync` and `forced`.
+        Succeeded = "succeeded",
+        /// The bank sent the money back to us. Never left, except by `resync` and `forced`.
+        Failed = "failed",
+        /// Withdrawn before it happened. Never left, except by `resync` and `forced`.
+        Canceled = "canceled",
+        /// Stripe refused to make it. Never left, except by `resync` and `forced`.
+        LocalRejected = "local_rejected",
+    }
+}
+
+words! {
+    /// What makes a refund move: the name of an edge.
+    pub enum Kind: "refund edge" {
+        /// R0: a client asked for it; its amount is reserved.
+        Requested = "requested",
+        /// R1: Stripe made it.
+        Created = "created",
+        /// R2: Stripe refused to make it.
+        Rejected = "rejected",
+        /// R3: the money is on its way back.
+        Succeeded = "succeeded",
+        /// R4: the customer acted.
+        Pended = "pended",
+        /// R4: the customer must act.
+        ActionRequired = "action_required",
+        /// R5: the bank sent the money back to us.
+        Failed = "failed",
+        /// R7: withdrawn before it happened.
+        Canceled = "canceled",
+        /// R8: somebody made it outside of Pawl.
+        Imported = "imported",
+        /// Stripe's object was read and differed.
+        Resync = "resync",
+        /// An operator decided.
+        Forced = "forced",
+    }
+}
+
+/// Money of a captured payment that goes back to the customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// Ours, a UUIDv7.
+    pub id: Uuid,
+    /// Where it stands.
+    pub status: Status,
+    /// In the unit of the payment's currency; always positive.
+    pub amount: i64,
+    /// `re_…`, once Stripe made it.
+    pub stripe_id: Option<String>,
+    /// Why it was made.
+    pub reason: Option<String>,
+    /// Why it was refused or failed.
+    pub error: Option<StripeError>,
+}
+
+impl Status {
+    /// Whether only `resync` and `forced` lead out of it.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(
+            self,
+            Self::Succeeded | Self::Failed | Self::Canceled | Self::LocalRejected
+        )
+    }
+
+    /// The status that says the same as Stripe's; `None` where the word is not known.
+    #[must_use]
+    pub const fn of_refund(status: RefundStatus) -> Option<Self> {
+        match status {
+            RefundStatus::Pending => Some(Self::Pending),
+            RefundStatus::RequiresAction => Some(Self::RequiresAction),
+            RefundStatus::Succeeded => Some(Self::Succeeded),
+            RefundStatus::Failed => Some(Self::Failed),
+            RefundStatus::Canceled => Some(Self::Canceled),
+            RefundStatus::Unknown => None,
+        }
+    }
+}
+
+/// What a refund of `amount` in `status` takes from its payment: `(reserved, refunded)`.
+#[must_use]
+pub const fn contribution(status: Status, amount: i64) -> (i64, i64) {
+    match status {
+        Status::LocalRequested | Status::Pending | Status::RequiresAction => (amount, 0),
+        Status::Succeeded => (0, amount),
+        Status::Failed | Status::Canceled | Status::LocalRejected => (0, 0),
+    }
+}
+
+/// The edge from `from` (`None`: the refund does not exist yet) by `kind` to `to`, if there is one.
+#[must_use]
+pub fn edge(from: Option<Status>, kind: Kind, to: Status) -> Option<Edge> {
+    machine::edge(from, kind, to)
+}

@@ -1,0 +1,283 @@
+//! Snapshots of Stripe's objects, holding only the fields that decide something; every other field is passed over.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+/// The key of `metadata` that carries our payment's UUID, in its hyphenated form, on every intent we create.
+pub const PAYMENT_ID: &str = "payment_id";
+
+/// The key of `metadata` that carries our refund's UUID, in its hyphenated form, on every refund we create.
+pub const REFUND_ID: &str = "refund_id";
+
+/// The status of a `PaymentIntent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntentStatus {
+    /// A payment method is missing, or the last one was declined.
+    RequiresPaymentMethod,
+    /// A payment method is there; nobody has confirmed.
+    RequiresConfirmation,
+    /// The customer must act, for example with 3-D Secure.
+    RequiresAction,
+    /// An asynchronous method is under way.
+    Processing,
+    /// The money is authorized and waits for its capture.
+    RequiresCapture,
+    /// The money is ours. Never left.
+    Succeeded,
+    /// It ended without money. Never left.
+    Canceled,
+    /// A word that this version does not know; a report that carries it is refused.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The status of a Charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChargeStatus {
+    /// Under way.
+    Pending,
+    /// Paid, or authorized when `captured` is false.
+    Succeeded,
+    /// Declined.
+    Failed,
+    /// A word that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The status of a Refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundStatus {
+    /// Under way.
+    Pending,
+    /// The customer must act to receive the money.
+    RequiresAction,
+    /// The money is on its way back.
+    Succeeded,
+    /// The bank sent the money back to us.
+    Failed,
+    /// Withdrawn before it happened.
+    Canceled,
+    /// A word that this version does not know; a report that carries it is refused.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A snapshot of a `PaymentIntent`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// `pi_…`
+    pub id: String,
+    /// Where it stands.
+    pub status: IntentStatus,
+    /// What it is for, in the currency's unit.
+    pub amount: i64,
+    /// How much can still be captured.
+    #[serde(default)]
+    pub amount_capturable: i64,
+    /// How much has been captured.
+    #[serde(default)]
+    pub amount_received: i64,
+    /// Three letters in lower case.
+    pub currency: String,
+    /// What the customer's browser proves itself with. Secret: never logged, never on Kafka.
+    #[serde(default)]
+    pub client_secret: Option<String>,
+    /// What the customer must do next. May hold secrets of the customer.
+    #[serde(default)]
+    pub next_action: Option<Value>,
+    /// Why the last attempt failed.
+    #[serde(default)]
+    pub last_payment_error: Option<StripeError>,
+    /// The newest charge that an attempt made; an older attempt's while the newest has made none.
+    #[serde(default, deserialize_with = "expandable")]
+    pub latest_charge: Option<ChargeRef>,
+    /// Why it was canceled.
+    #[serde(default)]
+    pub cancellation_reason: Option<String>,
+    /// `pm_…`
+    #[serde(default, deserialize_with = "expandable_id")]
+    pub payment_method: Option<String>,
+    /// What we wrote on it; see [`PAYMENT_ID`].
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// Unix seconds.
+    #[serde(default)]
+    pub created: i64,
+}
+
+impl Intent {
+    /// The id of [`Intent::latest_charge`].
+    #[must_use]
+    pub fn charge_id(&self) -> Option<&str> {
+        self.latest_charge.as_ref().map(|charge| charge.id.as_str())
+    }
+
+    /// Until when the authorization can be captured, in Unix seconds; known only where the charge came expanded.
+    #[must_use]
+    pub fn capture_before(&self) -> Option<i64> {
+        self.latest_charge.as_ref()?.capture_before
+    }
+}
+
+/// A charge inside another object: its id, and what an expanded one says beside it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ChargeRef {
+    /// `ch_…`
+    pub id: String,
+    /// `payment_method_details.card.capture_before`, in Unix seconds.
+    pub capture_before: Option<i64>,
+}
+
+/// A snapshot of a Charge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// `ch_…`
+    pub id: String,
+    /// `pi_…`, absent where the charge was made without an intent.
+    #[serde(default, deserialize_with = "expandable_id")]
+    pub payment_intent: Option<String>,
+    /// Where it stands.
+    pub status: ChargeStatus,
+    /// Whether the money was taken, rather than only authorized.
+    #[serde(default)]
+    pub captured: bool,
+    /// What it is for, in the currency's unit.
+    pub amount: i64,
+    /// How much of it was taken.
+    #[serde(default)]
+    pub amount_captured: i64,
+    /// How much of it was given back.
+    #[serde(default)]
+    pub amount_refunded: i64,
+    /// Three letters in lower case.
+    #[serde(default)]
+    pub currency: String,
+    /// `pm_…`
+    #[serde(default)]
+    pub payment_method: Option<String>,
+    /// Why it failed, as a code.
+    #[serde(default)]
+    pub failure_code: Option<String>,
+    /// Why it failed, in words.
+    #[serde(default)]
+    pub failure_message: Option<String>,
+    /// Copied by Stripe from the intent; see [`PAYMENT_ID`].
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Charge {
+    /// The failure of this charge as an error, if it failed.
+    #[must_use]
+    pub fn error(&self) -> Option<StripeError> {
+        (self.status == ChargeStatus::Failed).then(|| StripeError {
+            kind: Some("card_error".to_owned()),
+            code: self.failure_code.clone(),
+            decline_code: None,
+            message: self.failure_message.clone(),
+            charge: Some(self.id.clone()),
+        })
+    }
+}
+
+/// A snapshot of a Refund.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// `re_…`
+    pub id: String,
+    /// Where it stands; Stripe documents the field as nullable, and a refund without one is refused here.
+    #[serde(default = "unknown_refund_status")]
+    pub status: RefundStatus,
+    /// In the currency's unit.
+    pub amount: i64,
+    /// Three letters in lower case.
+    pub currency: String,
+    /// `ch_…`
+    #[serde(default, deserialize_with = "expandable_id")]
+    pub charge: Option<String>,
+    /// `pi_…`
+    #[serde(default, deserialize_with = "expandable_id")]
+    pub payment_intent: Option<String>,
+    /// Why it was made.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Why it failed.
+    #[serde(default)]
+    pub failure_reason: Option<String>,
+    /// What we wrote on it; see [`REFUND_ID`].
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// Unix seconds.
+    #[serde(default)]
+    pub created: i64,
+}
+
+/// An error as Stripe sends it: the body of a refusal, or the reason of a failed attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StripeError {
+    /// `card_error`, `invalid_request_error`, …
+    #[serde(rename = "type", default)]
+    pub kind: Option<String>,
+    /// `card_declined`, …
+    #[serde(default)]
+    pub code: Option<String>,
+    /// `insufficient_funds`, …
+    #[serde(default)]
+    pub decline_code: Option<String>,
+    /// A sentence for a human.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// The charge that failed.
+    #[serde(default)]
+    pub charge: Option<String>,
+}
+
+fn unknown_refund_status() -> RefundStatus {
+    RefundStatus::Unknown
+}
+
+/// What Stripe sends where a field may be expanded: an id, or the whole object.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Expandable {
+    Id(String),
+    Object {
+        id: String,
+        #[serde(default)]
+        capture_before: Option<i64>,
+        #[serde(default)]
+        payment_method_details: Option<Value>,
+    },
+}
+
+fn expandable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ChargeRef>, D::Error> {
+    let found = Option::<Expandable>::deserialize(deserializer)?;
+    Ok(found.map(|expandable| match expandable {
+        Expandable::Id(id) => ChargeRef {
+            id,
+            capture_before: None,
+        },
+        Expandable::Object {
+            id,
+            capture_before,
+            payment_method_details,
+        } => ChargeRef {
+            id,
+            capture_before: capture_before.or_else(|| {
+                payment_method_details?
+                    .pointer("/card/capture_before")?
+                    .as_i64()
+            }),
+        },
+    }))
+}
+
+fn expandable_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(expandable(deserializer)?.map(|object| object.id))
+}
