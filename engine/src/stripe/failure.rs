@@ -1,0 +1,81 @@
+//! What a call comes back with.
+
+use std::fmt;
+use std::time::Duration;
+
+use workflows::stripe::{Intent, StripeError};
+
+use super::class::Class;
+
+/// A success, with what is needed to find it again in Stripe's logs.
+#[derive(Clone, Debug)]
+pub struct Answered<T> {
+    /// The object.
+    pub object: T,
+    /// `Request-Id`.
+    pub request_id: Option<String>,
+    /// It is the saved answer of an earlier try with the same key.
+    pub replayed: bool,
+}
+
+/// Why a call has no success to show, and what follows from it.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What is to be done.
+    pub class: Class,
+    /// The HTTP status, if an answer came.
+    pub status: Option<u16>,
+    /// Stripe's own error object, if the body had one.
+    pub error: Option<Box<StripeError>>,
+    /// The intent as it stood when Stripe refused; in declines and in unexpected states.
+    pub intent: Option<Box<Intent>>,
+    /// `Request-Id`.
+    pub request_id: Option<String>,
+    /// The wait that Stripe, or the open circuit breaker, asks for.
+    pub retry_after: Option<Duration>,
+    /// It is the saved answer of an earlier try with the same key.
+    pub replayed: bool,
+    /// Whether the request may have reached Stripe; an unsent one is not a try.
+    pub sent: bool,
+    /// What happened, readable alone. Safe to log.
+    pub message: String,
+}
+
+impl Failure {
+    /// A call that certainly did not leave this process or did not reach the processor.
+    pub(super) fn unsent(class: Class, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            status: None,
+            error: None,
+            intent: None,
+            request_id: None,
+            retry_after: None,
+            replayed: false,
+            sent: false,
+            message: message.into(),
+        }
+    }
+
+    /// Stripe says that the object does not exist.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.status == Some(404)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)?;
+        if let Some(status) = self.status {
+            write!(formatter, " (HTTP {status}")?;
+            if let Some(request_id) = &self.request_id {
+                write!(formatter, ", {request_id}")?;
+            }
+            formatter.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}

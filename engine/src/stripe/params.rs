@@ -1,0 +1,175 @@
+//! What is sent with a call: its idempotency key and its form.
+
+use uuid::Uuid;
+
+/// The key of one call, which stays the same for that call for ever. A POST cannot be made without one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+/// A key that Stripe would not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an idempotency key has 1 to 255 visible ASCII characters")]
+pub struct InvalidKey;
+
+impl IdempotencyKey {
+    /// Accepts 1 to 255 visible ASCII characters.
+    ///
+    /// # Errors
+    /// [`InvalidKey`] for everything else.
+    pub fn parse(key: impl Into<String>) -> Result<Self, InvalidKey> {
+        let key = key.into();
+        let fits =
+            (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+        if fits { Ok(Self(key)) } else { Err(InvalidKey) }
+    }
+
+    /// The key as it goes into the header.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Uuid> for IdempotencyKey {
+    fn from(id: Uuid) -> Self {
+        Self(id.to_string())
+    }
+}
+
+/// `POST /v1/payment_intents`: an intent without confirmation, so that a lost answer costs nothing.
+#[derive(Clone, Debug)]
+pub struct CreateIntent {
+    /// Our payment; Stripe keeps it as `metadata[payment_id]`, by which a lost intent is found again.
+    pub payment: Uuid,
+    /// The merchant; kept as `metadata[account_id]`.
+    pub account: Uuid,
+    /// In the unit Stripe uses for the currency.
+    pub amount: i64,
+    /// ISO 4217 in lower case.
+    pub currency: String,
+    /// Whether the money is captured by a call of its own.
+    pub manual_capture: bool,
+    /// A payment method to attach.
+    pub payment_method: Option<String>,
+    /// Whether methods that send the customer elsewhere are allowed. They need a return URL at the confirmation; Stripe refuses to confirm without one unless they are excluded here.
+    pub redirects: bool,
+    /// Shown to the customer.
+    pub description: Option<String>,
+    /// Appended to the account's descriptor on the statement (`statement_descriptor_suffix`: Stripe refuses the whole descriptor for cards).
+    pub statement_descriptor: Option<String>,
+    /// Where Stripe sends the receipt.
+    pub receipt_email: Option<String>,
+}
+
+/// `POST /v1/payment_intents/{id}/confirm`.
+#[derive(Clone, Debug, Default)]
+pub struct ConfirmIntent {
+    /// The method to use; without it, the attached one.
+    pub payment_method: Option<String>,
+    /// Where Stripe sends the customer back to.
+    pub return_url: Option<String>,
+}
+
+/// `POST /v1/refunds`.
+#[derive(Clone, Debug)]
+pub struct CreateRefund {
+    /// Our refund; kept as `metadata[refund_id]`.
+    pub refund: Uuid,
+    /// Our payment; kept as `metadata[payment_id]`.
+    pub payment: Uuid,
+    /// The merchant; kept as `metadata[account_id]`.
+    pub account: Uuid,
+    /// The intent whose money goes back.
+    pub intent_id: String,
+    /// How much of it.
+    pub amount: i64,
+    /// `duplicate`, `fraudulent` or `requested_by_customer`; Stripe knows no other.
+    pub reason: Option<String>,
+}
+
+/// A range of creation times, both ends included, in Unix seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Created {
+    /// The first second.
+    pub from: i64,
+    /// The last second.
+    pub to: i64,
+}
+
+/// Names and values of a form or a query, in the order in which they are sent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Form(Vec<(&'static str, String)>);
+
+impl Form {
+    pub(super) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.0.push((name, value.to_string()));
+        self
+    }
+
+    pub(super) fn maybe(self, name: &'static str, value: Option<impl ToString>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    pub(super) fn pairs(&self) -> &[(&'static str, String)] {
+        &self.0
+    }
+}
+
+impl CreateIntent {
+    pub(super) fn form(&self) -> Form {
+        let capture = if self.manual_capture {
+            "manual"
+        } else {
+            "automatic"
+        };
+        Form::default()
+            .with("amount", self.amount)
+            .with("currency", &self.currency)
+            .with("capture_method", capture)
+            .with("automatic_payment_methods[enabled]", true)
+            .maybe(
+                "automatic_payment_methods[allow_redirects]",
+                (!self.redirects).then_some("never"),
+            )
+            .maybe("payment_method", self.payment_method.as_deref())
+            .maybe("description", self.description.as_deref())
+            .maybe(
+                "statement_descriptor_suffix",
+                self.statement_descriptor.as_deref(),
+            )
+            .maybe("receipt_email", self.receipt_email.as_deref())
+            .with("metadata[payment_id]", self.payment)
+            .with("metadata[account_id]", self.account)
+            .with(EXPAND, LATEST_CHARGE)
+    }
+}
+
+impl ConfirmIntent {
+    pub(super) fn form(&self) -> Form {
+        Form::default()
+            .maybe("payment_method", self.payment_method.as_deref())
+            .maybe("return_url", self.return_url.as_deref())
+            .with(EXPAND, LATEST_CHARGE)
+    }
+}
+
+impl CreateRefund {
+    pub(super) fn form(&self) -> Form {
+        Form::default()
+            .with("payment_intent", &self.intent_id)
+            .with("amount", self.amount)
+            .maybe("reason", self.reason.as_deref())
+            .with("metadata[refund_id]", self.refund)
+            .with("metadata[payment_id]", self.payment)
+            .with("metadata[account_id]", self.account)
+    }
+}
+
+/// The name under which Stripe is asked to put an object where its id would stand.
+pub(super) const EXPAND: &str = "expand[]";
+
+/// The charge holds `capture_before`, which the intent itself does not.
+pub(super) const LATEST_CHARGE: &str = "latest_charge";

@@ -1,0 +1,185 @@
+//! Stripe's webhooks: whether a delivery is Stripe's ([`signature`]), what it says ([`parse`]), and what that means for a payment ([`meaning`]).
+//!
+//! Nothing here is stored or applied; that is the inbox's work.
+
+mod meaning;
+pub mod signature;
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use workflows::stripe::{Charge, Intent, PAYMENT_ID, Refund};
+
+pub use meaning::{Meaning, Target, meaning};
+
+/// An id is the primary key of the inbox, so its length is bounded; Stripe documents 255 for all its ids.
+const LONGEST_ID: usize = 255;
+
+/// One event of Stripe.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// `evt_…`, the same for every delivery of this event.
+    pub id: String,
+    /// `payment_intent.succeeded` and so on. Types that Pawl does not know are kept.
+    pub r#type: String,
+    /// When it happened, in Unix seconds; too coarse to order by.
+    pub created: i64,
+    /// Whether real money is meant.
+    pub livemode: bool,
+    /// The connected account that it happened in.
+    pub account: Option<String>,
+    /// A snapshot of what it is about, as it was when the event was made.
+    pub object: Object,
+}
+
+/// What an event is about.
+#[derive(Clone, Debug)]
+pub enum Object {
+    /// A payment intent.
+    Intent(Box<Intent>),
+    /// A charge.
+    Charge(Box<Charge>),
+    /// A refund.
+    Refund(Box<Refund>),
+    /// Anything else (dispute, review, warning, checkout session, payout …), by what it points to.
+    Other(Box<Pointers>),
+}
+
+/// The ids inside an object that Pawl has no type for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pointers {
+    /// Stripe's name of the type of the object.
+    pub object: Option<String>,
+    /// Its own id.
+    pub id: Option<String>,
+    /// The intent it belongs to.
+    pub intent_id: Option<String>,
+    /// The charge it belongs to.
+    pub charge_id: Option<String>,
+    /// `metadata.payment_id`.
+    pub payment_id: Option<String>,
+}
+
+/// A body that is no event.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// No JSON, or without what every event has.
+    #[error("the body is no Stripe event: {0}")]
+    Envelope(#[from] serde_json::Error),
+    /// The event's id or type is empty or longer than 255 characters.
+    #[error("the event's id or type is empty or longer than {LONGEST_ID} characters")]
+    Name,
+    /// An event of a type that Pawl acts upon, about an object without an id.
+    #[error("the event's object has no id")]
+    Object,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    id: String,
+    r#type: String,
+    created: i64,
+    #[serde(default)]
+    livemode: bool,
+    #[serde(default)]
+    account: Option<String>,
+    #[serde(borrow)]
+    data: Data<'a>,
+}
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+/// The outside of an object: enough to know what it is and where it belongs, whatever else has changed in it.
+#[derive(Deserialize)]
+struct Outside<'a> {
+    #[serde(borrow, default)]
+    object: Option<Cow<'a, str>>,
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    payment_intent: Option<Value>,
+    #[serde(default)]
+    charge: Option<Value>,
+    #[serde(default)]
+    metadata: Option<Value>,
+}
+
+/// Reads an event. A type or an object that Pawl does not know is no error: Stripe adds both at any time, and gives up on endpoints that refuse them.
+///
+/// # Errors
+/// [`ParseError`] for a body that is no event.
+pub fn parse(raw: &[u8]) -> Result<Incoming, ParseError> {
+    let envelope: Envelope<'_> = serde_json::from_slice(raw)?;
+    for name in [&envelope.id, &envelope.r#type] {
+        if name.is_empty() || name.len() > LONGEST_ID {
+            return Err(ParseError::Name);
+        }
+    }
+    let object = object(envelope.data.object)?;
+    let unnamed = matches!(&object, Object::Other(pointers) if pointers.id.is_none());
+    if unnamed && meaning::is_known(&envelope.r#type) {
+        return Err(ParseError::Object);
+    }
+    Ok(Incoming {
+        id: envelope.id,
+        r#type: envelope.r#type,
+        created: envelope.created,
+        livemode: envelope.livemode,
+        account: envelope.account,
+        object,
+    })
+}
+
+fn object(raw: &RawValue) -> Result<Object, ParseError> {
+    let outside: Outside<'_> = serde_json::from_str(raw.get())?;
+    let known = match outside.object.as_deref() {
+        Some("payment_intent") => serde_json::from_str(raw.get()).map(Object::Intent),
+        Some("charge") => serde_json::from_str(raw.get()).map(Object::Charge),
+        Some("refund") => serde_json::from_str(raw.get()).map(Object::Refund),
+        _ => return Ok(Object::Other(Box::new(outside.pointers()))),
+    };
+    Ok(known.unwrap_or_else(|error| {
+        // A newer version of the API, perhaps: what it points to can still be asked for.
+        tracing::warn!(%error, object = outside.object.as_deref(), id = outside.id, "Stripe sent an object in an unknown shape");
+        Object::Other(Box::new(outside.pointers()))
+    }))
+}
+
+impl Outside<'_> {
+    fn pointers(self) -> Pointers {
+        let named = |value: Option<Value>| match value {
+            Some(Value::String(id)) => Some(id),
+            // Expanded.
+            Some(Value::Object(mut object)) => match object.remove("id") {
+                Some(Value::String(id)) => Some(id),
+                _ => None,
+            },
+            _ => None,
+        };
+        let itself = |name: &str| {
+            self.object
+                .as_deref()
+                .filter(|object| *object == name)
+                .and(self.id.clone())
+        };
+        let (own_intent, own_charge) = (itself("payment_intent"), itself("charge"));
+        let payment_id = self
+            .metadata
+            .as_ref()
+            .and_then(|metadata| metadata.get(PAYMENT_ID)?.as_str())
+            .map(str::to_owned);
+        Pointers {
+            object: self.object.map(Cow::into_owned),
+            id: self.id,
+            intent_id: own_intent.or_else(|| named(self.payment_intent)),
+            charge_id: own_charge.or_else(|| named(self.charge)),
+            payment_id,
+        }
+    }
+}
