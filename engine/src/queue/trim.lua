@@ -1,0 +1,11 @@
+-- Forgets tasks that are done. KEYS: done set, data hash, prefix of the metadata. ARGV: how many at most.
+local tasks = redis.call('spop', KEYS[1], ARGV[1])
+if #tasks > 0 then
+    redis.call('hdel', KEYS[2], unpack(tasks))
+    local metas = {}
+    for i, task in ipairs(tasks) do
+        metas[i] = KEYS[3] .. ':' .. task
+    end
+    redis.call('unlink', unpack(metas))
+end
+return #tasks
