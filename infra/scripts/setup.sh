@@ -1,0 +1,135 @@
+#!/bin/sh
+# Installs what this checkout needs and the system lacks. Quiet, and without network, when nothing is missing.
+#
+#   infra/scripts/setup.sh run     to build Pawl and run it: a C compiler, Postgres, Redis
+#   infra/scripts/setup.sh test    all of that, and for the tests: Kafka (Java, Maven), stripe-python, cargo-deny
+#
+# Debian's packages are installed as root or with sudo. Other systems get the list of what is missing.
+set -eu
+cd "$(dirname "$0")/../.."
+
+want=${1:-run}
+case $want in run | test) ;; *) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2 ;; esac
+
+stripe_version=16.1.0
+cargo_deny_version=0.20.2
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+stop() { say "$*"; exit 1; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# --- what is missing
+
+packages=
+# missing WHAT PACKAGE...: remembers Debian's packages for something that was not found.
+missing() {
+    what=$1; shift
+    say "missing: $what"
+    for package; do
+        case " $packages " in *" $package "*) ;; *) packages="$packages $package" ;; esac
+    done
+}
+
+has_postgres() { has postgres || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; }
+has_zlib() { printf '#include <zlib.h>\n' | cc -E - >/dev/null 2>&1; }
+# Kafka 4 runs on Java 17 and later.
+has_java() { has java && major=$(java -XshowSettings:properties -version 2>&1 | sed -n 's/.*java.specification.version = //p') && [ "${major%%.*}" -ge 17 ]; }
+has_stripe() { .pawl/python/bin/python -c "import stripe; assert stripe.VERSION == '$stripe_version'" 2>/dev/null; }
+has_kafka() { cmp -s infra/kafka/pom.xml .pawl/kafka/pom.xml; }
+has_deny() { has cargo-deny || [ -x .pawl/tools/bin/cargo-deny ]; }
+
+has cargo || stop "missing: Rust. Install it from https://rustup.rs, open a new terminal, and run this again"
+
+has cc || missing "a C compiler" gcc libc6-dev
+has c++ || missing "a C++ compiler" g++
+has make || missing "make" make
+has pkg-config || missing "pkg-config" pkg-config
+has_zlib || missing "zlib's headers" zlib1g-dev
+has_postgres || missing "Postgres" postgresql
+has redis-server || missing "Redis" redis-server
+has curl || missing "curl" curl
+if [ "$want" = test ]; then
+    has_kafka || {
+        has_java || missing "Java 17" default-jre-headless
+        has mvn || missing "Maven" maven
+    }
+    has_java || missing "Java 17" default-jre-headless
+    has_stripe || python3 -c 'import ensurepip, venv' 2>/dev/null || missing "Python's venv" python3-venv
+fi
+
+# --- Debian's packages
+
+# Debian would make a cluster and start Postgres and Redis as services of the system. Pawl runs private ones and leaves
+# the system as it was: nothing may start while packages are installed, no cluster is made, and no service stays enabled.
+policy=/usr/sbin/policy-rc.d
+clusters=/etc/postgresql-common/createcluster.conf
+install_packages() {
+    as_root=
+    if [ "$(id -u)" != 0 ]; then
+        has sudo || stop "install these packages as root, then run this again:$packages"
+        as_root=sudo
+        sudo -n true 2>/dev/null || [ -t 0 ] || stop "sudo wants a password and nobody is there to type it: apt-get install$packages"
+    fi
+    say "installing$packages"
+    # shellcheck disable=SC2086 # the list is meant to be split
+    $as_root env DEBIAN_FRONTEND=noninteractive POLICY="$policy" CLUSTERS="$clusters" sh -eu -c "$AS_ROOT" setup $packages \
+        >.pawl/apt.log 2>&1 </dev/null || { tail -n 15 .pawl/apt.log >&2; stop "apt-get failed; all it said is in .pawl/apt.log"; }
+}
+
+AS_ROOT='
+    restore() {
+        if [ -e "$POLICY.pawl" ]; then mv "$POLICY.pawl" "$POLICY"; else rm -f "$POLICY"; fi
+        [ ! -e "$CLUSTERS.pawl" ] || mv "$CLUSTERS.pawl" "$CLUSTERS"
+    }
+    apt() { apt-get -y -q -o DPkg::Lock::Timeout=300 --no-install-recommends "$@"; }
+    trap restore EXIT
+    trap "exit 1" HUP INT TERM
+    # What an interrupted run of ours set aside is the original; it is not set aside again.
+    if [ -e "$POLICY" ] && [ ! -e "$POLICY.pawl" ] && ! grep -q "by pawl" "$POLICY"; then cp -p "$POLICY" "$POLICY.pawl"; fi
+    printf "#!/bin/sh\n# by pawl, while it installs packages\nexit 101\n" >"$POLICY"
+    chmod 755 "$POLICY"
+
+    apt-get -q -o DPkg::Lock::Timeout=300 update
+    case " $* " in *" postgresql "*)
+        apt install postgresql-common
+        [ -e "$CLUSTERS.pawl" ] || cp -p "$CLUSTERS" "$CLUSTERS.pawl"
+        printf "create_main_cluster = false\n" >>"$CLUSTERS"
+    esac
+    apt install "$@"
+    if command -v systemctl >/dev/null; then
+        for name in postgresql redis-server; do
+            case " $* " in *" $name "*) systemctl disable "$name.service" || : ;; esac
+        done
+    fi
+'
+
+mkdir -p .pawl
+if [ -n "$packages" ]; then
+    has apt-get || stop "install these by hand (Debian's names), then run this again:$packages"
+    install_packages
+fi
+
+# --- what lives in .pawl
+
+[ "$want" = test ] || exit 0
+
+# Made aside and then moved, so that an interrupted download is not taken for the whole.
+if ! has_kafka; then
+    say "downloading Apache Kafka's jars (44 MB) with Maven"
+    rm -rf .pawl/kafka.new
+    mvn -B -q -ntp -f infra/kafka/pom.xml -Djars="$PWD/.pawl/kafka.new/jars" package
+    cp infra/kafka/pom.xml .pawl/kafka.new/pom.xml
+    rm -rf .pawl/kafka
+    mv .pawl/kafka.new .pawl/kafka
+fi
+if ! has_stripe; then
+    say "installing stripe-python $stripe_version into .pawl/python"
+    rm -rf .pawl/python
+    python3 -m venv .pawl/python
+    .pawl/python/bin/python -m pip install --quiet --disable-pip-version-check "stripe==$stripe_version"
+fi
+if ! has_deny; then
+    say "building cargo-deny $cargo_deny_version into .pawl/tools (two to four minutes, once)"
+    # It runs for a second: quick to build matters, quick to run does not. Without its features it fetches no advisories.
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --no-default-features --root .pawl/tools "cargo-deny@$cargo_deny_version"
+fi
