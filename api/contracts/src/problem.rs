@@ -44,6 +44,8 @@ pub enum Code {
     CallInFlight,
     /// The account has a payment with this reference.
     ReferenceTaken,
+    /// A user with this e-mail address exists.
+    EmailTaken,
     /// The body is larger than 64 KiB.
     BodyTooLarge,
     /// The body is not `application/json`.
@@ -76,7 +78,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::MalformedJson,
         Self::DuplicateField,
         Self::InvalidParameter,
@@ -93,6 +95,7 @@ impl Code {
         Self::UnexpectedState,
         Self::CallInFlight,
         Self::ReferenceTaken,
+        Self::EmailTaken,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::UnknownField,
@@ -142,6 +145,7 @@ impl Code {
             Self::UnexpectedState => ("unexpected_state", 409, "The status does not allow this"),
             Self::CallInFlight => ("call_in_flight", 409, "Another call is still open"),
             Self::ReferenceTaken => ("reference_taken", 409, "The reference is taken"),
+            Self::EmailTaken => ("email_taken", 409, "The e-mail address is taken"),
             Self::BodyTooLarge => ("body_too_large", 413, "The body is too large"),
             Self::UnsupportedMediaType => (
                 "unsupported_media_type",
