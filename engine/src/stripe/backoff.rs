@@ -6,7 +6,7 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(200);
 
 /// No wait grows beyond this, whatever the number of tries or the `Retry-After` header.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// Returns the wait before the next try, with full jitter: anything from zero up to 200 ms doubled for each try made, at most five minutes.
 ///

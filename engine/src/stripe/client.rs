@@ -1,30 +1,23 @@
-//! The transport: one request, its limits, and what its answer means.
+//! The transport: one request, with its limits.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
-use reqwest::{RequestBuilder, Response, StatusCode, redirect};
+use reqwest::{RequestBuilder, redirect};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use workflows::payment::Call;
-use workflows::stripe::{Intent, StripeError};
 
-use super::breaker::{Breaker, Health, Paused, State};
-use super::class::{Class, Refusal, classify};
+use super::answer::{Answer, health_of, transport_failure};
+use super::breaker::{Breaker, Paused, State};
+use super::class::Class;
 use super::failure::{Answered, Failure};
 use super::params::{Form, IdempotencyKey};
 
 /// The version of Stripe's API that the types of this crate were written for.
 pub const VERSION: &str = "2026-01-28.clover";
-
-/// A longer body is not read to its end: no answer that we ask for is.
-const LONGEST_BODY: usize = 2 << 20;
-
-/// Of a message that comes from outside, no more than this is kept.
-const LONGEST_MESSAGE: usize = 500;
 
 const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -197,203 +190,4 @@ impl Client {
         pass.report(health, Instant::now());
         outcome
     }
-}
-
-/// An answer whose body is complete, or known not to be.
-struct Answer {
-    status: StatusCode,
-    should_retry: Option<bool>,
-    replayed: bool,
-    request_id: Option<String>,
-    retry_after: Option<Duration>,
-    body: Result<Vec<u8>, Cut>,
-}
-
-/// Why a body could not be read to its end.
-enum Cut {
-    TooLong,
-    Broken { timeout: bool },
-}
-
-#[derive(Deserialize)]
-struct ErrorBody {
-    error: ErrorObject,
-}
-
-#[derive(Deserialize)]
-struct ErrorObject {
-    #[serde(flatten)]
-    error: StripeError,
-    #[serde(default)]
-    payment_intent: Option<serde_json::Value>,
-}
-
-impl Answer {
-    async fn read(response: Response) -> Self {
-        let text = |name: &str| {
-            response
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-        };
-        Self {
-            status: response.status(),
-            should_retry: text("stripe-should-retry").and_then(|value| value.parse().ok()),
-            replayed: text("idempotent-replayed") == Some("true"),
-            request_id: text("request-id").map(str::to_owned),
-            retry_after: text("retry-after")
-                .and_then(|value| value.parse().ok())
-                .map(Duration::from_secs),
-            body: body(response).await,
-        }
-    }
-
-    fn health(&self) -> Health {
-        let ill = self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error();
-        match &self.body {
-            _ if self.replayed => Health::Unclear,
-            _ if ill => Health::Ill {
-                retry_after: self.retry_after,
-            },
-            Err(Cut::Broken { timeout: true }) => Health::Ill { retry_after: None },
-            Err(_) => Health::Unclear,
-            Ok(_) => Health::Well,
-        }
-    }
-
-    fn meaning<T: DeserializeOwned>(self, call: Option<Call>) -> Result<Answered<T>, Failure> {
-        let bytes = match &self.body {
-            Ok(bytes) => bytes.as_slice(),
-            Err(cut) => {
-                let message = cut.message();
-                return Err(self.failure(call, None, message));
-            }
-        };
-        if self.status.is_success() {
-            return match serde_json::from_slice(bytes) {
-                Ok(object) => Ok(Answered {
-                    object,
-                    request_id: self.request_id,
-                    replayed: self.replayed,
-                }),
-                Err(error) => {
-                    let message = format!("a success with an unreadable body: {error}");
-                    Err(self.failure(call, None, &message))
-                }
-            };
-        }
-        match serde_json::from_slice::<ErrorBody>(bytes) {
-            Ok(ErrorBody { error }) => {
-                let message = error.error.message.clone();
-                let message = message
-                    .as_deref()
-                    .unwrap_or("Stripe refused without a message");
-                Err(self.failure(call, Some(error), message))
-            }
-            Err(error) => {
-                let message = format!("a refusal with an unreadable body: {error}");
-                Err(self.failure(call, None, &message))
-            }
-        }
-    }
-
-    fn failure(&self, call: Option<Call>, object: Option<ErrorObject>, message: &str) -> Failure {
-        let (error, intent) = match object {
-            Some(object) => (Some(Box::new(object.error)), object.payment_intent),
-            None => (None, None),
-        };
-        let class = classify(
-            call,
-            &Refusal {
-                status: self.status.as_u16(),
-                should_retry: self.should_retry,
-                replayed: self.replayed,
-                error: error.as_deref(),
-            },
-        );
-        Failure {
-            class,
-            status: Some(self.status.as_u16()),
-            error,
-            intent: intent
-                .and_then(|value| serde_json::from_value::<Intent>(value).ok())
-                .map(Box::new),
-            request_id: self.request_id.clone(),
-            retry_after: self.retry_after,
-            replayed: self.replayed,
-            sent: true,
-            message: message.chars().take(LONGEST_MESSAGE).collect(),
-        }
-    }
-}
-
-impl Cut {
-    fn message(&self) -> &'static str {
-        match self {
-            Self::TooLong => "an answer longer than 2 MiB",
-            Self::Broken { timeout: true } => "no complete answer in time",
-            Self::Broken { timeout: false } => "the connection broke inside the answer",
-        }
-    }
-}
-
-async fn body(mut response: Response) -> Result<Vec<u8>, Cut> {
-    let mut bytes = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() > LONGEST_BODY => {
-                return Err(Cut::TooLong);
-            }
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-            Ok(None) => return Ok(bytes),
-            Err(error) => {
-                return Err(Cut::Broken {
-                    timeout: error.is_timeout(),
-                });
-            }
-        }
-    }
-}
-
-fn health_of(error: &reqwest::Error) -> Health {
-    if error.is_connect() || error.is_timeout() {
-        Health::Ill { retry_after: None }
-    } else {
-        Health::Unclear
-    }
-}
-
-/// A call without any answer. Only a failure to connect proves that nothing was sent.
-fn transport_failure(call: Option<Call>, error: reqwest::Error) -> Failure {
-    if error.is_builder() {
-        return Failure::unsent(Class::Impossible, "the request cannot be built");
-    }
-    if error.is_connect() {
-        let message = format!("no connection to Stripe: {}", causes(error));
-        return Failure::unsent(Class::Retry, message);
-    }
-    let class = if call.is_some() {
-        Class::Unknown
-    } else {
-        Class::Retry
-    };
-    let message = if error.is_timeout() {
-        "no answer in time".to_owned()
-    } else {
-        format!("the connection broke before an answer: {}", causes(error))
-    };
-    Failure {
-        sent: true,
-        ..Failure::unsent(class, message)
-    }
-}
-
-/// The innermost cause, without the address: it is the one that says what happened.
-fn causes(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }

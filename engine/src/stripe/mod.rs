@@ -3,6 +3,7 @@
 //! A call is made with a key that was committed before; nothing here retries, remembers or decides. The concurrency limit
 //! and the circuit breaker keep a storm from being fed; jobs with their own tries do the rest.
 
+mod answer;
 mod backoff;
 pub mod breaker;
 mod calls;
@@ -10,10 +11,11 @@ mod class;
 mod client;
 mod failure;
 mod params;
+mod reads;
 
 pub use backoff::backoff;
-pub use calls::Events;
 pub use class::{Class, Refusal, classify};
 pub use client::{Client, ClientConfig, ClientError, VERSION};
 pub use failure::{Answered, Failure};
 pub use params::{ConfirmIntent, CreateIntent, CreateRefund, Created, IdempotencyKey, InvalidKey};
+pub use reads::Events;

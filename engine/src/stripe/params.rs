@@ -101,14 +101,14 @@ pub struct Created {
 pub(super) struct Form(Vec<(&'static str, String)>);
 
 impl Form {
-    pub(super) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub(super) fn with(mut self, name: &'static str, value: &(impl ToString + ?Sized)) -> Self {
         self.0.push((name, value.to_string()));
         self
     }
 
     pub(super) fn maybe(self, name: &'static str, value: Option<impl ToString>) -> Self {
         match value {
-            Some(value) => self.with(name, value),
+            Some(value) => self.with(name, &value),
             None => self,
         }
     }
@@ -126,10 +126,10 @@ impl CreateIntent {
             "automatic"
         };
         Form::default()
-            .with("amount", self.amount)
+            .with("amount", &self.amount)
             .with("currency", &self.currency)
             .with("capture_method", capture)
-            .with("automatic_payment_methods[enabled]", true)
+            .with("automatic_payment_methods[enabled]", &true)
             .maybe(
                 "automatic_payment_methods[allow_redirects]",
                 (!self.redirects).then_some("never"),
@@ -141,8 +141,8 @@ impl CreateIntent {
                 self.statement_descriptor.as_deref(),
             )
             .maybe("receipt_email", self.receipt_email.as_deref())
-            .with("metadata[payment_id]", self.payment)
-            .with("metadata[account_id]", self.account)
+            .with("metadata[payment_id]", &self.payment)
+            .with("metadata[account_id]", &self.account)
             .with(EXPAND, LATEST_CHARGE)
     }
 }
@@ -160,11 +160,11 @@ impl CreateRefund {
     pub(super) fn form(&self) -> Form {
         Form::default()
             .with("payment_intent", &self.intent_id)
-            .with("amount", self.amount)
+            .with("amount", &self.amount)
             .maybe("reason", self.reason.as_deref())
-            .with("metadata[refund_id]", self.refund)
-            .with("metadata[payment_id]", self.payment)
-            .with("metadata[account_id]", self.account)
+            .with("metadata[refund_id]", &self.refund)
+            .with("metadata[payment_id]", &self.payment)
+            .with("metadata[account_id]", &self.account)
     }
 }
 
