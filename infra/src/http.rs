@@ -192,7 +192,7 @@ async fn answer(
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_panic)) => problem(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
+                "internal_error",
                 "Something went wrong here; the request id names it in our logs.",
                 &id,
             ),
@@ -203,7 +203,7 @@ async fn answer(
                 );
                 problem(
                     StatusCode::SERVICE_UNAVAILABLE,
-                    "unavailable",
+                    "timeout",
                     "The request took too long; its outcome is unknown.",
                     &id,
                 )
