@@ -64,6 +64,14 @@ impl Env {
         }
     }
 
+    /// Gives a variable a value unless it has one.
+    pub fn fill(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        let held = self.variables.entry(name.into()).or_default();
+        if held.is_empty() {
+            *held = value.into();
+        }
+    }
+
     /// The value of a variable that must be there; a missing one is a fault, and the empty string stands in for it.
     pub fn required(&mut self, name: &str) -> String {
         self.optional(name).unwrap_or_else(|| {

@@ -1,5 +1,8 @@
 //! `pawl`: the whole stack in one command, and the operator's command line.
 
+mod bench;
+mod chaos;
+mod load;
 mod output;
 mod services;
 mod stack;
@@ -18,12 +21,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Bench(bench::Options),
+    Chaos(chaos::Options),
     Services(services::Options),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Bench(options) => bench::run(options).await,
+        Command::Chaos(options) => chaos::run(options).await,
         Command::Services(options) => services::run(options).await,
     };
     result.unwrap_or_else(|error| {

@@ -1,4 +1,4 @@
-//! A real Apache Kafka broker: one node that is its own controller (KRaft).
+//! A real Apache Kafka broker: one node that is its own controller (`KRaft`).
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! let home = Home::find()?;
-//! let place = home.throw_away()?;                                      // or home.dir("postgres")?
-//! let postgres = Postgres::start(&place.dir("postgres")?).await?;      // postgres.url()
-//! let redis = Redis::start(&place.dir("redis")?).await?;               // redis.url()
-//! let kafka = Kafka::start(&home, &place.dir("kafka")?).await?;        // kafka.brokers()
+//! let place = home.throw_away().await?;                                // or home.kept("dev")?
+//! let postgres = Postgres::start(&place.join("postgres")).await?;      // postgres.url()
+//! let redis = Redis::start(&place.join("redis")).await?;               // redis.url()
+//! let kafka = Kafka::start(&home, &place.join("kafka")).await?;        // kafka.brokers()
 //! ```
 //!
 //! Each `start` returns when the server answers on a free port of 127.0.0.1. Dropping the value stops the server and waits
@@ -19,9 +19,11 @@ mod leftovers;
 mod ports;
 mod postgres;
 mod redis;
+mod servers;
 mod unprivileged;
 
 pub(crate) use home::{Home, Place};
 pub(crate) use kafka::Kafka;
 pub(crate) use postgres::Postgres;
 pub(crate) use redis::Redis;
+pub(crate) use servers::{Broker, Servers};

@@ -82,7 +82,7 @@ impl Postgres {
     }
 
     async fn ready(mut self) -> Result<Postgres> {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let mut connection = loop {
             self.child.running()?;
             match PgConnection::connect(&self.url_of("postgres")).await {
