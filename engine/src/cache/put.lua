@@ -1,0 +1,14 @@
+-- Keeps views of payments, each unless its version or a newer one is there.
+-- KEYS: per view its key, and the key of its intent (or its own again when there is none).
+-- ARGV: seconds to live; per view the value, which starts with the version in 20 digits, and the payment's id (empty
+-- when there is no intent).
+for i = 1, #KEYS / 2 do
+    local view, intent = KEYS[2 * i - 1], KEYS[2 * i]
+    local value, payment = ARGV[2 * i], ARGV[2 * i + 1]
+    if redis.call('getrange', view, 0, 19) < string.sub(value, 1, 20) then
+        redis.call('set', view, value, 'ex', ARGV[1])
+        if payment ~= '' then
+            redis.call('set', intent, payment, 'ex', ARGV[1])
+        end
+    end
+end

@@ -1,0 +1,179 @@
+//! Views in a real Redis.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use engine::cache::{Cache, Cached, Entry};
+use infra::testing::{redis_url, unique};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::redis_server::RedisServer;
+use crate::wait::until;
+
+fn view(payment: Uuid, version: i64) -> Entry {
+    Entry {
+        payment,
+        account: Uuid::from_u128(7),
+        intent_id: None,
+        version,
+        body: Bytes::from(format!(r#"{{"version":{version}}}"#)),
+    }
+}
+
+fn found(entry: &Entry) -> Cached {
+    Cached {
+        account: entry.account,
+        version: entry.version,
+        body: entry.body.clone(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_version_stays_in_whatever_order_they_are_written() {
+    let cache = Cache::connect(&redis_url()).unwrap();
+    let orders = [
+        [1, 2, 10],
+        [1, 10, 2],
+        [2, 1, 10],
+        [2, 10, 1],
+        [10, 1, 2],
+        [10, 2, 1],
+    ];
+    for order in orders {
+        let payment = Uuid::now_v7();
+        assert_eq!(cache.read(payment).await.unwrap(), None);
+        for version in order {
+            cache.put(&[view(payment, version)]).await.unwrap();
+        }
+        assert_eq!(
+            cache.read(payment).await.unwrap(),
+            Some(found(&view(payment, 10))),
+            "{order:?}"
+        );
+
+        let at_once = Uuid::now_v7();
+        cache
+            .put(&order.map(|version| view(at_once, version)))
+            .await
+            .unwrap();
+        assert_eq!(
+            cache.read(at_once).await.unwrap(),
+            Some(found(&view(at_once, 10))),
+            "{order:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_is_found_by_its_intent_and_kept_for_a_day() {
+    let redis = RedisServer::start().await;
+    let cache = Cache::connect(&redis.url()).unwrap();
+    let (payment, intent) = (Uuid::now_v7(), unique("pi"));
+    cache.put(&[view(payment, 1)]).await.unwrap();
+    assert_eq!(cache.read_intent(&intent).await.unwrap(), None);
+    let entry = Entry {
+        intent_id: Some(intent.clone()),
+        ..view(payment, 2)
+    };
+    cache.put(std::slice::from_ref(&entry)).await.unwrap();
+    assert_eq!(cache.read_intent(&intent).await.unwrap(), Some(payment));
+    assert_eq!(cache.read(payment).await.unwrap(), Some(found(&entry)));
+    for key in [
+        format!("pawl:view:{payment}"),
+        format!("pawl:intent:{intent}"),
+    ] {
+        let seconds: u64 = redis::from_redis_value(redis.command(&["TTL", &key]).await).unwrap();
+        assert!(
+            (86_000..=86_400).contains(&seconds),
+            "{key} lives for {seconds} s"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offered_views_arrive_and_the_latest_of_a_payment_wins() {
+    let cache = Cache::connect(&redis_url()).unwrap();
+    let payments: Vec<Uuid> = (0..500).map(|_| Uuid::now_v7()).collect();
+    cache.offer(
+        payments
+            .iter()
+            .flat_map(|payment| [3, 1, 2].map(|version| view(*payment, version))),
+    );
+    for payment in payments {
+        until("the view arrives", async || {
+            cache.read(payment).await.unwrap() == Some(found(&view(payment, 3)))
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_read_more_than_five_seconds_ago_is_not_written() {
+    let cache = Cache::connect(&redis_url()).unwrap();
+    let (old, new) = (Uuid::now_v7(), Uuid::now_v7());
+    cache.fill(view(old, 1), Instant::now() - Duration::from_secs(6));
+    cache.fill(view(new, 1), Instant::now());
+    until("the fresh one arrives", async || {
+        cache.read(new).await.unwrap().is_some()
+    })
+    .await;
+    assert_eq!(cache.read(old).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_reading_fails_at_once() {
+    let mut redis = RedisServer::start().await;
+    let cache = Cache::connect(&redis.url()).unwrap();
+    assert_eq!(cache.read(Uuid::now_v7()).await.unwrap(), None);
+    redis.kill().await;
+    let start = Instant::now();
+    for _ in 0..1_000 {
+        assert!(cache.read(Uuid::now_v7()).await.is_err());
+    }
+    let spent = start.elapsed();
+    assert!(spent < Duration::from_secs(1), "1,000 reads took {spent:?}");
+
+    redis.start_again().await;
+    until("reads work again", async || {
+        cache.read(Uuid::now_v7()).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_hangs_costs_its_readers_little() {
+    let redis = RedisServer::start().await;
+    let cache = Cache::connect(&redis.url()).unwrap();
+    assert_eq!(cache.read(Uuid::now_v7()).await.unwrap(), None);
+    redis.command(&["CLIENT", "PAUSE", "2500", "ALL"]).await;
+    let start = Instant::now();
+    for _ in 0..1_000 {
+        assert!(cache.read(Uuid::now_v7()).await.is_err());
+    }
+    let spent = start.elapsed();
+    assert!(spent < Duration::from_secs(1), "1,000 reads took {spent:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_made_while_redis_is_away_leaves_no_old_view_behind() {
+    let redis = RedisServer::start().await;
+    let cache = Cache::connect(&redis.url()).unwrap();
+    let (soon, late) = (Uuid::now_v7(), Uuid::now_v7());
+    cache.put(&[view(soon, 1), view(late, 1)]).await.unwrap();
+    redis.command(&["CLIENT", "PAUSE", "1500", "ALL"]).await;
+    cache.offer([view(soon, 2)].into_iter());
+    // As if Redis had been away for longer than a view may wait.
+    cache.fill(view(late, 2), Instant::now() - Duration::from_secs(6));
+    until("the new view is there", async || {
+        cache
+            .read(soon)
+            .await
+            .is_ok_and(|view| view.is_some_and(|view| view.version == 2))
+    })
+    .await;
+    until("the old view is gone", async || {
+        cache.read(late).await.is_ok_and(|view| view.is_none())
+    })
+    .await;
+}
