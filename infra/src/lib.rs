@@ -2,6 +2,7 @@
 //!
 //! This crate knows protocols, not payments, and imports nothing of ours. It is the only reader of the environment.
 
+pub mod crash;
 pub mod env;
 pub mod health;
 pub mod http;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 /// A connection that lay unused for longer is asked whether it still lives before it is handed out.
@@ -56,6 +57,18 @@ pub fn pool_with(options: PgConnectOptions, max: u32) -> PgPool {
 /// If no connection could be had or the query failed.
 pub async fn ping(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::raw_sql("select 1").execute(pool).await.map(drop)
+}
+
+/// Whether the database could not be asked, as opposed to having been asked and having refused.
+#[must_use]
+pub fn is_away(error: &sqlx::Error) -> bool {
+    use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Tls};
+    if matches!(error, Io(_) | PoolTimedOut | PoolClosed | Tls(_)) {
+        return true;
+    }
+    // Class 57P: shutting down, crashed, or starting up. Class 53: out of connections, disk or memory.
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| code.starts_with("57P") || code.starts_with("53"))
 }
 
 /// The name of the running program, which is how a connection is told apart in `pg_stat_activity`.

@@ -3,21 +3,29 @@
 //! A key is shown once, when it is made. What is kept is its SHA-256, which needs no slow hash because the key is 256
 //! random bits, and its first characters for people to tell keys apart.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::rand;
+use axum::http::{HeaderMap, HeaderName};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use infra::Env;
 use infra::env::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::cache::Cache;
-use crate::digest;
+use crate::verifier::only;
+use crate::{Digest, digest};
 
 /// A revoked key is refused everywhere after this time.
 const REMEMBERED_FOR: Duration = Duration::from_secs(5);
 const REMEMBERED: usize = 16 * 1024;
+const HEADER: HeaderName = HeaderName::from_static("x-api-key");
+/// 128 bits take 22 characters of base64.
+const SHORTEST_BOOTSTRAP: usize = 22;
 const LONGEST: usize = 256;
 const PREFIX_CHARACTERS: usize = 12;
 
@@ -28,6 +36,53 @@ pub struct ApiKey {
     pub id: Uuid,
     /// The account it acts for; without one it opens only the auth service.
     pub account: Option<Uuid>,
+}
+
+/// The keys of `AUTH_API_KEYS`, which open the auth service before there are any in the database. They act for no
+/// account.
+#[derive(Clone)]
+pub struct Bootstrap(Vec<Digest>);
+
+impl Bootstrap {
+    /// Reads `AUTH_API_KEYS`, a list with commas between; a key that could be guessed is a fault.
+    pub fn from_env(env: &mut Env) -> Self {
+        let keys = env.secret("AUTH_API_KEYS");
+        let keys: Vec<_> = list(keys.expose_secret()).collect();
+        if keys
+            .iter()
+            .any(|key| !(SHORTEST_BOOTSTRAP..=LONGEST).contains(&key.len()))
+        {
+            env.fault(format!(
+                "AUTH_API_KEYS has a key that is not {SHORTEST_BOOTSTRAP} to {LONGEST} characters: `openssl rand -hex 16` makes one"
+            ));
+        }
+        Self(keys.into_iter().map(digest).collect())
+    }
+
+    /// Whether this is one of them. Each is compared in constant time.
+    #[must_use]
+    pub fn holds(&self, key: &str) -> bool {
+        let name = digest(key);
+        self.0.iter().fold(false, |held, known| {
+            held | verify_slices_are_equal(known, &name).is_ok()
+        })
+    }
+}
+
+impl fmt::Debug for Bootstrap {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} keys", self.0.len())
+    }
+}
+
+fn list(keys: &str) -> impl Iterator<Item = &str> {
+    keys.split(',').map(str::trim).filter(|key| !key.is_empty())
+}
+
+/// The key in the header `X-API-Key`, if it came exactly once.
+#[must_use]
+pub fn of(headers: &HeaderMap) -> Option<&str> {
+    only(headers, &HEADER)
 }
 
 /// Looks keys up, and remembers for 5 s what it found.

@@ -15,24 +15,36 @@ pub enum Error {
     Unavailable,
 }
 
-impl IntoResponse for Error {
-    /// A 401 whose body and headers are the same for every cause, or a 503 with `Retry-After`.
-    fn into_response(self) -> Response {
-        match self {
-            Self::Unauthenticated => {
-                let problem = Problem::new(
-                    Code::Unauthenticated,
-                    "Send a valid token as `Authorization: Bearer …` or an API key as `X-API-Key`.",
-                );
-                let challenge = HeaderValue::from_static("Bearer realm=\"pawl\"");
-                ([(header::WWW_AUTHENTICATE, challenge)], problem).into_response()
-            }
-            Self::Unavailable => Problem::new(
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let problem = match error {
+            Error::Unauthenticated => Self::new(
+                Code::Unauthenticated,
+                "Send a valid token as `Authorization: Bearer …` or an API key as `X-API-Key`.",
+            ),
+            Error::Unavailable => Self::new(
                 Code::Unavailable,
                 "Callers cannot be verified for the moment.",
             )
-            .retry_after(1)
-            .into_response(),
+            .retry_after(1),
+        };
+        match infra::http::request_id() {
+            Some(id) => problem.request_id(id.as_str()),
+            None => problem,
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    /// A 401 that is the same for every cause but for the request's id, or a 503 with `Retry-After`.
+    fn into_response(self) -> Response {
+        let problem = Problem::from(self);
+        match self {
+            Self::Unauthenticated => {
+                let challenge = HeaderValue::from_static("Bearer realm=\"pawl\"");
+                ([(header::WWW_AUTHENTICATE, challenge)], problem).into_response()
+            }
+            Self::Unavailable => problem.into_response(),
         }
     }
 }

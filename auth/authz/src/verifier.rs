@@ -8,12 +8,10 @@ use infra::Env;
 use jsonwebtoken::jwk::JwkSet;
 use sqlx::PgPool;
 
-use crate::api_key::ApiKeys;
+use crate::api_key::{self, ApiKeys};
 use crate::key_set::KeySet;
 use crate::token::Tokens;
 use crate::{Caller, Error, Role};
-
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Whose tokens are believed.
 #[derive(Clone, Debug)]
@@ -92,7 +90,7 @@ impl Verifier {
                 .verify(token.ok_or(Error::Unauthenticated)?)
                 .await;
         }
-        let key = only(headers, &API_KEY).ok_or(Error::Unauthenticated)?;
+        let key = api_key::of(headers).ok_or(Error::Unauthenticated)?;
         let found = self.0.keys.find(key).await.map_err(|error| {
             tracing::error!(%error, "API keys cannot be looked up");
             Error::Unavailable
@@ -114,7 +112,7 @@ impl fmt::Debug for Verifier {
 }
 
 /// The value of a header that came exactly once: two of them could be read differently by a proxy and by us.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+pub(crate) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;
     if values.next().is_some() {

@@ -1,0 +1,132 @@
+//! Passwords: hashed with argon2id, a bounded number at a time, and never telling whether a user exists.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use infra::env::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
+
+use crate::Error;
+
+/// 19 MiB, two passes, one lane: OWASP's recommendation, 60 to 80 ms on one core.
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// How long a password may wait for its turn before the client is told to come again.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Hashes and verifies passwords. Whoever calls waits for one of a few places, so that a flood of logins leaves the
+/// rest of the service its processors and its memory.
+#[derive(Debug, Clone)]
+pub struct Passwords {
+    places: Arc<Semaphore>,
+    argon: Argon2<'static>,
+    /// The hash that stands in for that of a user who does not exist.
+    nobody: Arc<str>,
+    hashed: Arc<AtomicU64>,
+}
+
+impl Passwords {
+    /// As many places as there are processors but one, and at least one.
+    ///
+    /// # Errors
+    /// If a first password cannot be hashed.
+    pub fn new() -> Result<Self, Error> {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
+            .map_err(|error| Error::Hashing(error.into()))?;
+        let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let mut unknowable = [0; 32];
+        aws_lc_rs::rand::fill(&mut unknowable).map_err(|error| Error::System(error.to_string()))?;
+        let nobody = argon.hash_password(&unknowable).map_err(Error::Hashing)?;
+        Ok(Self {
+            places: Arc::new(Semaphore::new(processors.saturating_sub(1).max(1))),
+            argon,
+            nobody: nobody.to_string().into(),
+            hashed: Arc::default(),
+        })
+    }
+
+    /// The hash of a password with a fresh salt, as a PHC string.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if no place came free in 20 s.
+    pub async fn hash(&self, password: SecretString) -> Result<String, Error> {
+        self.work(move |argon| {
+            let hash = argon.hash_password(password.expose_secret().as_bytes());
+            hash.map(|hash| hash.to_string()).map_err(Error::Hashing)
+        })
+        .await
+    }
+
+    /// Whether the password is the one that was hashed. Without a hash (no such user) the same work is done, and the
+    /// answer is no.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if no place came free in 20 s; [`Error::Hashing`] if the hash is not one.
+    pub async fn verify(&self, password: SecretString, hash: Option<&str>) -> Result<bool, Error> {
+        let exists = hash.is_some();
+        let hash = hash.unwrap_or(&self.nobody).to_owned();
+        let matches = self
+            .work(move |argon| {
+                let hash =
+                    PasswordHash::new(&hash).map_err(|error| Error::Hashing(error.into()))?;
+                match argon.verify_password(password.expose_secret().as_bytes(), &hash) {
+                    Ok(()) => Ok(true),
+                    Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
+                    Err(error) => Err(Error::Hashing(error)),
+                }
+            })
+            .await?;
+        Ok(exists && matches)
+    }
+
+    /// Whether a hash was made with other parameters than today's, so that it should be made again.
+    #[must_use]
+    pub fn is_outdated(&self, hash: &str) -> bool {
+        let current = Params::new(MEMORY_KIB, PASSES, LANES, None).ok();
+        let params = PasswordHash::new(hash).ok().and_then(|hash| {
+            (hash.algorithm == Algorithm::Argon2id.ident()).then_some(())?;
+            Params::try_from(&hash).ok()
+        });
+        match (params, current) {
+            (Some(params), Some(current)) => {
+                (params.m_cost(), params.t_cost(), params.p_cost())
+                    != (current.m_cost(), current.t_cost(), current.p_cost())
+            }
+            _ => true,
+        }
+    }
+
+    /// How many passwords were hashed so far, whether to keep or to compare: the work that tells users from strangers
+    /// if it ever differs.
+    #[must_use]
+    pub fn hashed(&self) -> u64 {
+        self.hashed.load(Ordering::Relaxed)
+    }
+
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Argon2<'static>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let place = tokio::time::timeout(PATIENCE, self.places.clone().acquire_owned())
+            .await
+            .map_err(|_| Error::Busy)?
+            .map_err(|error| Error::System(error.to_string()))?;
+        let argon = self.argon.clone();
+        self.hashed.fetch_add(1, Ordering::Relaxed);
+        tokio::task::spawn_blocking(move || {
+            let done = work(&argon);
+            // Only now: a client that went away must not free a place while its hash is still being computed.
+            drop(place);
+            done
+        })
+        .await
+        .map_err(|error| Error::System(error.to_string()))?
+    }
+}
