@@ -1,0 +1,7 @@
+//! The Stripe client: tables of its rules, its transport against a server that misbehaves byte by byte, and its calls against the simulator.
+
+mod breaker;
+mod canned;
+mod class;
+mod params;
+mod transport;

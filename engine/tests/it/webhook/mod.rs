@@ -1,0 +1,5 @@
+//! Webhooks: whose they are, what they say, what they mean.
+
+mod meaning;
+mod parse;
+mod signature;
