@@ -150,6 +150,14 @@ pub struct EventId {
     pub version: i64,
 }
 
+impl EventId {
+    /// The transition of this number in the stream of this payment.
+    #[must_use]
+    pub const fn new(payment: PaymentId, version: i64) -> Self {
+        Self { payment, version }
+    }
+}
+
 impl fmt::Display for EventId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let payment = self.payment.to_string();

@@ -185,7 +185,7 @@ pub struct JobView {
     /// How often a worker took it.
     pub picks: i32,
     /// What went wrong last.
-    pub error: Option<String>,
+    pub last_error: Option<String>,
     /// When it is to run.
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
