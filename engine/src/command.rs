@@ -1,0 +1,76 @@
+//! Commands of clients: a transition and its job are committed, then the answer says so. Stripe is called by a worker.
+
+use uuid::Uuid;
+use workflows::stream::Event;
+
+use crate::{
+    Answer, Command, Engine, Error, Idempotency,
+    committer::advance::{Advance, Answers, Origin, Outcome, request_cause},
+};
+
+impl Engine {
+    /// Puts a command through the machine of a payment. The answer shows the payment (or the refund) as the command
+    /// left it, and is durable.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown payment and for another account's, [`Error::Refused`] when the machine does not
+    /// allow it, [`Error::KeyReused`], [`Error::Unavailable`]. Nothing was written then.
+    pub async fn command(
+        &self,
+        payment: Uuid,
+        command: Command,
+        idempotency: Idempotency,
+    ) -> Result<Answer, Error> {
+        let (event, answers) = meant(command);
+        let origin = Origin::Command {
+            event,
+            idempotency,
+            answers,
+        };
+        match self
+            .inner
+            .advances
+            .submit(Advance {
+                payment,
+                cause: request_cause(),
+                origin,
+            })
+            .await?
+        {
+            Outcome::Answered(answer) => Ok(answer),
+            Outcome::Refused(error) => Err(error),
+            Outcome::Finished | Outcome::Stale => {
+                Err(Error::Internal("a command was taken for a job".into()))
+            }
+        }
+    }
+}
+
+fn meant(command: Command) -> (Event, Answers) {
+    match command {
+        Command::Confirm {
+            payment_method,
+            return_url,
+        } => (
+            Event::ConfirmRequested {
+                attempt: Uuid::now_v7(),
+                payment_method,
+                return_url,
+            },
+            Answers::Payment,
+        ),
+        Command::Capture { amount } => (Event::CaptureRequested { amount }, Answers::Payment),
+        Command::Cancel { reason } => (Event::CancelRequested { reason }, Answers::Payment),
+        Command::Refund { amount, reason } => {
+            let refund = Uuid::now_v7();
+            (
+                Event::RefundRequested {
+                    refund,
+                    amount,
+                    reason,
+                },
+                Answers::Refund(refund),
+            )
+        }
+    }
+}

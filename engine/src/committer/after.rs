@@ -1,0 +1,60 @@
+//! What follows a commit and may be lost: waking workers and refreshing views. Postgres has the facts, the sweeper
+//! pushes again, a miss of the cache reads Postgres; so nothing here makes a caller wait or fail.
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::{
+    cache::{Cache, Entry},
+    queue::Queue,
+    record::Record,
+};
+
+/// Jobs that wait to be pushed; beyond it they are left to the sweeper.
+const WAITING: usize = 4096;
+
+/// The most ids in one push.
+const PUSH: usize = 1000;
+
+/// The hand that reaches to Redis after a commit.
+#[derive(Clone)]
+pub(crate) struct After {
+    jobs: mpsc::Sender<Vec<Uuid>>,
+    cache: Cache,
+}
+
+impl After {
+    /// Starts the task that pushes.
+    pub(crate) fn start(queue: Queue, cache: Cache) -> Self {
+        let (jobs, receiver) = mpsc::channel(WAITING);
+        tokio::spawn(push(queue, receiver));
+        Self { jobs, cache }
+    }
+
+    /// Called after a commit with the jobs that are due and the views that changed.
+    pub(crate) fn commit(&self, jobs: Vec<Uuid>, views: impl Iterator<Item = (Record, Bytes)>) {
+        if !jobs.is_empty() && self.jobs.try_send(jobs).is_err() {
+            tracing::debug!("the pusher is behind; the sweeper will push these jobs");
+        }
+        self.cache.offer(views.map(|(record, body)| Entry {
+            payment: record.payment.id,
+            account: record.account,
+            intent_id: record.payment.intent_id,
+            version: record.payment.version,
+            body,
+        }));
+    }
+}
+
+async fn push(queue: Queue, mut receiver: mpsc::Receiver<Vec<Uuid>>) {
+    let mut batches = Vec::new();
+    while receiver.recv_many(&mut batches, PUSH).await > 0 {
+        let ids: Vec<Uuid> = batches.drain(..).flatten().collect();
+        for portion in ids.chunks(PUSH) {
+            if let Err(error) = queue.push(portion).await {
+                tracing::debug!(%error, jobs = portion.len(), "not pushed; the sweeper will");
+            }
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! Streams held under their row locks, moved in memory through `step` in order of arrival, and written at once.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+use workflows::{
+    attempt::Attempt,
+    edges::Machine,
+    payment::{Payment, Status},
+    stream::{self, Effect, Event, Refusal, Stream, Transition},
+};
+
+use crate::{
+    outbox,
+    record::Record,
+    store::{attempt, job, payment, refund, timer, transition},
+};
+
+/// Seconds after which Stripe is asked about a payment that waits and of which nothing was heard.
+const CHECK_ACTION: f64 = 15.0 * 60.0;
+const CHECK_PROCESSING: f64 = 60.0 * 60.0;
+const CHECK_CLIENT: f64 = 60.0 * 60.0;
+const CHECK_CAPTURE: f64 = 24.0 * 60.0 * 60.0;
+
+/// The streams of one transaction, locked.
+pub(crate) struct Fold {
+    streams: HashMap<Uuid, Held>,
+    now: OffsetDateTime,
+    transitions: Vec<transition::New>,
+    jobs: Vec<job::New>,
+    resyncs: BTreeSet<Uuid>,
+    /// Payments whose next call follows from something else than the answer of the one before.
+    superseded: BTreeSet<Uuid>,
+}
+
+/// One stream under its lock.
+struct Held {
+    record: Record,
+    refunds: Vec<refund::Stored>,
+    waited_for: Option<f64>,
+    changed: bool,
+    attempts: BTreeMap<Uuid, Attempt>,
+    touched_refunds: BTreeSet<Uuid>,
+}
+
+/// What an event did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Applied {
+    /// It moved something, or asked for something to be done.
+    Moved,
+    /// All it says was known.
+    Nothing,
+}
+
+/// Why an event did nothing.
+#[derive(Debug)]
+pub(crate) enum NotApplied {
+    /// There is no such payment, or this version of the program cannot read its row.
+    NoPayment,
+    Refused(Refusal),
+}
+
+impl Fold {
+    /// Locks the payments in the order of their ids, then reads what hangs on them. Refunds are read for those that are
+    /// named: most events do not look at them.
+    pub(crate) async fn lock(
+        connection: &mut PgConnection,
+        payments: &BTreeSet<Uuid>,
+        with_refunds: &BTreeSet<Uuid>,
+    ) -> sqlx::Result<Self> {
+        let ids: Vec<Uuid> = payments.iter().copied().collect();
+        let mut streams: HashMap<Uuid, Held> = HashMap::with_capacity(ids.len());
+        for record in payment::lock(connection, &ids).await? {
+            match record {
+                Ok(record) => {
+                    streams.insert(record.payment.id, Held::new(record));
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a payment cannot be read; it stops, the others go on")
+                }
+            }
+        }
+        let attempted: Vec<Uuid> = streams
+            .values()
+            .map(|held| &held.record.payment)
+            .filter(|it| it.attempts > 0)
+            .map(|it| it.id)
+            .collect();
+        for (payment, attempt) in attempt::latest(connection, &attempted).await? {
+            if let Some(held) = streams.get_mut(&payment) {
+                held.record.attempt = Some(attempt);
+            }
+        }
+        let refunded: Vec<Uuid> = with_refunds
+            .iter()
+            .copied()
+            .filter(|id| streams.contains_key(id))
+            .collect();
+        if !refunded.is_empty() {
+            for stored in refund::of_payments(connection, &refunded).await? {
+                if let Some(held) = streams.get_mut(&stored.payment) {
+                    held.refunds.push(stored);
+                }
+            }
+        }
+        let now = OffsetDateTime::now_utc();
+        let now = now
+            .replace_nanosecond(now.microsecond() * 1000)
+            .unwrap_or(now);
+        Ok(Self {
+            streams,
+            now,
+            transitions: Vec::new(),
+            jobs: Vec::new(),
+            resyncs: BTreeSet::new(),
+            superseded: BTreeSet::new(),
+        })
+    }
+
+    /// The payment as it stands in this transaction.
+    pub(crate) fn record(&self, payment: Uuid) -> Option<&Record> {
+        self.streams.get(&payment).map(|held| &held.record)
+    }
+
+    /// A refund as it stands in this transaction.
+    pub(crate) fn refund(&self, payment: Uuid, refund: Uuid) -> Option<&refund::Stored> {
+        self.streams
+            .get(&payment)?
+            .refunds
+            .iter()
+            .find(|stored| stored.refund.id == refund)
+    }
+
+    /// Puts an event through `step` on the state as it stands after the events before it.
+    pub(crate) fn apply(
+        &mut self,
+        payment: Uuid,
+        event: &Event,
+        cause: &str,
+    ) -> Result<Applied, NotApplied> {
+        let held = self
+            .streams
+            .get_mut(&payment)
+            .ok_or(NotApplied::NoPayment)?;
+        let before = held.stream();
+        let step = stream::step(&before, event).map_err(NotApplied::Refused)?;
+        if step.is_empty() {
+            return Ok(Applied::Nothing);
+        }
+        for transition in &step.transitions {
+            let data = data(transition, &step.stream, step.closed_attempt.as_ref());
+            self.transitions.push(transition::New {
+                stream: payment,
+                transition: *transition,
+                cause: cause.to_owned(),
+                data,
+            });
+        }
+        for effect in &step.effects {
+            match effect {
+                Effect::Resync => {
+                    self.resyncs.insert(payment);
+                }
+                effect => {
+                    let is_call = !matches!(effect, Effect::CreateRefund { .. });
+                    if is_call && (before.payment.open_call.is_none() || !is_answer(event)) {
+                        self.superseded.insert(payment);
+                    }
+                    self.jobs.push(job::New::of(payment, effect));
+                }
+            }
+        }
+        held.take(step.stream, step.closed_attempt, &before, self.now);
+        Ok(Applied::Moved)
+    }
+
+    /// Asks Stripe how this payment stands.
+    pub(crate) fn resync(&mut self, payment: Uuid) {
+        self.resyncs.insert(payment);
+    }
+
+    /// Writes all that was decided; returns the jobs that can be taken after the commit.
+    pub(crate) async fn write(&mut self, connection: &mut PgConnection) -> sqlx::Result<Vec<Uuid>> {
+        let changed: Vec<&Held> = self.streams.values().filter(|held| held.changed).collect();
+        if !changed.is_empty() {
+            let records: Vec<&Record> = changed.iter().map(|held| &held.record).collect();
+            payment::write(connection, &records, self.now).await?;
+        }
+        let attempts: Vec<(Uuid, &Attempt)> = changed
+            .iter()
+            .flat_map(|held| {
+                held.attempts
+                    .values()
+                    .map(|attempt| (held.record.payment.id, attempt))
+            })
+            .collect();
+        if !attempts.is_empty() {
+            attempt::write(connection, &attempts, self.now).await?;
+        }
+        let refunds: Vec<_> = changed
+            .iter()
+            .flat_map(|held| held.written_refunds())
+            .collect();
+        if !refunds.is_empty() {
+            refund::write(connection, &refunds, self.now).await?;
+        }
+        let checks: Vec<timer::Check> = changed.iter().filter_map(|held| held.check()).collect();
+        if !checks.is_empty() {
+            timer::set_checks(connection, &checks).await?;
+        }
+        if !self.transitions.is_empty() {
+            transition::add(connection, &self.transitions, self.now).await?;
+            let messages: Vec<(Uuid, i64)> = self
+                .transitions
+                .iter()
+                .map(|row| (row.stream, row.transition.version))
+                .collect();
+            outbox::add(connection, &messages).await?;
+        }
+        if !self.superseded.is_empty() {
+            let payments: Vec<Uuid> = self.superseded.iter().copied().collect();
+            job::supersede(connection, &payments).await?;
+        }
+        let mut jobs = self.jobs.clone();
+        jobs.extend(
+            self.resyncs
+                .iter()
+                .map(|payment| job::New::of(*payment, &Effect::Resync)),
+        );
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        job::add(connection, &jobs, self.now).await
+    }
+
+    /// A transition that tells after a lost answer whether this fold was committed.
+    pub(crate) fn witness(&self) -> Option<&transition::New> {
+        self.transitions.first()
+    }
+
+    /// The payments that changed, as clients see them now.
+    pub(crate) fn into_views(self) -> impl Iterator<Item = (Record, Bytes)> {
+        self.streams
+            .into_values()
+            .filter(|held| held.changed)
+            .map(|held| {
+                let body = held.record.rendered().body;
+                (held.record, body)
+            })
+    }
+}
+
+impl Held {
+    fn new(record: Record) -> Self {
+        Self {
+            waited_for: check_after(&record.payment),
+            record,
+            refunds: Vec::new(),
+            changed: false,
+            attempts: BTreeMap::new(),
+            touched_refunds: BTreeSet::new(),
+        }
+    }
+
+    fn stream(&self) -> Stream {
+        Stream {
+            payment: self.record.payment.clone(),
+            attempt: self.record.attempt.clone(),
+            refunds: self
+                .refunds
+                .iter()
+                .map(|stored| stored.refund.clone())
+                .collect(),
+        }
+    }
+
+    /// Makes what `step` decided the state that the next event meets.
+    fn take(
+        &mut self,
+        after: Stream,
+        closed: Option<Attempt>,
+        before: &Stream,
+        now: OffsetDateTime,
+    ) {
+        self.changed = true;
+        if let Some(closed) = closed {
+            self.attempts.insert(closed.id, closed);
+        }
+        if let Some(attempt) = after
+            .attempt
+            .as_ref()
+            .filter(|_| after.attempt != before.attempt)
+        {
+            self.attempts.insert(attempt.id, attempt.clone());
+        }
+        for refund in after.refunds {
+            match self
+                .refunds
+                .iter_mut()
+                .find(|stored| stored.refund.id == refund.id)
+            {
+                Some(stored) if stored.refund == refund => continue,
+                Some(stored) => {
+                    stored.refund = refund.clone();
+                    stored.updated_at = now;
+                }
+                None => self.refunds.push(refund::Stored {
+                    refund: refund.clone(),
+                    payment: after.payment.id,
+                    currency: after.payment.money.currency().code(),
+                    created_at: now,
+                    updated_at: now,
+                }),
+            }
+            self.touched_refunds.insert(refund.id);
+        }
+        self.record.payment = after.payment;
+        self.record.attempt = after.attempt;
+        self.record.updated_at = now;
+    }
+
+    fn written_refunds(&self) -> impl Iterator<Item = (Uuid, Uuid, &workflows::refund::Refund)> {
+        self.refunds
+            .iter()
+            .filter(|stored| self.touched_refunds.contains(&stored.refund.id))
+            .map(|stored| (stored.payment, self.record.account, &stored.refund))
+    }
+
+    /// The change of this payment's check timer, if there is one.
+    fn check(&self) -> Option<timer::Check> {
+        let after = check_after(&self.record.payment);
+        (after != self.waited_for).then_some(timer::Check {
+            payment: self.record.payment.id,
+            after_seconds: after,
+        })
+    }
+}
+
+/// The event is what a call of ours came to; the job of that call ends in the same transaction.
+fn is_answer(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::IntentSeen {
+            answers: Some(_),
+            ..
+        } | Event::CallProvedVoid { .. }
+            | Event::ConfirmRefused { .. }
+            | Event::CallRefused { .. }
+            | Event::IntentRejected { .. }
+    )
+}
+
+/// How long a payment may wait for a word from outside before Stripe is asked. None while a job of ours drives it, and
+/// at its end.
+fn check_after(payment: &Payment) -> Option<f64> {
+    if payment.open_call.is_some() {
+        return None;
+    }
+    match payment.status {
+        Status::RequiresAction => Some(CHECK_ACTION),
+        Status::Processing => Some(CHECK_PROCESSING),
+        Status::RequiresPaymentMethod | Status::RequiresConfirmation => Some(CHECK_CLIENT),
+        Status::RequiresCapture => Some(CHECK_CAPTURE),
+        Status::LocalCreated | Status::Succeeded | Status::Canceled | Status::LocalRejected => None,
+    }
+}
+
+/// The facts of a move, for the history and for Kafka. Never a client secret.
+fn data(transition: &Transition, after: &Stream, closed: Option<&Attempt>) -> Value {
+    let payment = &after.payment;
+    match transition.machine {
+        Machine::Payment => json!({
+            "amount_capturable": payment.capturable,
+            "amount_captured": payment.captured,
+            "amount_refunded": payment.refunded,
+            "amount_reserved": payment.reserved,
+            "error": payment.last_error,
+        }),
+        Machine::Attempt => {
+            let attempt = closed
+                .filter(|it| it.id == transition.subject)
+                .or(after.attempt.as_ref());
+            json!({
+                "number": attempt.map(|it| it.number),
+                "charge_id": attempt.and_then(|it| it.charge_id.as_deref()),
+                "error": attempt.and_then(|it| it.error.as_ref()),
+            })
+        }
+        Machine::Refund => {
+            let refund = after.refunds.iter().find(|it| it.id == transition.subject);
+            json!({
+                "amount": refund.map(|it| it.amount),
+                "stripe_id": refund.and_then(|it| it.stripe_id.as_deref()),
+                "reason": refund.and_then(|it| it.reason.as_deref()),
+                "error": refund.and_then(|it| it.error.as_ref()),
+            })
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What operators see and do: jobs that wait for a person.
+
+use contracts::{
+    id::{JobId, PaymentId},
+    view::JobView,
+};
+use uuid::Uuid;
+
+use crate::{Engine, Error, store::job};
+
+/// The states a job can be in.
+pub const JOB_STATES: [&str; 4] = ["queued", "running", "done", "dead"];
+
+impl Engine {
+    /// Jobs in a state, the newest first; the second value says whether there are more.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn jobs(
+        &self,
+        state: &str,
+        starting_after: Option<Uuid>,
+        limit: u16,
+    ) -> Result<(Vec<JobView>, bool), Error> {
+        let mut rows = job::list(
+            &self.inner.pool,
+            state,
+            starting_after,
+            i64::from(limit) + 1,
+        )
+        .await?;
+        let more = rows.len() > usize::from(limit);
+        rows.truncate(usize::from(limit));
+        Ok((rows.into_iter().map(view).collect(), more))
+    }
+
+    /// Puts a dead job back in the queue with the key it always had. Should that key be too old to be sent, the worker
+    /// asks Stripe instead.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such job or it is not dead.
+    pub async fn retry(&self, id: Uuid) -> Result<(), Error> {
+        let mut connection = self.inner.pool.acquire().await?;
+        if !job::revive(&mut connection, id).await? {
+            return Err(Error::NotFound);
+        }
+        if let Err(error) = self.inner.queue.push(&[id]).await {
+            tracing::debug!(%error, "not pushed; the sweeper will");
+        }
+        Ok(())
+    }
+}
+
+fn view(row: job::Listed) -> JobView {
+    JobView {
+        id: JobId::from_uuid(row.id),
+        object: "job".into(),
+        payment_id: PaymentId::from_uuid(row.payment_id),
+        kind: row.kind,
+        state: row.state,
+        tries: row.tries,
+        picks: row.picks,
+        last_error: row.error,
+        due_at: row.due_at,
+        created_at: row.created_at,
+    }
+}

@@ -1,0 +1,433 @@
+//! Table `job`: what must be done. Tries, leases, back-off and dead letters live here and nowhere else.
+
+use std::{collections::HashMap, time::Duration};
+
+use serde_json::Value;
+use sqlx::{PgConnection, PgPool, postgres::types::PgInterval};
+use time::OffsetDateTime;
+use uuid::Uuid;
+use workflows::stream::Effect;
+
+/// How many times a job may be taken without ever ending in an answer or an error before it is set aside:
+/// a job that kills its process must not kill the next one for ever.
+const PICKS_WITHOUT_TRY: i32 = 20;
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Create the intent of a payment.
+    CreateIntent,
+    /// Confirm it.
+    ConfirmIntent,
+    /// Capture what it authorised.
+    CaptureIntent,
+    /// Cancel it.
+    CancelIntent,
+    /// Create a refund.
+    CreateRefund,
+    /// Ask Stripe how the payment stands.
+    Resync,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 6] = [
+        Self::CreateIntent,
+        Self::ConfirmIntent,
+        Self::CaptureIntent,
+        Self::CancelIntent,
+        Self::CreateRefund,
+        Self::Resync,
+    ];
+
+    /// The word in the database and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CreateIntent => "create_intent",
+            Self::ConfirmIntent => "confirm_intent",
+            Self::CaptureIntent => "capture_intent",
+            Self::CancelIntent => "cancel_intent",
+            Self::CreateRefund => "create_refund",
+            Self::Resync => "resync",
+        }
+    }
+
+    fn parse(text: &str) -> sqlx::Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| sqlx::Error::ColumnDecode {
+                index: "job.kind".into(),
+                source: format!("unknown kind {text:?}").into(),
+            })
+    }
+}
+
+/// A job to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct New {
+    pub(crate) id: Uuid,
+    pub(crate) payment: Uuid,
+    pub(crate) subject: Uuid,
+    pub(crate) kind: Kind,
+    pub(crate) args: Value,
+}
+
+impl New {
+    /// The job that does what `step` asked for.
+    pub(crate) fn of(payment: Uuid, effect: &Effect) -> Self {
+        let (kind, subject, args) = match effect {
+            Effect::CreateIntent => (Kind::CreateIntent, payment, Value::Null),
+            Effect::ConfirmIntent { attempt } => (Kind::ConfirmIntent, *attempt, Value::Null),
+            Effect::CaptureIntent { amount } => (
+                Kind::CaptureIntent,
+                payment,
+                serde_json::json!({ "amount": amount }),
+            ),
+            Effect::CancelIntent { reason } => (
+                Kind::CancelIntent,
+                payment,
+                serde_json::json!({ "reason": reason }),
+            ),
+            Effect::CreateRefund { refund } => (Kind::CreateRefund, *refund, Value::Null),
+            Effect::Resync => (Kind::Resync, payment, Value::Null),
+        };
+        Self {
+            id: Uuid::now_v7(),
+            payment,
+            subject,
+            kind,
+            args,
+        }
+    }
+}
+
+/// A job in the hands of a worker, until its lease runs out.
+#[derive(Debug, Clone)]
+pub(crate) struct Claimed {
+    /// Its id.
+    pub(crate) id: Uuid,
+    /// The token without which nobody finishes it.
+    pub(crate) lease: Uuid,
+    /// The payment that it works for.
+    pub(crate) payment: Uuid,
+    /// The payment, attempt or refund that it is about.
+    pub(crate) subject: Uuid,
+    /// What it does.
+    pub(crate) kind: Kind,
+    /// What it needs to know besides.
+    pub(crate) args: Value,
+    /// How often it has ended in an error.
+    pub(crate) tries: i32,
+    /// The Idempotency-Key of its call.
+    pub(crate) call_key: String,
+    /// How long ago the key was first sent.
+    pub(crate) key_age: Duration,
+    /// A call was sent before, and what it did is not known.
+    pub(crate) unknown: bool,
+}
+
+/// How a job ends, or goes on.
+#[derive(Debug, Clone)]
+pub(crate) enum Finish {
+    /// It is done.
+    Done,
+    /// It is tried again later, with the same key.
+    Again {
+        after: Duration,
+        error: String,
+        unknown: bool,
+    },
+    /// Given up: a person must look.
+    Dead { error: String },
+}
+
+/// What Stripe's key and the caller's fence say about a job that somebody wants to finish.
+#[derive(Debug, Clone)]
+pub(crate) struct Ending<'a> {
+    pub(crate) id: Uuid,
+    pub(crate) lease: Uuid,
+    pub(crate) finish: &'a Finish,
+}
+
+/// Adds jobs that are due now. A resync that waits already takes a second one in; one that runs is told to look again.
+/// Returns the ids of the jobs that can be taken now.
+pub(crate) async fn add(
+    connection: &mut PgConnection,
+    rows: &[New],
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<Uuid>> {
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let payments: Vec<Uuid> = rows.iter().map(|row| row.payment).collect();
+    let subjects: Vec<Uuid> = rows.iter().map(|row| row.subject).collect();
+    let kinds: Vec<String> = rows
+        .iter()
+        .map(|row| row.kind.as_str().to_owned())
+        .collect();
+    let args: Vec<Value> = rows.iter().map(|row| row.args.clone()).collect();
+    let keys: Vec<String> = rows.iter().map(|row| format!("pawl-{}", row.id)).collect();
+    sqlx::query_scalar!(
+        "insert into job (id, payment_id, subject, kind, args, state, due_at, call_key, created_at)
+         select id, payment_id, subject, kind, args, 'queued', $7, call_key, $7
+         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::jsonb[], $6::text[])
+              as t (id, payment_id, subject, kind, args, call_key)
+         on conflict (payment_id) where kind = 'resync' and state in ('queued', 'running') do update set again = true
+         returning id",
+        &ids,
+        &payments,
+        &subjects,
+        &kinds,
+        &args,
+        &keys,
+        now,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Ends the calls of payments whose outcome is known from elsewhere, so that the next call may be written. A worker that
+/// is still at one of them finds its lease gone.
+pub(crate) async fn supersede(
+    connection: &mut PgConnection,
+    payments: &[Uuid],
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update job set state = 'done', lease = null, lease_until = null, unknown = false, finished_at = now(),
+                error = 'its outcome was known before its answer came'
+         where payment_id = any($1) and state <> 'done'
+           and kind in ('create_intent', 'confirm_intent', 'capture_intent', 'cancel_intent')",
+        payments,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes those of the jobs that are due and not in other hands, in one statement. What this writes is committed before
+/// the calls go out, first_sent_at above all: the age of a key counts from there.
+pub(crate) async fn claim(
+    pool: &PgPool,
+    ids: &[Uuid],
+    lease: Duration,
+) -> sqlx::Result<Vec<Claimed>> {
+    sqlx::query_as!(
+        ClaimedRow,
+        r#"with taken as (
+            select id from job
+            where id = any($1)
+              and ((state = 'queued' and due_at <= now()) or (state = 'running' and lease_until <= now()))
+            order by id for update skip locked)
+         update job set state = 'running', lease = gen_random_uuid(), lease_until = now() + $2,
+                picks = picks + 1, first_sent_at = coalesce(first_sent_at, now()), again = false
+         from taken where job.id = taken.id
+         returning job.id, lease as "lease!", payment_id, subject, kind, args, tries, picks, call_key, unknown,
+                   extract(epoch from now() - first_sent_at)::float8 as "key_age!""#,
+        ids,
+        interval(lease),
+    )
+    .fetch_all(pool)
+    .await?
+    .into_iter()
+    .map(ClaimedRow::read)
+    .collect()
+}
+
+struct ClaimedRow {
+    id: Uuid,
+    lease: Uuid,
+    payment_id: Uuid,
+    subject: Uuid,
+    kind: String,
+    args: Value,
+    tries: i32,
+    picks: i32,
+    call_key: String,
+    unknown: bool,
+    key_age: f64,
+}
+
+impl ClaimedRow {
+    fn read(self) -> sqlx::Result<Claimed> {
+        Ok(Claimed {
+            id: self.id,
+            lease: self.lease,
+            payment: self.payment_id,
+            subject: self.subject,
+            kind: Kind::parse(&self.kind)?,
+            args: self.args,
+            tries: self.tries,
+            call_key: self.call_key,
+            key_age: Duration::try_from_secs_f64(self.key_age).unwrap_or_default(),
+            // Taken before without an end on record: that worker died, perhaps after it sent the call.
+            unknown: self.unknown || self.picks > self.tries.saturating_add(1),
+        })
+    }
+}
+
+/// Ends or puts off jobs, each only under the lease that is asked for; returns those that were really held, and
+/// whether a resync among them must look again and so is due at once.
+pub(crate) async fn finish(
+    connection: &mut PgConnection,
+    endings: &[Ending<'_>],
+) -> sqlx::Result<HashMap<Uuid, bool>> {
+    let ids: Vec<Uuid> = endings.iter().map(|ending| ending.id).collect();
+    let leases: Vec<Uuid> = endings.iter().map(|ending| ending.lease).collect();
+    let mut states = Vec::with_capacity(endings.len());
+    let mut seconds = Vec::with_capacity(endings.len());
+    let mut errors = Vec::with_capacity(endings.len());
+    let mut unknowns = Vec::with_capacity(endings.len());
+    for ending in endings {
+        let (state, after, error, unknown) = match ending.finish {
+            Finish::Done => ("done", 0.0, None, false),
+            Finish::Again {
+                after,
+                error,
+                unknown,
+            } => ("queued", after.as_secs_f64(), Some(error.clone()), *unknown),
+            Finish::Dead { error } => ("dead", 0.0, Some(error.clone()), true),
+        };
+        states.push(state.to_owned());
+        seconds.push(after);
+        errors.push(error);
+        unknowns.push(unknown);
+    }
+    let rows = sqlx::query!(
+        r#"update job set
+            state = case when t.state = 'done' and job.again then 'queued' else t.state end,
+            due_at = now() + make_interval(secs => t.seconds),
+            lease = null, lease_until = null,
+            tries = tries + 1, error = coalesce(t.error, job.error), unknown = t.unknown,
+            finished_at = case when t.state = 'queued' or job.again then null else now() end
+         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::text[], $6::bool[])
+              as t (id, lease, state, seconds, error, unknown)
+         where job.id = t.id and job.lease = t.lease
+         returning job.id, job.state = 'queued' and job.again as "again!""#,
+        &ids,
+        &leases,
+        &states,
+        &seconds,
+        &errors as &[Option<String>],
+        &unknowns,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.again)).collect())
+}
+
+/// Gives up a job that was just finished, because its answer cannot be applied.
+pub(crate) async fn bury(connection: &mut PgConnection, id: Uuid, error: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update job set state = 'dead', error = $2, unknown = true where id = $1",
+        id,
+        error
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Ids of jobs that are due and that nobody took within the grace, or whose lease ran out: the carrier lost them, or
+/// their worker died. At most `limit`, the oldest first.
+pub(crate) async fn overdue(pool: &PgPool, grace: Duration, limit: i64) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"select id as "id!" from (
+            (select id, due_at from job where state = 'queued' and due_at <= now() - $1::interval order by due_at limit $2)
+            union all
+            (select id, lease_until as due_at from job where state = 'running' and lease_until <= now() order by lease_until limit $2)
+         ) late order by due_at limit $2"#,
+        interval(grace),
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Sets aside jobs that were taken too often without an end: each of them may have killed its process.
+pub(crate) async fn quarantine(pool: &PgPool) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "update job set state = 'dead', lease = null, lease_until = null, unknown = true,
+                error = 'taken ' || picks || ' times without an end: it may kill its process'
+         where state = 'running' and lease_until <= now() and picks - tries > $1",
+        PICKS_WITHOUT_TRY,
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Asks for a look at these payments, due now; returns the ids of the jobs.
+pub(crate) async fn add_resyncs(
+    connection: &mut PgConnection,
+    payments: &[Uuid],
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<Uuid>> {
+    let rows: Vec<New> = payments
+        .iter()
+        .map(|payment| New::of(*payment, &Effect::Resync))
+        .collect();
+    add(connection, &rows, now).await
+}
+
+/// A job as operators see it.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    pub(crate) id: Uuid,
+    pub(crate) payment_id: Uuid,
+    pub(crate) kind: String,
+    pub(crate) state: String,
+    pub(crate) tries: i32,
+    pub(crate) picks: i32,
+    pub(crate) error: Option<String>,
+    pub(crate) due_at: OffsetDateTime,
+    pub(crate) created_at: OffsetDateTime,
+}
+
+/// Jobs in a state, newest first, below `before`.
+pub(crate) async fn list(
+    pool: &PgPool,
+    state: &str,
+    before: Option<Uuid>,
+    limit: i64,
+) -> sqlx::Result<Vec<Listed>> {
+    sqlx::query_as!(
+        Listed,
+        "select id, payment_id, kind, state, tries, picks, error, due_at, created_at
+         from job where state = $1 and id < $2 order by id desc limit $3",
+        state,
+        before.unwrap_or(Uuid::max()),
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Puts a dead job back in the queue, with the key it always had; false when it is not dead. Its outcome stays
+/// unknown, so the worker looks before it sends a key that may be too old.
+pub(crate) async fn revive(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
+    let done = sqlx::query!("update job set state = 'queued', due_at = now(), picks = tries where id = $1 and state = 'dead'", id)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Forgets finished jobs older than a week, at most `limit`. Ids grow with time, so the oldest are found at the start
+/// of the primary key.
+pub(crate) async fn forget_old(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "delete from job where id in
+            (select id from job where state = 'done' and finished_at < now() - interval '7 days' order by id limit $1)",
+        limit,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+fn interval(duration: Duration) -> PgInterval {
+    PgInterval {
+        months: 0,
+        days: 0,
+        microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
+    }
+}

@@ -1,0 +1,12 @@
+//! The engine's tables, one file each: all SQL on a table stands in its file.
+//!
+//! A function here is one statement. Whether it stands in a transaction, and in which order, is the committer's matter.
+
+pub(crate) mod attempt;
+pub(crate) mod idempotency;
+pub(crate) mod inbox;
+pub(crate) mod job;
+pub(crate) mod payment;
+pub(crate) mod refund;
+pub(crate) mod timer;
+pub(crate) mod transition;
