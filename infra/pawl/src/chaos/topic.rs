@@ -1,0 +1,171 @@
+//! What Kafka holds at the end of a campaign: the whole topic, read from its start.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use contracts::CloudEvent;
+use contracts::event::TOPIC;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
+use uuid::Uuid;
+
+/// A broker on this machine that does not answer for so long is away.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The versions of each stream in the order in which Kafka has them, repetitions included.
+pub(crate) type Streams = BTreeMap<Uuid, Vec<i64>>;
+
+/// Reads the topic from its start to its present end. Blocks: call it from a thread of its own.
+///
+/// # Errors
+/// The broker does not answer, or a message is no event of ours.
+pub(crate) fn read(brokers: &str) -> Result<Streams> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "pawl-chaos-verdict")
+        .set("enable.auto.commit", "false")
+        .set("fetch.wait.max.ms", "50")
+        .create()
+        .context("making a consumer")?;
+    let mut ends = assign(&consumer)?;
+    let mut streams = Streams::new();
+    let mut patience = Instant::now() + PATIENCE;
+    while !ends.is_empty() {
+        let Some(message) = consumer.poll(Duration::from_millis(100)) else {
+            if Instant::now() > patience {
+                bail!(
+                    "Kafka sent nothing for {PATIENCE:?}, and these partitions are not read to their end: {ends:?}"
+                );
+            }
+            continue;
+        };
+        let message = message.context("reading the topic")?;
+        patience = Instant::now() + PATIENCE;
+        let payload = message.payload().context("a message without a payload")?;
+        let event: CloudEvent = serde_json::from_slice(payload).with_context(|| {
+            format!(
+                "partition {} offset {} is no event of ours",
+                message.partition(),
+                message.offset()
+            )
+        })?;
+        let key = message
+            .key()
+            .map(String::from_utf8_lossy)
+            .unwrap_or_default();
+        if key != event.subject.to_string() {
+            bail!(
+                "{} has the key {key}, not that of its stream {}",
+                event.id,
+                event.subject
+            );
+        }
+        streams
+            .entry(event.subject.uuid())
+            .or_default()
+            .push(event.data.version);
+        if ends
+            .get(&message.partition())
+            .is_some_and(|end| message.offset() + 1 >= *end)
+        {
+            ends.remove(&message.partition());
+        }
+    }
+    Ok(streams)
+}
+
+/// Assigns every partition from its start; returns the present end of those that hold anything.
+fn assign(consumer: &BaseConsumer) -> Result<BTreeMap<i32, i64>> {
+    let metadata = consumer
+        .fetch_metadata(Some(TOPIC), PATIENCE)
+        .context("asking Kafka for its partitions")?;
+    let topic = metadata
+        .topics()
+        .first()
+        .context("Kafka knows no such topic")?;
+    let mut partitions = TopicPartitionList::new();
+    let mut ends = BTreeMap::new();
+    for partition in topic.partitions() {
+        let (start, end) = consumer.fetch_watermarks(TOPIC, partition.id(), PATIENCE)?;
+        partitions.add_partition_offset(TOPIC, partition.id(), Offset::Offset(start))?;
+        if end > start {
+            ends.insert(partition.id(), end);
+        }
+    }
+    consumer.assign(&partitions)?;
+    Ok(ends)
+}
+
+/// What is wrong with the topic, measured against all transitions of the database: one line for each offence.
+pub(crate) fn faults(streams: &Streams, transitions: &[(Uuid, i64)]) -> Vec<String> {
+    let mut expected: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for (stream, version) in transitions {
+        let last = expected.entry(*stream).or_default();
+        *last = (*last).max(*version);
+    }
+    let mut faults = Vec::new();
+    for (stream, last) in &expected {
+        let mut next = 1;
+        for version in streams.get(stream).map(Vec::as_slice).unwrap_or_default() {
+            if *version > next {
+                faults.push(format!(
+                    "{stream}: version {version} came before version {next}"
+                ));
+                break;
+            }
+            // A repetition is allowed: delivery is at least once.
+            if *version == next {
+                next += 1;
+            }
+        }
+        if next > last + 1 {
+            faults.push(format!(
+                "{stream}: Kafka has version {}, the database ends at {last}",
+                next - 1
+            ));
+        }
+        if next <= *last {
+            faults.push(format!(
+                "{stream}: Kafka has versions up to {} in order, the database has {last}",
+                next - 1
+            ));
+        }
+    }
+    faults.extend(
+        streams
+            .keys()
+            .filter(|stream| !expected.contains_key(stream))
+            .map(|stream| format!("{stream}: on Kafka, but not in the database")),
+    );
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(versions: &[i64], last: i64) -> Vec<String> {
+        let stream = Uuid::from_u128(1);
+        let transitions: Vec<_> = (1..=last).map(|version| (stream, version)).collect();
+        faults(&Streams::from([(stream, versions.to_vec())]), &transitions)
+    }
+
+    #[test]
+    fn every_version_in_order_passes_even_when_some_come_twice() {
+        assert!(judged(&[1, 2, 3], 3).is_empty());
+        assert!(judged(&[1, 2, 1, 2, 3, 3], 3).is_empty());
+    }
+
+    #[test]
+    fn a_missing_a_late_and_an_unknown_version_are_found() {
+        assert_eq!(judged(&[1, 2], 3).len(), 1);
+        assert_eq!(judged(&[2, 1, 3], 3).len(), 2);
+        assert_eq!(judged(&[], 1).len(), 1);
+        assert_eq!(judged(&[1, 2, 3], 2).len(), 1);
+        assert_eq!(
+            faults(&Streams::from([(Uuid::nil(), vec![1])]), &[]).len(),
+            1
+        );
+    }
+}

@@ -1,0 +1,220 @@
+//! All processes of Pawl, running: started, killed, restarted and asked for their CPU time.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+use sqlx::postgres::{PgPool, PgPoolOptions};
+
+use super::cpu;
+use super::layout::{API_KEY, Layout, url};
+use super::process::Process;
+use super::servers::{Servers, Sharing};
+use super::simulator::Simulator;
+use crate::output::Progress;
+use crate::stack::Home;
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// The name of the directory under `.pawl/runs/`.
+    pub(crate) name: String,
+    pub(crate) workers: usize,
+    pub(crate) sharing: Sharing,
+    /// `RUST_LOG` of all processes.
+    pub(crate) log: &'static str,
+}
+
+/// The running system.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    pub(crate) servers: Servers,
+    pub(crate) pool: PgPool,
+    pub(crate) http: reqwest::Client,
+    pub(crate) simulator: Simulator,
+    pub(crate) gateway: SocketAddr,
+    auth: String,
+    /// Where the logs are.
+    pub(crate) run: PathBuf,
+    services: Vec<Process>,
+    workers: Vec<Process>,
+}
+
+impl Fleet {
+    /// Starts everything; returns when all of it answers.
+    pub(crate) async fn start(options: &Options, progress: &mut Progress) -> Result<Fleet> {
+        let home = Home::find()?;
+        let run = home.join("runs").join(&options.name);
+        fs::create_dir_all(&run).with_context(|| format!("creating {}", run.display()))?;
+        let servers = Servers::start(&home, options.sharing, progress).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(4)
+            .connect(&servers.database_url)
+            .await?;
+        migrate(&pool).await?;
+
+        progress.begin("processes");
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        let layout = Layout::new(&servers, options)?;
+        let mut stripe = Process::start(layout.simulator(), &run)?;
+        stripe.ready(&http).await?;
+        let simulator = Simulator::new(http.clone(), url(layout.simulator));
+        let mut services = vec![stripe];
+        for spec in [layout.auth()?, layout.gateway()] {
+            let mut process = Process::start(spec, &run)?;
+            process.ready(&http).await?;
+            services.push(process);
+        }
+        let mut workers = Vec::new();
+        for (index, address) in layout.workers.iter().enumerate() {
+            workers.push(Process::start(layout.worker(index, *address), &run)?);
+        }
+        for worker in &mut workers {
+            worker.ready(&http).await?;
+        }
+        auth(&http, &url(layout.auth), "register").await?;
+        progress.done(format!(
+            "gateway {}, {} workers, logs in {}",
+            layout.gateway,
+            workers.len(),
+            run.display()
+        ));
+        Ok(Fleet {
+            servers,
+            pool,
+            http,
+            simulator,
+            gateway: layout.gateway,
+            auth: url(layout.auth),
+            run,
+            services,
+            workers,
+        })
+    }
+
+    /// How many workers there are.
+    pub(crate) fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Kills a worker (SIGKILL) and starts it again.
+    pub(crate) async fn kill_worker(&mut self, index: usize) -> Result<()> {
+        let worker = self
+            .workers
+            .get_mut(index)
+            .with_context(|| format!("there is no worker {index}"))?;
+        worker.kill_and_restart().await
+    }
+
+    /// A connection to Redis.
+    pub(crate) async fn redis(&self) -> Result<redis::aio::MultiplexedConnection> {
+        let client = redis::Client::open(self.servers.redis_url.as_str())?;
+        client
+            .get_multiplexed_async_connection()
+            .await
+            .context("connecting to Redis")
+    }
+
+    /// Empties Redis.
+    pub(crate) async fn flush_redis(&self) -> Result<()> {
+        let mut connection = self.redis().await?;
+        redis::cmd("FLUSHALL")
+            .query_async::<()>(&mut connection)
+            .await
+            .context("FLUSHALL")
+    }
+
+    /// A token of the load's user, valid for minutes.
+    pub(crate) async fn log_in(&self) -> Result<String> {
+        let answer = auth(&self.http, &self.auth, "login").await?;
+        let token = answer["token"]
+            .as_str()
+            .context("a login without a token")?;
+        Ok(token.to_owned())
+    }
+
+    /// Starts again what ended by itself, and names it: nothing should.
+    pub(crate) fn revive(&mut self) -> Result<Vec<String>> {
+        let mut ended = Vec::new();
+        for process in self.services.iter_mut().chain(&mut self.workers) {
+            if process.revive()? {
+                ended.push(format!("{} ended by itself", process.name()));
+            }
+        }
+        Ok(ended)
+    }
+
+    /// The panics in the logs.
+    pub(crate) fn panics(&self) -> Result<Vec<String>> {
+        let mut panics = Vec::new();
+        for process in self.processes() {
+            let text = fs::read_to_string(process.log())?;
+            let lines = text.lines().filter(|line| line.contains("panicked at"));
+            panics.extend(lines.map(|line| format!("{}: {line}", process.name())));
+        }
+        Ok(panics)
+    }
+
+    /// CPU microseconds used so far, by process; the load generator is this one.
+    pub(crate) async fn cpu(&self) -> Result<BTreeMap<String, u64>> {
+        let mut pids: BTreeMap<String, i32> =
+            self.servers.pids(&self.pool).await?.into_iter().collect();
+        for process in self.processes() {
+            let pid = process
+                .pid()
+                .with_context(|| format!("{} does not run", process.name()))?;
+            pids.insert(process.name().to_owned(), pid);
+        }
+        let mut used = cpu::microseconds(&pids)?;
+        used.insert("load generator".to_owned(), cpu::own_microseconds()?);
+        Ok(used)
+    }
+
+    /// Stops all processes in the way an operator would (SIGTERM).
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.pool.close().await;
+        for process in self
+            .workers
+            .into_iter()
+            .chain(self.services.into_iter().rev())
+        {
+            process.stop().await?;
+        }
+        Ok(())
+    }
+
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.services.iter().chain(&self.workers)
+    }
+}
+
+/// Makes the schema.
+async fn migrate(pool: &PgPool) -> Result<()> {
+    sqlx::migrate!("../../migrations")
+        .run(pool)
+        .await
+        .context("migrating the database")
+}
+
+/// Registers the load's user, or logs it in.
+async fn auth(http: &reqwest::Client, auth: &str, step: &str) -> Result<Value> {
+    let body = json!({"email": "load@pawl.example", "password": "correct horse battery staple"});
+    let request = http
+        .post(format!("{auth}/api/v1/auth/{step}"))
+        .header("X-API-Key", API_KEY);
+    let response = request
+        .json(&body)
+        .timeout(Duration::from_secs(10))
+        .send()
+        .await?;
+    let status = response.status();
+    let answer = response.json().await.unwrap_or_default();
+    if !status.is_success() {
+        bail!("{step} was answered {status}: {answer}");
+    }
+    Ok(answer)
+}

@@ -1,0 +1,137 @@
+//! Who listens where, and the environment that tells it to each process.
+
+use std::net::{SocketAddr, TcpListener};
+
+use anyhow::{Context as _, Result};
+use infra::env::ExposeSecret as _;
+
+use super::fleet::Options;
+use super::process::Spec;
+use super::servers::Servers;
+
+/// The key of the shop whose users the load is.
+pub(super) const API_KEY: &str = "pawl_key_of_the_load_generator_0123456789";
+/// What webhooks are signed with.
+const WEBHOOK_SECRET: &str = "whsec_of_the_load_generator_0123456789";
+
+/// The addresses of all processes, and what all of them are told.
+pub(super) struct Layout {
+    pub(super) simulator: SocketAddr,
+    pub(super) auth: SocketAddr,
+    pub(super) gateway: SocketAddr,
+    pub(super) workers: Vec<SocketAddr>,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Layout {
+    /// Free addresses for everybody.
+    pub(super) fn new(servers: &Servers, options: &Options) -> Result<Layout> {
+        let mut free = addresses();
+        let mut free = || free.next().context("no port of this machine is free");
+        let (simulator, auth, gateway) = (free()?, free()?, free()?);
+        let workers = (0..options.workers)
+            .map(|_| free())
+            .collect::<Result<_>>()?;
+        let environment = vec![
+            ("DATABASE_URL", servers.database_url.clone()),
+            ("REDIS_URL", servers.redis_url.clone()),
+            ("KAFKA_BROKERS", servers.kafka_brokers.clone()),
+            ("STRIPE_API_KEY", "sk_test_of_the_load_generator".to_owned()),
+            ("STRIPE_API_BASE", url(simulator)),
+            ("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned()),
+            ("AUTH_API_KEYS", API_KEY.to_owned()),
+            ("JWT_ISSUER", "pawl".to_owned()),
+            ("JWT_AUDIENCE", "pawl-api".to_owned()),
+            (
+                "JWT_JWKS_URL",
+                format!("{}/.well-known/jwks.json", url(auth)),
+            ),
+            ("RATE_LIMIT_USER_PER_MINUTE", "0".to_owned()),
+            ("RATE_LIMIT_IP_PER_MINUTE", "0".to_owned()),
+            ("RATE_LIMIT_KEY_PER_MINUTE", "0".to_owned()),
+            ("RUST_LOG", options.log.to_owned()),
+        ];
+        Ok(Layout {
+            simulator,
+            auth,
+            gateway,
+            workers,
+            environment,
+        })
+    }
+
+    /// The simulator, which sends its webhooks to the gateway.
+    pub(super) fn simulator(&self) -> Spec {
+        let mut spec = self.spec(
+            "simulator",
+            "stripe-simulator",
+            "SIMULATOR_ADDR",
+            self.simulator,
+        );
+        spec.environment.push((
+            "SIMULATOR_WEBHOOK_URL",
+            format!("{}/webhooks/stripe", url(self.gateway)),
+        ));
+        spec
+    }
+
+    /// The auth service, with a signing key for this run alone.
+    pub(super) fn auth(&self) -> Result<Spec> {
+        let mut spec = self.spec("auth", "auth-service", "AUTH_ADDR", self.auth);
+        let key = auth_service::keys::generate()
+            .ok()
+            .context("the system gives no randomness")?;
+        spec.environment
+            .push(("JWT_PRIVATE_KEY", key.expose_secret().to_owned()));
+        Ok(spec)
+    }
+
+    /// The gateway.
+    pub(super) fn gateway(&self) -> Spec {
+        self.spec("gateway", "gateway", "GATEWAY_ADDR", self.gateway)
+    }
+
+    /// One of the workers.
+    pub(super) fn worker(&self, index: usize, address: SocketAddr) -> Spec {
+        let name = if index == 0 {
+            "worker".to_owned()
+        } else {
+            format!("worker-{}", index + 1)
+        };
+        self.spec(&name, "worker-service", "WORKER_ADDR", address)
+    }
+
+    fn spec(
+        &self,
+        name: &str,
+        binary: &'static str,
+        variable: &'static str,
+        address: SocketAddr,
+    ) -> Spec {
+        let mut environment = self.environment.clone();
+        environment.push((variable, address.to_string()));
+        Spec {
+            name: name.to_owned(),
+            binary,
+            environment,
+            health: format!("{}/health", url(address)),
+        }
+    }
+}
+
+/// The base of a service's addresses.
+pub(super) fn url(address: SocketAddr) -> String {
+    format!("http://{address}")
+}
+
+/// Free addresses of this machine.
+///
+/// None is in the range from which the system gives ports to connections: while a killed process is away, its port must
+/// not go to anybody else.
+fn addresses() -> impl Iterator<Item = SocketAddr> {
+    // Two runs that start at the same moment look in different places first.
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap_or_default();
+    (first..32_000)
+        .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
+        .filter(|address| TcpListener::bind(address).is_ok())
+}
