@@ -1,0 +1,43 @@
+//! `/v1/charges`.
+
+use serde_json::value::RawValue;
+
+use crate::charge::Charge;
+use crate::intents::expands;
+use crate::refusal::Refusal;
+use crate::store::{Call, Store};
+use crate::table;
+
+/// Parameters of `GET /v1/charges/{id}`.
+pub(crate) const RETRIEVE: &[&str] = &["expand"];
+/// Parameters of `GET /v1/charges`.
+pub(crate) const LIST: &[&str] = &[
+    "created",
+    "ending_before",
+    "limit",
+    "payment_intent",
+    "starting_after",
+];
+
+/// `GET /v1/charges/{id}`.
+pub(crate) fn retrieve(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
+    expands(call.form, "")?;
+    store
+        .charges
+        .existing(call.id, "charge")
+        .map(Charge::render)
+}
+
+/// `GET /v1/charges`.
+pub(crate) fn list(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
+    let known = |id: &str| store.charges.find(id).is_some();
+    let page = match call.form.text("payment_intent") {
+        Some(intent) => {
+            let ids = &store.intents.existing(intent, "payment_intent")?.charges;
+            let charges = ids.iter().rev().filter_map(|id| store.charges.find(id));
+            table::page(charges, call.form, known)?
+        }
+        None => table::page(store.charges.iter().rev(), call.form, known)?,
+    };
+    Ok(page.render("/v1/charges", Charge::render))
+}

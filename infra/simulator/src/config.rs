@@ -1,0 +1,147 @@
+//! Settings, each with a default that suits development.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// How the simulator behaves. `Config::default()` is a Stripe without endpoints, shop or memory.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where browsers find this simulator; by default `http://` and the address it listens on.
+    pub public_url: Option<String>,
+    /// Endpoints that exist from the start.
+    pub endpoints: Vec<WebhookEndpoint>,
+    /// Waits between the tries of a webhook; after the last it is given up.
+    pub webhook_retries: Vec<Duration>,
+    /// How long an endpoint may take to answer.
+    pub webhook_timeout: Duration,
+    /// How many webhooks are sent at once.
+    pub webhook_concurrency: usize,
+    /// How long asynchronous charges and refunds take.
+    pub settle_after: Duration,
+    /// How many finished intents are kept, with their charges and refunds. Sums of the ledger are kept for ever.
+    pub keep_intents: usize,
+    /// How many events are kept.
+    pub keep_events: usize,
+    /// How many idempotency keys are kept.
+    pub keep_keys: usize,
+    /// Where everything is written every few seconds and at the end, and read from at the start.
+    pub state_file: Option<PathBuf>,
+    /// What the generator of faults starts from.
+    pub seed: u64,
+    /// The shop page's way to the gateway; without it there is no shop.
+    pub shop: Option<Shop>,
+}
+
+/// A webhook endpoint known from the start.
+#[derive(Debug, Clone)]
+pub struct WebhookEndpoint {
+    /// Where events are posted: plain `http`.
+    pub url: String,
+    /// What they are signed with, `whsec_…`.
+    pub secret: String,
+    /// Which types are sent, `*` for all.
+    pub enabled_events: Vec<String>,
+}
+
+/// How the shop page reaches the gateway.
+#[derive(Clone)]
+pub struct Shop {
+    /// The gateway, `http://127.0.0.1:8080`.
+    pub gateway_url: String,
+    /// Sent as `X-API-Key`; the browser never sees it.
+    pub api_key: String,
+}
+
+impl std::fmt::Debug for Shop {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("Shop");
+        shown
+            .field("gateway_url", &self.gateway_url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let retries = [250, 500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000, 60_000];
+        Self {
+            public_url: None,
+            endpoints: Vec::new(),
+            webhook_retries: retries.map(Duration::from_millis).to_vec(),
+            webhook_timeout: Duration::from_secs(10),
+            webhook_concurrency: 256,
+            settle_after: Duration::from_secs(2),
+            keep_intents: 300_000,
+            keep_events: 100_000,
+            keep_keys: 300_000,
+            state_file: None,
+            seed: 1,
+            shop: None,
+        }
+    }
+}
+
+/// The settings of the binary, read from its arguments and environment.
+#[derive(Debug, Parser)]
+#[command(
+    name = "stripe-simulator",
+    about = "A stateful, misbehaving Stripe",
+    version
+)]
+pub struct Settings {
+    /// Address to listen on
+    #[arg(long, env = "SIMULATOR_ADDR", default_value = "127.0.0.1:12111")]
+    pub addr: SocketAddr,
+    /// Where browsers find the simulator
+    #[arg(long, env = "SIMULATOR_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// Where all state is kept between runs
+    #[arg(long, env = "SIMULATOR_STATE_FILE")]
+    state_file: Option<PathBuf>,
+    /// Endpoint that is sent all events, signed with the first of `STRIPE_WEBHOOK_SECRET`
+    #[arg(long, env = "SIMULATOR_WEBHOOK_URL", requires = "webhook_secret")]
+    webhook_url: Option<String>,
+    /// Secret of that endpoint
+    #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true)]
+    webhook_secret: Option<String>,
+    /// Milliseconds that asynchronous charges and refunds take
+    #[arg(long, env = "SIMULATOR_SETTLE_MS", default_value_t = 2_000)]
+    settle_ms: u64,
+    /// Seed of the faults
+    #[arg(long, env = "SIMULATOR_SEED", default_value_t = 1)]
+    seed: u64,
+    /// Gateway that the shop page pays through
+    #[arg(long, env = "SHOP_GATEWAY_URL", requires = "shop_api_key")]
+    shop_gateway_url: Option<String>,
+    /// API key that the shop page pays with
+    #[arg(long, env = "SHOP_API_KEY", hide_env_values = true)]
+    shop_api_key: Option<String>,
+}
+
+impl From<Settings> for Config {
+    fn from(settings: Settings) -> Self {
+        let secret = settings.webhook_secret.as_deref().unwrap_or_default();
+        let secret = secret.split(',').next().unwrap_or_default().trim();
+        let endpoint = settings.webhook_url.map(|url| WebhookEndpoint {
+            url,
+            secret: secret.to_owned(),
+            enabled_events: vec!["*".to_owned()],
+        });
+        let shop = settings.shop_gateway_url.zip(settings.shop_api_key);
+        Self {
+            public_url: settings.public_url,
+            endpoints: endpoint.into_iter().collect(),
+            settle_after: Duration::from_millis(settings.settle_ms),
+            state_file: settings.state_file,
+            seed: settings.seed,
+            shop: shop.map(|(gateway_url, api_key)| Shop {
+                gateway_url,
+                api_key,
+            }),
+            ..Self::default()
+        }
+    }
+}

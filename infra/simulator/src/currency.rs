@@ -1,0 +1,88 @@
+//! Which currencies Stripe charges in, and the amounts it takes.
+
+use crate::refusal::Refusal;
+
+const KNOWN: &str = "usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl \
+                     bsd bwp byn bzd cad cdf chf clp cny cop crc cve czk djf dkk dop dzd egp etb eur \
+                     fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr isk jmd jod jpy \
+                     kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop \
+                     mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd omr pab pen pgk php pkr pln pyg \
+                     qar ron rsd rub rwf sar sbd scr sek sgd shp sle sos srd std szl thb tjs tnd top \
+                     try ttd twd tzs uah ugx uyu uzs vnd vuv wst xaf xcd xcg xof xpf yer zar zmw";
+
+/// Stripe's smallest charges (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts).
+const SMALLEST: &[(&str, i64)] = &[
+    ("usd", 50),
+    ("aed", 200),
+    ("aud", 50),
+    ("bgn", 100),
+    ("brl", 50),
+    ("cad", 50),
+    ("chf", 50),
+    ("czk", 1500),
+    ("dkk", 250),
+    ("eur", 50),
+    ("gbp", 30),
+    ("hkd", 400),
+    ("huf", 17500),
+    ("inr", 50),
+    ("jpy", 50),
+    ("mxn", 1000),
+    ("myr", 200),
+    ("nok", 300),
+    ("nzd", 50),
+    ("pln", 200),
+    ("ron", 200),
+    ("sek", 300),
+    ("sgd", 50),
+    ("thb", 1000),
+];
+
+const LARGEST: i64 = 999_999_999_999;
+
+/// `text` as Stripe's lower-case currency code.
+pub(crate) fn parse(text: &str) -> Result<String, Refusal> {
+    let currency = text.to_ascii_lowercase();
+    if KNOWN
+        .split_ascii_whitespace()
+        .any(|known| known == currency)
+    {
+        return Ok(currency);
+    }
+    let message =
+        format!("Invalid currency: {text}. Stripe currently supports these currencies: {KNOWN}");
+    Err(Refusal::invalid(message).at("currency"))
+}
+
+/// Refuses an amount that Stripe does not charge in `currency`.
+pub(crate) fn chargeable(amount: i64, currency: &str) -> Result<(), Refusal> {
+    let smallest = SMALLEST.iter().find(|(known, _)| *known == currency);
+    let smallest = smallest.map_or(1, |(_, amount)| *amount);
+    if amount < 1 {
+        let message = "This value must be greater than or equal to 1.";
+        return Err(Refusal::parameter(
+            "parameter_invalid_integer",
+            "amount",
+            message,
+        ));
+    }
+    if amount < smallest {
+        let message =
+            format!("Amount must be at least {smallest} {currency} (in its smallest unit)");
+        return Err(Refusal::parameter("amount_too_small", "amount", message));
+    }
+    if amount > LARGEST {
+        let message = format!("Amount must be no more than {LARGEST}");
+        return Err(Refusal::parameter("amount_too_large", "amount", message));
+    }
+    let granular = match currency {
+        "bhd" | "jod" | "kwd" | "omr" | "tnd" => 10,
+        "isk" | "ugx" => 100,
+        _ => 1,
+    };
+    if amount % granular != 0 {
+        let message = format!("Amounts in {currency} must be divisible by {granular}.");
+        return Err(Refusal::invalid(message).at("amount"));
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Events: what changed, with a snapshot of the changed object, written once and sent to every endpoint.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::endpoint::Endpoint;
+use crate::table::{self, Row};
+
+/// The version of Stripe's API that events are written in.
+pub(crate) const API_VERSION: &str = "2026-01-28.clover";
+
+/// One event, its body ready to be signed and sent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Event {
+    /// `evt_…`.
+    pub(crate) id: String,
+    /// Stripe's name, `payment_intent.succeeded`.
+    pub(crate) kind: String,
+    /// Seconds since the epoch.
+    pub(crate) created: i64,
+    /// The JSON text.
+    #[serde(serialize_with = "write_body", deserialize_with = "read_body")]
+    pub(crate) body: Bytes,
+    /// How many endpoints have not acknowledged it.
+    undelivered: AtomicU32,
+}
+
+/// What made an event: the request that asked for the change, or nothing (time, an operator).
+#[derive(Debug, Default, Clone, Serialize)]
+pub(crate) struct Cause {
+    /// `req_…`.
+    pub(crate) id: Option<String>,
+    /// The key the request came with.
+    pub(crate) idempotency_key: Option<String>,
+}
+
+/// An event on its way to an endpoint.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivery {
+    /// What to send.
+    pub(crate) event: Arc<Event>,
+    /// Where to.
+    pub(crate) endpoint: Arc<Endpoint>,
+    /// Whether it is a fault's copy, whose arrival says nothing about the original.
+    pub(crate) is_copy: bool,
+}
+
+impl Row for Arc<Event> {
+    const KIND: &'static str = "event";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
+}
+
+impl Event {
+    /// An event about `object`, to be acknowledged by `endpoints` endpoints.
+    pub(crate) fn new(
+        kind: &str,
+        object: &RawValue,
+        previous: Option<Value>,
+        cause: &Cause,
+        created: i64,
+        endpoints: u32,
+    ) -> Self {
+        let id = crate::id::new("evt");
+        let body = Body {
+            id: &id,
+            object: "event",
+            api_version: API_VERSION,
+            created,
+            data: Snapshot {
+                object,
+                previous_attributes: previous,
+            },
+            livemode: false,
+            pending_webhooks: endpoints,
+            request: cause,
+            kind,
+        };
+        Self {
+            body: Bytes::from(String::from(Box::<str>::from(table::json(&body)))),
+            id,
+            kind: kind.to_owned(),
+            created,
+            undelivered: AtomicU32::new(endpoints),
+        }
+    }
+
+    /// Notes that one endpoint acknowledged it.
+    pub(crate) fn acknowledged(&self) {
+        let _ = self
+            .undelivered
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(1)
+            });
+    }
+
+    /// Whether every endpoint acknowledged it.
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.undelivered.load(Ordering::Relaxed) == 0
+    }
+
+    /// The event as Stripe shows it.
+    pub(crate) fn render(&self) -> Box<RawValue> {
+        let text = String::from_utf8_lossy(&self.body).into_owned();
+        RawValue::from_string(text).unwrap_or_default()
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    id: &'a str,
+    object: &'static str,
+    api_version: &'static str,
+    created: i64,
+    data: Snapshot<'a>,
+    livemode: bool,
+    pending_webhooks: u32,
+    request: &'a Cause,
+    #[serde(rename = "type")]
+    kind: &'a str,
+}
+
+#[derive(Serialize)]
+struct Snapshot<'a> {
+    object: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_attributes: Option<Value>,
+}
+
+/// Whether `pattern`, a name or a group such as `charge.*` or `*`, takes in `name`.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(group) => name.starts_with(group),
+        None => pattern == name,
+    }
+}
+
+fn write_body<S: Serializer>(body: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&String::from_utf8_lossy(body))
+}
+
+fn read_body<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+    String::deserialize(deserializer).map(Bytes::from)
+}

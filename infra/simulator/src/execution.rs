@@ -1,0 +1,148 @@
+//! One execution of an operation under its idempotency key, with the faults that strike during and after it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use crate::clock;
+use crate::event::Cause;
+use crate::faults::{Fault, Rule, Stage};
+use crate::form::Form;
+use crate::idempotency::{Claim, Saved};
+use crate::lock::Lock;
+use crate::refusal::Refusal;
+use crate::routes::Route;
+use crate::simulator::Simulator;
+use crate::store::Call;
+use crate::v1::{Outcome, Reply};
+
+/// An operation that is about to be executed.
+#[derive(Debug)]
+pub(crate) struct Execution {
+    pub(crate) simulator: Arc<Simulator>,
+    pub(crate) route: Route,
+    pub(crate) id: String,
+    pub(crate) form: Form,
+    pub(crate) fingerprint: u64,
+    /// Its idempotency key is there for every POST, and only for those.
+    pub(crate) cause: Cause,
+    pub(crate) asked: Vec<Rule>,
+    pub(crate) delay: Duration,
+}
+
+impl Execution {
+    /// Executes, or answers what was saved under the key.
+    pub(crate) async fn run(self) -> Result<Outcome, Refusal> {
+        if let Some(key) = &self.cause.idempotency_key {
+            let claim = self.simulator.keys.hold().claim(key, self.fingerprint)?;
+            if let Claim::Replay(saved) = claim {
+                return Ok(Outcome::Answered(Reply {
+                    status: saved.status,
+                    body: saved.body,
+                    should_retry: saved.should_retry,
+                    original: Some(saved.request_id),
+                    html: false,
+                }));
+            }
+        }
+        let (reply, after) = if self.delay.is_zero() {
+            self.execute()
+        } else {
+            // A client that hangs up takes its request's future with it; a late execution must happen all the same.
+            let late = tokio::spawn(async move {
+                tokio::time::sleep(self.delay).await;
+                self.execute()
+            });
+            late.await.map_err(|_| Refusal::internal(500, None))?
+        };
+        Ok(spoil(reply, &after).await)
+    }
+
+    /// Executes now, saves the answer, and draws the faults that strike after.
+    fn execute(&self) -> (Reply, Vec<Rule>) {
+        let is_post = self.cause.idempotency_key.is_some();
+        let (mut reply, executed) = match self.operate() {
+            Ok(body) => (Reply::done(body.into()), true),
+            Err(refusal) => (Reply::from(&refusal), refusal.executed),
+        };
+        let mut after = Vec::new();
+        if is_post && executed {
+            after = self
+                .simulator
+                .faults
+                .draw(Stage::After, self.route.name, &self.asked);
+            if let Some(rule) = after.iter().find(|rule| rule.fault == Fault::ErrorAfter) {
+                reply = internal(rule);
+            }
+        }
+        if let Some(key) = &self.cause.idempotency_key {
+            let mut keys = self.simulator.keys.hold();
+            if executed {
+                keys.save(key, self.saved(&reply));
+            } else {
+                keys.release(key);
+            }
+        }
+        (reply, after)
+    }
+
+    fn operate(&self) -> Result<Box<RawValue>, Refusal> {
+        self.form.only(self.route.parameters)?;
+        if self.cause.idempotency_key.is_some() {
+            let struck = self
+                .simulator
+                .faults
+                .draw(Stage::During, self.route.name, &self.asked);
+            if let Some(rule) = struck.first() {
+                let mut refusal = Refusal::internal(rule.status.unwrap_or(500), rule.should_retry);
+                refusal.executed = true;
+                return Err(refusal);
+            }
+        }
+        let call = Call {
+            id: &self.id,
+            form: &self.form,
+            now: clock::now(),
+            cause: self.cause.clone(),
+        };
+        self.simulator
+            .operate(|store| (self.route.operation)(store, &call))
+    }
+
+    fn saved(&self, reply: &Reply) -> Saved {
+        Saved {
+            status: reply.status,
+            body: reply.body.clone(),
+            should_retry: reply.should_retry,
+            request_id: self.cause.id.clone().unwrap_or_default(),
+        }
+    }
+}
+
+fn internal(rule: &Rule) -> Reply {
+    Reply::from(&Refusal::internal(
+        rule.status.unwrap_or(500),
+        rule.should_retry,
+    ))
+}
+
+/// What the faults after an execution leave of its answer.
+async fn spoil(mut reply: Reply, after: &[Rule]) -> Outcome {
+    for rule in after {
+        match rule.fault {
+            Fault::DelayAfter => tokio::time::sleep(rule.time()).await,
+            Fault::DropAfter => return Outcome::Dropped,
+            Fault::HtmlAfter => {
+                reply.status = 502;
+                reply.html = true;
+                reply.body =
+                    Bytes::from_static(b"<html><body><h1>502 Bad Gateway</h1></body></html>");
+            }
+            Fault::TruncatedAfter => reply.body.truncate(reply.body.len() / 2),
+            _ => {}
+        }
+    }
+    Outcome::Answered(reply)
+}

@@ -1,0 +1,229 @@
+//! The `PaymentIntent` as it is kept and as Stripe shows it.
+
+use std::collections::BTreeMap;
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::charge::Charge;
+use crate::table::{self, Row};
+
+/// Stripe's seven statuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
+    /// Nothing to charge yet, or the last attempt failed.
+    RequiresPaymentMethod,
+    /// There is a payment method; a confirmation is awaited.
+    RequiresConfirmation,
+    /// The customer must authenticate.
+    RequiresAction,
+    /// An asynchronous charge runs.
+    Processing,
+    /// Authorised; a capture is awaited.
+    RequiresCapture,
+    /// Paid.
+    Succeeded,
+    /// Given up.
+    Canceled,
+}
+
+impl Status {
+    /// The status in Stripe's word.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::RequiresPaymentMethod => "requires_payment_method",
+            Self::RequiresConfirmation => "requires_confirmation",
+            Self::RequiresAction => "requires_action",
+            Self::Processing => "processing",
+            Self::RequiresCapture => "requires_capture",
+            Self::Succeeded => "succeeded",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    /// Whether an intent never leaves this status.
+    pub(crate) fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Canceled)
+    }
+}
+
+/// Which payment methods an intent takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Accepts {
+    /// Whatever the dashboard enables; `redirects` when some may redirect the customer.
+    Automatic {
+        /// `automatic_payment_methods[allow_redirects]` is not `never`.
+        redirects: bool,
+    },
+    /// The types listed in `payment_method_types`.
+    Types(Vec<String>),
+}
+
+/// Why the last confirmation failed, as shown in `last_payment_error`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LastError {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) charge: Option<String>,
+    pub(crate) code: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) decline_code: Option<String>,
+    pub(crate) doc_url: String,
+    pub(crate) message: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+}
+
+/// One intent with the ids of its charges.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Intent {
+    pub(crate) id: String,
+    pub(crate) amount: i64,
+    pub(crate) amount_capturable: i64,
+    pub(crate) amount_received: i64,
+    pub(crate) accepts: Accepts,
+    pub(crate) canceled_at: Option<i64>,
+    pub(crate) cancellation_reason: Option<String>,
+    pub(crate) capture_method: String,
+    pub(crate) charges: Vec<String>,
+    pub(crate) client_secret: String,
+    pub(crate) created: i64,
+    pub(crate) currency: String,
+    pub(crate) customer: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) last_error: Option<Box<LastError>>,
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) page: Option<Box<str>>,
+    pub(crate) payment_method: Option<String>,
+    pub(crate) receipt_email: Option<String>,
+    pub(crate) return_url: Option<String>,
+    pub(crate) setup_future_usage: Option<String>,
+    pub(crate) statement_descriptor: Option<String>,
+    pub(crate) statement_descriptor_suffix: Option<String>,
+    pub(crate) status: Status,
+}
+
+impl Row for Intent {
+    const KIND: &'static str = "payment_intent";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
+}
+
+impl Intent {
+    /// The id of the newest charge.
+    pub(crate) fn latest_charge(&self) -> Option<&str> {
+        self.charges.last().map(String::as_str)
+    }
+
+    /// Whether a confirmation only authorises.
+    pub(crate) fn is_manual(&self) -> bool {
+        self.capture_method == "manual"
+    }
+
+    /// The payment that `metadata.payment_id` names, else the intent itself.
+    pub(crate) fn payment(&self) -> &str {
+        self.metadata.get("payment_id").unwrap_or(&self.id)
+    }
+
+    /// The intent as Stripe shows it; with `charge` as the expanded `latest_charge`.
+    pub(crate) fn render(&self, charge: Option<&Charge>) -> Box<RawValue> {
+        table::json(&Shown {
+            intent: self,
+            charge,
+        })
+    }
+
+    fn next_action(&self) -> Option<serde_json::Value> {
+        let page = self.page.as_deref()?;
+        Some(match &self.return_url {
+            Some(return_url) => json!({
+                "type": "redirect_to_url",
+                "redirect_to_url": {"url": page, "return_url": return_url},
+            }),
+            None => json!({
+                "type": "use_stripe_sdk",
+                "use_stripe_sdk": {"type": "three_d_secure_redirect", "stripe_js": page, "source": self.id},
+            }),
+        })
+    }
+}
+
+struct Shown<'a> {
+    intent: &'a Intent,
+    charge: Option<&'a Charge>,
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const NONE: Option<()> = None;
+        let it = self.intent;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &it.id)?;
+        map.serialize_entry("object", "payment_intent")?;
+        map.serialize_entry("amount", &it.amount)?;
+        map.serialize_entry("amount_capturable", &it.amount_capturable)?;
+        map.serialize_entry("amount_received", &it.amount_received)?;
+        map.serialize_entry("application", &NONE)?;
+        map.serialize_entry("automatic_payment_methods", &automatic(&it.accepts))?;
+        map.serialize_entry("canceled_at", &it.canceled_at)?;
+        map.serialize_entry("cancellation_reason", &it.cancellation_reason)?;
+        map.serialize_entry("capture_method", &it.capture_method)?;
+        map.serialize_entry("client_secret", &it.client_secret)?;
+        map.serialize_entry("confirmation_method", "automatic")?;
+        map.serialize_entry("created", &it.created)?;
+        map.serialize_entry("currency", &it.currency)?;
+        map.serialize_entry("customer", &it.customer)?;
+        map.serialize_entry("description", &it.description)?;
+        map.serialize_entry("last_payment_error", &it.last_error)?;
+        match self.charge {
+            Some(charge) => map.serialize_entry("latest_charge", &charge.shown())?,
+            None => map.serialize_entry("latest_charge", &it.latest_charge())?,
+        }
+        map.serialize_entry("livemode", &false)?;
+        map.serialize_entry("metadata", &it.metadata)?;
+        map.serialize_entry("next_action", &it.next_action())?;
+        map.serialize_entry("on_behalf_of", &NONE)?;
+        map.serialize_entry("payment_method", &it.payment_method)?;
+        map.serialize_entry("payment_method_options", &Empty {})?;
+        match &it.accepts {
+            Accepts::Automatic { .. } => map.serialize_entry("payment_method_types", &["card"])?,
+            Accepts::Types(types) => map.serialize_entry("payment_method_types", types)?,
+        }
+        map.serialize_entry("processing", &NONE)?;
+        map.serialize_entry("receipt_email", &it.receipt_email)?;
+        map.serialize_entry("review", &NONE)?;
+        map.serialize_entry("setup_future_usage", &it.setup_future_usage)?;
+        map.serialize_entry("shipping", &NONE)?;
+        map.serialize_entry("source", &NONE)?;
+        map.serialize_entry("statement_descriptor", &it.statement_descriptor)?;
+        map.serialize_entry(
+            "statement_descriptor_suffix",
+            &it.statement_descriptor_suffix,
+        )?;
+        map.serialize_entry("status", &it.status)?;
+        map.serialize_entry("transfer_data", &NONE)?;
+        map.serialize_entry("transfer_group", &NONE)?;
+        map.end()
+    }
+}
+
+/// An object without members.
+#[derive(Serialize)]
+pub(crate) struct Empty {}
+
+fn automatic(accepts: &Accepts) -> Option<serde_json::Value> {
+    let Accepts::Automatic { redirects } = accepts else {
+        return None;
+    };
+    let allow = if *redirects { "always" } else { "never" };
+    Some(json!({"allow_redirects": allow, "enabled": true}))
+}

@@ -1,0 +1,196 @@
+//! What the bank says about a charge, at once or later.
+
+use serde_json::json;
+
+use super::confirm::{behaviour, forced};
+use super::enter;
+use crate::charge::{self, Charge, Failure};
+use crate::id;
+use crate::intent::{LastError, Status};
+use crate::payment_method::{Decline, Instrument, Outcome};
+use crate::refusal::Refusal;
+use crate::store::{Call, Store, Task};
+
+/// How long an authorisation holds: seven days, as for most cards.
+const HOLD_SECONDS: i64 = 7 * 24 * 3600;
+
+/// Asks the bank for the money of a confirmed intent.
+pub(super) fn charge(store: &mut Store, id: &str, call: &Call<'_>) -> Result<(), Refusal> {
+    let Some(method) = behaviour(store, id) else {
+        return Err(Refusal::missing("payment_intent", id, "intent"));
+    };
+    let charge = open(store, id, call)?;
+    match method.outcome {
+        Outcome::Succeeds => {
+            succeed(store, id, &charge, call);
+            Ok(())
+        }
+        Outcome::Declines(decline) => Err(fail(store, id, Some(&charge), decline, call)),
+        Outcome::SucceedsLater | Outcome::FailsLater(_) | Outcome::Processes => {
+            enter(store, id, Status::Processing);
+            store.emit_charge("charge.pending", &charge, None, call);
+            store.emit_intent("payment_intent.processing", id, call);
+            if !matches!(method.outcome, Outcome::Processes) {
+                store.later(Task::SettleIntent(id.to_owned()));
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The bank's late answer about an intent that is processing: `outcome`, or what its payment method is made for.
+pub(crate) fn settle(
+    store: &mut Store,
+    id: &str,
+    outcome: Option<Outcome>,
+    call: &Call<'_>,
+) -> Result<(), Refusal> {
+    let intent = store.intents.existing(id, "intent")?;
+    let Some(charge) = intent.latest_charge().map(str::to_owned) else {
+        return Err(super::unexpected_state(
+            store,
+            intent,
+            "settled",
+            "processing",
+        ));
+    };
+    if intent.status != Status::Processing {
+        return Err(super::unexpected_state(
+            store,
+            intent,
+            "settled",
+            "processing",
+        ));
+    }
+    let made_for = store.charges.find(&charge).and_then(Charge::behaviour);
+    match outcome.or(made_for.map(|method| method.outcome)) {
+        Some(Outcome::FailsLater(decline) | Outcome::Declines(decline)) => {
+            fail(store, id, Some(&charge), decline, call);
+        }
+        _ => succeed(store, id, &charge, call),
+    }
+    Ok(())
+}
+
+/// Opens a pending charge for an intent and returns its id.
+fn open(store: &mut Store, id: &str, call: &Call<'_>) -> Result<String, Refusal> {
+    let intent = store.intents.existing(id, "intent")?;
+    let behaves_as = forced(store, intent).map(Into::into);
+    let charge = Charge {
+        id: id::new("ch"),
+        amount: intent.amount,
+        amount_captured: 0,
+        amount_refunded: 0,
+        behaves_as,
+        capture_before: None,
+        captured: false,
+        created: call.now,
+        currency: intent.currency.clone(),
+        customer: intent.customer.clone(),
+        description: intent.description.clone(),
+        failure: None,
+        metadata: intent.metadata.clone(),
+        payment_intent: id.to_owned(),
+        payment_method: intent.payment_method.clone().unwrap_or_default(),
+        receipt_email: intent.receipt_email.clone(),
+        refunds: Vec::new(),
+        status: charge::Status::Pending,
+    };
+    let charge_id = charge.id.clone();
+    store.charges.insert(charge);
+    store
+        .intents
+        .existing_mut(id, "intent")?
+        .charges
+        .push(charge_id.clone());
+    Ok(charge_id)
+}
+
+/// The bank says yes: the money is taken, or held where the intent is captured by hand.
+fn succeed(store: &mut Store, id: &str, charge_id: &str, call: &Call<'_>) {
+    let (Some(intent), Some(charge)) = (
+        store.intents.find_mut(id),
+        store.charges.find_mut(charge_id),
+    ) else {
+        return;
+    };
+    charge.status = charge::Status::Succeeded;
+    // A bank account cannot hold money: its charges are captured whatever the intent says.
+    let is_card = charge
+        .behaviour()
+        .is_none_or(|method| matches!(method.instrument, Instrument::Card(..)));
+    store
+        .ledger
+        .charged(intent.payment(), &intent.currency, intent.amount);
+    if intent.is_manual() && is_card {
+        charge.capture_before = Some(call.now + HOLD_SECONDS);
+        intent.amount_capturable = intent.amount;
+        enter(store, id, Status::RequiresCapture);
+        store.emit_charge("charge.succeeded", charge_id, None, call);
+        store.emit_intent("payment_intent.amount_capturable_updated", id, call);
+        return;
+    }
+    charge.captured = true;
+    charge.amount_captured = charge.amount;
+    intent.amount_received = intent.amount;
+    store.ledger.totals(&intent.currency).captured += intent.amount;
+    enter(store, id, Status::Succeeded);
+    store.emit_charge("charge.succeeded", charge_id, None, call);
+    store.emit_intent("payment_intent.succeeded", id, call);
+}
+
+/// The bank, or the customer's authentication, says no: the intent wants another payment method.
+pub(super) fn fail(
+    store: &mut Store,
+    id: &str,
+    charge_id: Option<&str>,
+    decline: &Decline,
+    call: &Call<'_>,
+) -> Refusal {
+    if let Some(charge) = charge_id.and_then(|id| store.charges.find_mut(id)) {
+        charge.status = charge::Status::Failed;
+        charge.failure = Some(Box::new(Failure {
+            code: decline.code.to_owned(),
+            decline_code: decline.reason.map(str::to_owned),
+            message: decline.message.to_owned(),
+        }));
+    }
+    let mut refusal = Refusal::card(decline.code, decline.reason, decline.message);
+    if let Some(intent) = store.intents.find_mut(id) {
+        intent.payment_method = None;
+        intent.page = None;
+        intent.last_error = Some(Box::new(last_error(charge_id, decline)));
+        if charge_id.is_some() {
+            store.ledger.totals(&intent.currency).failed_charges += 1;
+        }
+    }
+    enter(store, id, Status::RequiresPaymentMethod);
+    if let Some(charge_id) = charge_id {
+        refusal = refusal.charge(charge_id);
+        let previous = json!({"status": "pending"});
+        store.emit_charge("charge.failed", charge_id, Some(previous), call);
+    }
+    store.emit_intent("payment_intent.payment_failed", id, call);
+    match store.intents.find(id) {
+        Some(intent) => refusal.intent(intent.render(None)),
+        None => refusal,
+    }
+}
+
+fn last_error(charge_id: Option<&str>, decline: &Decline) -> LastError {
+    LastError {
+        charge: charge_id.map(str::to_owned),
+        code: decline.code.to_owned(),
+        decline_code: decline.reason.map(str::to_owned),
+        doc_url: format!(
+            "https://stripe.com/docs/error-codes/{}",
+            decline.code.replace('_', "-")
+        ),
+        message: decline.message.to_owned(),
+        kind: match decline.code {
+            "payment_intent_authentication_failure" => "invalid_request_error",
+            _ => "card_error",
+        }
+        .to_owned(),
+    }
+}

@@ -1,0 +1,90 @@
+//! The refund as it is kept and as Stripe shows it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::table::{self, Row};
+
+/// The statuses that refunds have here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
+    /// On its way.
+    Pending,
+    /// Given back, as far as Stripe knows.
+    Succeeded,
+    /// Came back to the merchant.
+    Failed,
+}
+
+/// One refund.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Refund {
+    pub(crate) id: String,
+    pub(crate) amount: i64,
+    pub(crate) charge: String,
+    pub(crate) created: i64,
+    pub(crate) currency: String,
+    pub(crate) failure_reason: Option<String>,
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) payment_intent: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) status: Status,
+}
+
+impl Row for Refund {
+    const KIND: &'static str = "refund";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
+}
+
+impl Refund {
+    /// The refund as Stripe shows it.
+    pub(crate) fn render(&self) -> Box<RawValue> {
+        table::json(&Shown {
+            id: &self.id,
+            object: "refund",
+            amount: self.amount,
+            balance_transaction: None,
+            charge: &self.charge,
+            created: self.created,
+            currency: &self.currency,
+            failure_reason: self.failure_reason.as_deref(),
+            metadata: &self.metadata,
+            payment_intent: &self.payment_intent,
+            reason: self.reason.as_deref(),
+            receipt_number: None,
+            source_transfer_reversal: None,
+            status: self.status,
+            transfer_reversal: None,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: &'a str,
+    object: &'static str,
+    amount: i64,
+    balance_transaction: Option<()>,
+    charge: &'a str,
+    created: i64,
+    currency: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_reason: Option<&'a str>,
+    metadata: &'a BTreeMap<String, String>,
+    payment_intent: &'a str,
+    reason: Option<&'a str>,
+    receipt_number: Option<()>,
+    source_transfer_reversal: Option<()>,
+    status: Status,
+    transfer_reversal: Option<()>,
+}

@@ -1,0 +1,187 @@
+//! What Stripe answers when it does not do what it was asked.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// An error answer in Stripe's shape, with what the idempotency layer must know about it.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// HTTP status of the answer.
+    pub(crate) status: u16,
+    /// True when execution had begun, so that the answer is saved under its idempotency key.
+    pub(crate) executed: bool,
+    /// Value of `Stripe-Should-Retry`, absent when Stripe leaves it to the client.
+    pub(crate) should_retry: Option<bool>,
+    details: Box<Details>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Details {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charge: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decline_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    doc_url: Option<String>,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    param: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_intent: Option<Box<RawValue>>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+impl Refusal {
+    fn new(status: u16, kind: &'static str, message: impl Into<String>) -> Self {
+        let details = Details {
+            kind,
+            message: message.into(),
+            ..Details::default()
+        };
+        Self {
+            status,
+            executed: false,
+            should_retry: Some(false),
+            details: Box::new(details),
+        }
+    }
+
+    /// A request that is wrong in itself: 400, not saved.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(400, "invalid_request_error", message)
+    }
+
+    /// A parameter that is wrong in itself: 400 with `code` and `param`, not saved.
+    pub(crate) fn parameter(code: &str, param: &str, message: impl Into<String>) -> Self {
+        Self::invalid(message).code(code).at(param)
+    }
+
+    /// An unknown object named by `param`: 404 `resource_missing`, not saved.
+    pub(crate) fn missing(what: &str, id: &str, param: &str) -> Self {
+        let mut refusal =
+            Self::parameter("resource_missing", param, format!("No such {what}: '{id}'"));
+        refusal.status = 404;
+        refusal
+    }
+
+    /// A request that its object's state forbids: 400 with `code`, saved.
+    pub(crate) fn state(code: &str, message: impl Into<String>) -> Self {
+        Self::invalid(message).code(code).executed()
+    }
+
+    /// A declined card: 402, saved.
+    pub(crate) fn card(code: &str, decline_code: Option<&str>, message: &str) -> Self {
+        let mut refusal = Self::new(402, "card_error", message).code(code).executed();
+        refusal.details.decline_code = decline_code.map(str::to_owned);
+        refusal
+    }
+
+    /// A missing, malformed or live key: 401.
+    pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(401, "invalid_request_error", message)
+    }
+
+    /// A path that is none of Stripe's: 404.
+    pub(crate) fn unknown_path(method: &str, path: &str) -> Self {
+        let mut refusal = Self::invalid(format!("Unrecognized request URL ({method}: {path})."));
+        refusal.status = 404;
+        refusal
+    }
+
+    /// The same idempotency key with other parameters: 400 `idempotency_error`.
+    pub(crate) fn idempotency(key: &str) -> Self {
+        Self::new(
+            400,
+            "idempotency_error",
+            format!(
+                "Keys for idempotent requests can only be used with the same parameters they were \
+                 first used with. Try using a key other than '{key}' if you meant to execute a \
+                 different request."
+            ),
+        )
+    }
+
+    /// The same idempotency key while its first request still runs: 409, to be retried.
+    pub(crate) fn key_in_use(key: &str) -> Self {
+        let message = format!(
+            "There is currently another in-progress request using this Idempotency Key ({key})."
+        );
+        let mut refusal =
+            Self::new(409, "idempotency_error", message).code("idempotency_key_in_use");
+        refusal.should_retry = Some(true);
+        refusal
+    }
+
+    /// An object that another request holds: 409 `lock_timeout`, to be retried.
+    pub(crate) fn lock_timeout() -> Self {
+        let message = "This object cannot be accessed right now because another API request or \
+                       Stripe process is currently accessing it.";
+        let mut refusal = Self::new(409, "invalid_request_error", message).code("lock_timeout");
+        refusal.should_retry = Some(true);
+        refusal
+    }
+
+    /// Too many requests: 429 `rate_limit`, before the idempotency layer.
+    pub(crate) fn rate_limit() -> Self {
+        let mut refusal = Self::new(429, "invalid_request_error", "Request rate limit exceeded.")
+            .code("rate_limit");
+        refusal.should_retry = Some(true);
+        refusal
+    }
+
+    /// An error inside Stripe: `status` from 500 on.
+    pub(crate) fn internal(status: u16, should_retry: Option<bool>) -> Self {
+        let mut refusal = Self::new(
+            status,
+            "api_error",
+            "Sorry! There was an error while talking to our servers.",
+        );
+        refusal.should_retry = should_retry;
+        refusal
+    }
+
+    /// The same refusal, naming the parameter it is about.
+    pub(crate) fn at(mut self, param: &str) -> Self {
+        self.details.param = Some(param.to_owned());
+        self
+    }
+
+    /// The same refusal, naming the charge that failed.
+    pub(crate) fn charge(mut self, id: &str) -> Self {
+        self.details.charge = Some(id.to_owned());
+        self
+    }
+
+    /// The same refusal, showing the intent as it now is.
+    pub(crate) fn intent(mut self, intent: Box<RawValue>) -> Self {
+        self.details.payment_intent = Some(intent);
+        self
+    }
+
+    fn executed(mut self) -> Self {
+        self.executed = true;
+        self
+    }
+
+    fn code(mut self, code: &str) -> Self {
+        let page = code.replace('_', "-");
+        self.details.doc_url = Some(format!("https://stripe.com/docs/error-codes/{page}"));
+        self.details.code = Some(code.to_owned());
+        self
+    }
+
+    /// The body of the answer.
+    pub(crate) fn body(&self) -> String {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: &'a Details,
+        }
+        let body = Body {
+            error: &self.details,
+        };
+        serde_json::to_string(&body).unwrap_or_default()
+    }
+}

@@ -1,0 +1,198 @@
+//! Sending events to endpoints: signed, concurrent, retried, and wrong in the ways that were asked for.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::header::{CONTENT_TYPE, USER_AGENT};
+use hyper::{Method, Request};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use crate::clock;
+use crate::event::Delivery;
+use crate::faults::{Fault, Faults, Rule, Stage};
+use crate::http::Client;
+use crate::lock::Lock;
+
+/// More copies than this of one webhook would only measure the machine.
+const MOST_COPIES: u64 = 100;
+
+/// The sending side.
+#[derive(Debug)]
+pub(crate) struct Webhooks {
+    client: Client,
+    faults: Arc<Faults>,
+    retries: Vec<Duration>,
+    timeout: Duration,
+    slots: Semaphore,
+    /// Deliveries held back to be sent in another order.
+    held: Mutex<Vec<Delivery>>,
+    tally: Tally,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    pending: AtomicU64,
+    delivered: AtomicU64,
+    failed_tries: AtomicU64,
+    abandoned: AtomicU64,
+}
+
+/// What `GET /_sim/webhooks` answers.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// Deliveries not ended: waiting, being sent, or to be tried again.
+    pending: u64,
+    /// Deliveries that an endpoint acknowledged, copies included.
+    delivered: u64,
+    /// Tries that an endpoint did not acknowledge.
+    failed_tries: u64,
+    /// Deliveries given up after the last try.
+    abandoned: u64,
+}
+
+impl Webhooks {
+    /// Sends over `client`, `concurrency` at once, trying again after each of `retries`.
+    pub(crate) fn new(
+        client: Client,
+        faults: Arc<Faults>,
+        retries: Vec<Duration>,
+        timeout: Duration,
+        concurrency: usize,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            client,
+            faults,
+            retries,
+            timeout,
+            slots: Semaphore::new(concurrency.max(1)),
+            held: Mutex::default(),
+            tally: Tally::default(),
+        })
+    }
+
+    /// How the sending goes.
+    pub(crate) fn report(&self) -> Report {
+        Report {
+            pending: self.tally.pending.load(Ordering::Relaxed),
+            delivered: self.tally.delivered.load(Ordering::Relaxed),
+            failed_tries: self.tally.failed_tries.load(Ordering::Relaxed),
+            abandoned: self.tally.abandoned.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Sends deliveries in the background, in their order as far as concurrency allows.
+    pub(crate) fn send(self: &Arc<Self>, deliveries: Vec<Delivery>) {
+        for delivery in deliveries {
+            let struck = self.faults.draw(Stage::Webhook, &delivery.event.kind, &[]);
+            if struck.is_empty() {
+                self.launch(delivery, Duration::ZERO);
+            } else {
+                self.misbehave(delivery, &struck);
+            }
+        }
+    }
+
+    fn misbehave(self: &Arc<Self>, delivery: Delivery, struck: &[Rule]) {
+        let find = |fault| struck.iter().find(|rule| rule.fault == fault);
+        if find(Fault::WebhookLost).is_some() {
+            return;
+        }
+        let late = find(Fault::WebhookLate).map_or(Duration::ZERO, Rule::time);
+        let copies = find(Fault::WebhookDuplicated).map_or(0, |rule| rule.copies.unwrap_or(1));
+        for _ in 0..copies.min(MOST_COPIES) {
+            let mut copy = delivery.clone();
+            copy.is_copy = true;
+            self.launch(copy, late);
+        }
+        match find(Fault::WebhookShuffled) {
+            Some(rule) => self.hold(delivery, rule.time()),
+            None => self.launch(delivery, late),
+        }
+    }
+
+    /// Holds a delivery; the first one of a window releases all of it, permuted, when the window closes.
+    fn hold(self: &Arc<Self>, delivery: Delivery, window: Duration) {
+        let mut held = self.held.hold();
+        held.push(delivery);
+        if held.len() > 1 {
+            return;
+        }
+        drop(held);
+        let webhooks = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(window).await;
+            let mut held = std::mem::take(&mut *webhooks.held.hold());
+            let moved = webhooks.faults.shuffle(&mut held);
+            webhooks.faults.count(Fault::WebhookShuffled, moved);
+            for delivery in held {
+                webhooks.launch(delivery, Duration::ZERO);
+            }
+        });
+    }
+
+    fn launch(self: &Arc<Self>, delivery: Delivery, after: Duration) {
+        self.tally.pending.fetch_add(1, Ordering::Relaxed);
+        let webhooks = Arc::clone(self);
+        tokio::spawn(async move {
+            if !after.is_zero() {
+                tokio::time::sleep(after).await;
+            }
+            webhooks.deliver(&delivery).await;
+            webhooks.tally.pending.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+
+    async fn deliver(&self, delivery: &Delivery) {
+        for retry in self.retries.iter().map(Some).chain([None]) {
+            if self.attempt(delivery).await {
+                self.tally.delivered.fetch_add(1, Ordering::Relaxed);
+                if !delivery.is_copy {
+                    delivery.event.acknowledged();
+                }
+                return;
+            }
+            self.tally.failed_tries.fetch_add(1, Ordering::Relaxed);
+            if let Some(wait) = retry {
+                tokio::time::sleep(*wait).await;
+            }
+        }
+        self.tally.abandoned.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(event = %delivery.event.id, url = %delivery.endpoint.url, "gave a webhook up");
+    }
+
+    /// Sends once; true when the endpoint answered 2xx.
+    async fn attempt(&self, delivery: &Delivery) -> bool {
+        let Ok(_slot) = self.slots.acquire().await else {
+            return false;
+        };
+        let (event, endpoint) = (&delivery.event, &delivery.endpoint);
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(endpoint.url.as_str())
+            .header(CONTENT_TYPE, "application/json; charset=utf-8")
+            .header(USER_AGENT, "Stripe/1.0 (+https://stripe.com/docs/webhooks)")
+            .header(
+                "stripe-signature",
+                endpoint.signature(clock::now(), &event.body),
+            )
+            .body(Full::new(Bytes::clone(&event.body)));
+        let Ok(request) = request else {
+            return false;
+        };
+        let exchange = async {
+            let response = self.client.request(request).await.ok()?;
+            let acknowledged = response.status().is_success();
+            // The body is read to its end so that the connection can be used again.
+            response.into_body().collect().await.ok()?;
+            Some(acknowledged)
+        };
+        let answer = tokio::time::timeout(self.timeout, exchange).await;
+        let acknowledged = matches!(answer, Ok(Some(true)));
+        tracing::debug!(event = %event.id, kind = %event.kind, acknowledged, "sent a webhook");
+        acknowledged
+    }
+}
