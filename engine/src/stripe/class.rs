@@ -38,7 +38,7 @@ pub struct Refusal<'a> {
 
 /// Says what an answer means for `call`; `None` is a read, which changes nothing and so is never unknown.
 ///
-/// `Stripe-Should-Retry` is obeyed first, as Stripe asks its clients to.
+/// `Stripe-Should-Retry` is obeyed first, as Stripe asks its clients to; only a replayed 5xx is beyond it.
 #[must_use]
 pub fn classify(call: Option<Call>, refusal: &Refusal<'_>) -> Class {
     let class = of_any_call(refusal).unwrap_or_else(|| of_call(call, refusal));
@@ -50,12 +50,16 @@ pub fn classify(call: Option<Call>, refusal: &Refusal<'_>) -> Class {
 
 /// The rules that do not depend on the call.
 fn of_any_call(refusal: &Refusal<'_>) -> Option<Class> {
+    // A replay proves that the error is saved: the same key would bring it for ever, even where the saved header says to retry.
+    if refusal.status >= 500 && refusal.replayed {
+        return Some(Class::Saved);
+    }
     if refusal.should_retry == Some(true) {
         return Some(Class::Retry);
     }
     let told_not_to = refusal.should_retry == Some(false);
     match refusal.status {
-        500.. if told_not_to || refusal.replayed => return Some(Class::Saved),
+        500.. if told_not_to => return Some(Class::Saved),
         500.. if refusal.error.is_some() => return Some(Class::Retry),
         // 429 comes before the idempotency layer: nothing was executed, whatever the body looks like.
         429 if !told_not_to => return Some(Class::Retry),

@@ -133,14 +133,16 @@ fn a_5xx_that_is_not_to_be_retried_is_saved_under_the_key() {
 #[test]
 fn a_replayed_5xx_is_not_looped_on() {
     let error = error("api_error", "");
-    let refusal = Refusal {
-        status: 500,
-        should_retry: None,
-        replayed: true,
-        error: Some(&error),
-    };
-    for call in CALLS {
-        assert_eq!(classify(Some(call), &refusal), Class::Saved, "{call}");
+    for should_retry in [None, Some(false), Some(true)] {
+        let refusal = Refusal {
+            status: 500,
+            should_retry,
+            replayed: true,
+            error: Some(&error),
+        };
+        for call in CALLS {
+            assert_eq!(classify(Some(call), &refusal), Class::Saved, "{call}");
+        }
     }
 }
 

@@ -4,4 +4,5 @@ mod breaker;
 mod canned;
 mod class;
 mod params;
+mod simulator;
 mod transport;
