@@ -1,1 +1,163 @@
-//! gateway
+//! The public door: merchants' payments under `/api/v1`, and Stripe's webhooks.
+//!
+//! It checks who calls and what they send, and hands it to the engine. It talks to Stripe never and to tables never; an
+//! answer goes out when the engine says that what it tells is durable.
+
+mod answer;
+mod body;
+mod commands;
+mod error;
+mod events;
+mod extract;
+mod health;
+mod idempotency;
+mod openapi;
+mod page;
+mod payments;
+mod prefer;
+mod refunds;
+mod webhook;
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context;
+use axum::{Router, http::header, routing::get};
+use bytes::Bytes;
+use contracts::{Code, Problem};
+use engine::{Engine, Parts, cache::Cache, queue::Queue, webhook::signature};
+use infra::{
+    Env,
+    env::{ExposeSecret, SecretString},
+};
+use redis::aio::ConnectionManager;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use utoipa::OpenApi as _;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// How long readiness waits for Redis.
+const REDIS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The codes of problems, explained: where the `type` of a problem leads.
+const ERRORS: &str = include_str!("../../../docs/errors.md");
+
+/// What the gateway needs to know.
+#[derive(Debug)]
+pub struct Config {
+    /// Where it listens: `GATEWAY_ADDR`.
+    pub address: SocketAddr,
+    /// `DATABASE_URL`.
+    pub database_url: String,
+    /// How many connections it may open: `GATEWAY_DATABASE_CONNECTIONS`.
+    pub database_connections: u32,
+    /// `REDIS_URL`.
+    pub redis_url: String,
+    /// Secrets that Stripe may sign webhooks with: `STRIPE_WEBHOOK_SECRET`, several during a rotation.
+    pub webhook_secrets: Vec<SecretString>,
+    /// Whose tokens are believed.
+    pub authz: authz::Config,
+}
+
+impl Config {
+    /// Reads the environment; faults are collected in `env`.
+    pub fn from_env(env: &mut Env) -> Self {
+        let secrets = env.secret("STRIPE_WEBHOOK_SECRET");
+        Self {
+            address: env.parsed("GATEWAY_ADDR", SocketAddr::from(([127, 0, 0, 1], 8080))),
+            database_url: env.required("DATABASE_URL"),
+            database_connections: env.parsed("GATEWAY_DATABASE_CONNECTIONS", 16),
+            redis_url: env.required("REDIS_URL"),
+            webhook_secrets: secrets
+                .expose_secret()
+                .split(',')
+                .map(|secret| secret.trim().to_owned().into())
+                .collect(),
+            authz: authz::Config::from_env(env),
+        }
+    }
+}
+
+/// What every handler may use. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Gateway {
+    engine: Engine,
+    verifier: authz::Verifier,
+    redis: ConnectionManager,
+}
+
+/// Serves the API on `listener` until `shutdown`, then finishes what was begun.
+///
+/// Postgres and Redis may be away when it starts: requests are answered 503 until Postgres is there.
+///
+/// # Errors
+/// If the configuration cannot be used.
+pub async fn serve(
+    config: Config,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let pool = infra::postgres::pool(&config.database_url, config.database_connections)?;
+    let engine = Engine::start(Parts {
+        pool: pool.clone(),
+        queue: Queue::connect(&config.redis_url, engine::queue::JOBS)?,
+        cache: Cache::connect(&config.redis_url)?,
+        verifier: signature::Verifier::new(&config.webhook_secrets)
+            .context("STRIPE_WEBHOOK_SECRET")?,
+    });
+    let gateway = Gateway {
+        engine,
+        verifier: authz::Verifier::new(&config.authz, pool)?,
+        redis: infra::redis::manager(&config.redis_url, REDIS_PATIENCE)?,
+    };
+    infra::http::serve(listener, router(gateway), shutdown).await
+}
+
+/// All routes. Each is described in the document that it serves, because both are made from one list.
+fn router(gateway: Gateway) -> Router {
+    let merchants = OpenApiRouter::new()
+        .routes(routes!(payments::create, payments::list))
+        .routes(routes!(payments::read))
+        .routes(routes!(payments::by_intent))
+        .routes(routes!(commands::confirm))
+        .routes(routes!(commands::capture))
+        .routes(routes!(commands::cancel))
+        .routes(routes!(refunds::create, refunds::list))
+        .routes(routes!(refunds::read))
+        .routes(routes!(events::list));
+    let (router, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .merge(merchants)
+        .routes(routes!(webhook::stripe))
+        .routes(routes!(health::health))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .split_for_parts();
+    // Strings, numbers and lists: there is always JSON of a document.
+    let document = Bytes::from(document.to_json().unwrap_or_default());
+    router
+        .route(
+            "/openapi.json",
+            get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }),
+        )
+        .route(
+            "/docs/errors.md",
+            get(|| async {
+                (
+                    [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")],
+                    ERRORS,
+                )
+            }),
+        )
+        .fallback(|| async {
+            error::named(Problem::new(
+                Code::RouteNotFound,
+                "There is no such route; /openapi.json lists all.",
+            ))
+        })
+        .method_not_allowed_fallback(|| async {
+            error::named(Problem::new(
+                Code::MethodNotAllowed,
+                "The header Allow names the methods of this route.",
+            ))
+        })
+        .with_state(gateway)
+}

@@ -1,0 +1,216 @@
+//! Card data is refused wherever it turns up, so that it is never stored, logged or sent on: Pawl is built to stay
+//! outside the scope of PCI DSS.
+
+use serde_json::Value;
+
+/// The lengths of card numbers, ISO/IEC 7812.
+const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
+
+/// A word with more letters than this is an identifier, such as a hash in hexadecimal, which holds long runs of digits by chance.
+const LETTERS_OF_AN_IDENTIFIER: usize = 8;
+
+/// Names of fields that hold a card number or a security code, without case, `_` and `-`.
+const NAMES: [&str; 12] = [
+    "cardnumber",
+    "cardno",
+    "ccnumber",
+    "cvc",
+    "cvc2",
+    "cardcvc",
+    "cvv",
+    "cvv2",
+    "cardcvv",
+    "cvn",
+    "securitycode",
+    "cardsecuritycode",
+];
+
+/// Whether a field of this name is made for card data.
+pub(super) fn is_named_by(name: &str) -> bool {
+    // Longer than any name above with separators in it: not worth the copy.
+    if name.len() > 40 {
+        return false;
+    }
+    let plain: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect();
+    NAMES.contains(&plain.as_str())
+}
+
+/// Whether the text holds a card number: 13 to 19 digits, possibly parted by single spaces, dashes or dots, that begin as issuers'
+/// numbers do (2 to 6) and have the right check digit (Luhn).
+pub(super) fn is_in(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut start = 0;
+    while let Some(offset) = bytes
+        .get(start..)
+        .and_then(|rest| rest.iter().position(u8::is_ascii_digit))
+    {
+        start += offset;
+        let mut digits = Vec::new();
+        let mut end = start;
+        while let Some(&byte) = bytes.get(end) {
+            if byte.is_ascii_digit() {
+                digits.push(byte - b'0');
+            } else if !(is_separator(byte) && bytes.get(end + 1).is_some_and(u8::is_ascii_digit)) {
+                break;
+            }
+            end += 1;
+        }
+        if is_number(&digits) && !is_identifier(bytes, start, end) {
+            return true;
+        }
+        start = end;
+    }
+    false
+}
+
+/// The path of the first field that holds card data, by its name or by its text.
+pub(super) fn path_in(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => is_in(text).then(String::new),
+        // An amount that passes for a card number is no card number, but far too much money: it is refused as an amount.
+        Value::Number(number) => is_in(&number.to_string()).then(String::new),
+        Value::Array(items) => items.iter().find_map(path_in),
+        Value::Object(fields) => fields.iter().find_map(|(name, value)| {
+            if is_in(name) {
+                return Some(String::new());
+            }
+            if is_named_by(name) {
+                return Some(name.clone());
+            }
+            let below = if name == "amount" {
+                None
+            } else {
+                path_in(value)
+            }?;
+            Some(if below.is_empty() {
+                name.clone()
+            } else {
+                format!("{name}.{below}")
+            })
+        }),
+        Value::Null | Value::Bool(_) => None,
+    }
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'-' | b'.')
+}
+
+fn is_number(digits: &[u8]) -> bool {
+    DIGITS.contains(&digits.len()) && matches!(digits.first(), Some(2..=6)) && luhn(digits)
+}
+
+fn luhn(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, &digit)| {
+            let digit = u32::from(digit);
+            if place % 2 == 0 {
+                digit
+            } else {
+                digit * 2 / 10 + digit * 2 % 10
+            }
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+/// Whether the run of digits is part of a word that is mostly letters.
+fn is_identifier(bytes: &[u8], start: usize, end: usize) -> bool {
+    let is_word = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
+    let before = bytes.iter().take(start).rev().take_while(is_word);
+    let after = bytes.iter().skip(end).take_while(is_word);
+    before
+        .chain(after)
+        .filter(|byte| byte.is_ascii_alphabetic())
+        .count()
+        > LETTERS_OF_AN_IDENTIFIER
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_in, is_named_by, path_in};
+    use serde_json::json;
+
+    #[test]
+    fn card_numbers_are_seen_however_they_are_written() {
+        for text in [
+            "4242424242424242",
+            "4242 4242 4242 4242",
+            "4242-4242-4242-4242",
+            "paid with 4242.4242.4242.4242!",
+            "pan4000056655665556",
+            "378282246310005",
+            "6011000990139424",
+            "2223003122003222",
+            "4222222222222",
+            "6205500000000000004",
+        ] {
+            assert!(is_in(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_no_cards_pass() {
+        for text in [
+            "",
+            "order 1042",
+            "4242424242424241",
+            "1732400000000",
+            "+49 30 901820",
+            "2026-11-23 21:30:07",
+            "pay_01h2xcejqtf2nbrexx3vqjhp41",
+            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "42424242424242424242424242",
+        ] {
+            assert!(!is_in(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_security_codes_are_seen_in_any_spelling() {
+        for name in [
+            "cvc",
+            "CVV",
+            "card_cvc",
+            "card[cvc]",
+            "security-code",
+            "cardNumber",
+        ] {
+            assert!(is_named_by(name), "{name}");
+        }
+        for name in ["number", "order_cvcx", "code", "service"] {
+            assert!(!is_named_by(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_path_leads_to_the_card_and_never_repeats_it() {
+        assert_eq!(
+            path_in(&json!({"card": {"number": "4242424242424242"}})).as_deref(),
+            Some("card.number")
+        );
+        assert_eq!(
+            path_in(&json!({"a": [{"b": 4_242_424_242_424_242_i64}]})).as_deref(),
+            Some("a.b")
+        );
+        assert_eq!(
+            path_in(&json!({"x": {"4242424242424242": 1}})).as_deref(),
+            Some("x")
+        );
+        assert_eq!(
+            path_in(&json!({"metadata": {"cvc": "123"}})).as_deref(),
+            Some("metadata.cvc")
+        );
+        assert_eq!(
+            path_in(&json!({"amount": 9_007_199_254_740_993_i64, "currency": "eur"})),
+            None
+        );
+    }
+}

@@ -1,0 +1,237 @@
+//! The rules that JSON types cannot say: lengths, characters, ranges, and fields that need each other.
+
+use axum::http::Uri;
+use contracts::{
+    Code,
+    request::{
+        CancelPayment, CapturePayment, ConfirmPayment, CreatePayment, CreateRefund, Customer,
+        Metadata,
+    },
+};
+use workflows::money::{self, Money, MoneyError};
+
+use super::{FieldError, card, json::card_data};
+
+/// Stripe's limits for metadata.
+const METADATA_KEYS: usize = 50;
+const METADATA_KEY_LENGTH: usize = 40;
+const METADATA_VALUE_LENGTH: usize = 500;
+
+/// From a minute to thirty days.
+const EXPIRES_IN: std::ops::RangeInclusive<i64> = 60..=2_592_000;
+
+/// A request that knows its own rules.
+pub(crate) trait Checked {
+    /// The first fault, if there is one.
+    fn check(&self) -> Result<(), FieldError>;
+}
+
+impl Checked for CreatePayment {
+    fn check(&self) -> Result<(), FieldError> {
+        payment_method(self.payment_method.as_deref())?;
+        if self.confirm && self.payment_method.is_none() {
+            return Err(FieldError::new(
+                Code::MissingField,
+                "payment_method",
+                "A payment that is confirmed at once needs a payment method.",
+            ));
+        }
+        return_url(self.return_url.as_deref())?;
+        optional("reference", self.reference.as_deref(), 200)?;
+        if let Some(customer) = &self.customer {
+            check_customer(customer)?;
+        }
+        optional("description", self.description.as_deref(), 1000)?;
+        statement_descriptor(self.statement_descriptor.as_deref())?;
+        metadata(&self.metadata)?;
+        if self
+            .expires_in
+            .is_some_and(|seconds| !EXPIRES_IN.contains(&seconds))
+        {
+            return Err(invalid(
+                "expires_in",
+                "This must be from 60 to 2592000 seconds.",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Checked for ConfirmPayment {
+    fn check(&self) -> Result<(), FieldError> {
+        payment_method(self.payment_method.as_deref())?;
+        return_url(self.return_url.as_deref())
+    }
+}
+
+impl Checked for CapturePayment {
+    fn check(&self) -> Result<(), FieldError> {
+        self.amount.map_or(Ok(()), amount)
+    }
+}
+
+impl Checked for CancelPayment {
+    fn check(&self) -> Result<(), FieldError> {
+        Ok(())
+    }
+}
+
+impl Checked for CreateRefund {
+    fn check(&self) -> Result<(), FieldError> {
+        self.amount.map_or(Ok(()), amount)
+    }
+}
+
+fn invalid(param: &str, detail: impl Into<String>) -> FieldError {
+    FieldError::new(Code::InvalidField, param, detail)
+}
+
+/// What no currency and no payment allows; the currency's own rules come with `Money`.
+fn amount(amount: i64) -> Result<(), FieldError> {
+    if (1..=money::MAX).contains(&amount) {
+        return Ok(());
+    }
+    let most = money::MAX;
+    Err(FieldError::new(
+        Code::InvalidAmount,
+        "amount",
+        format!("The amount must be from 1 to {most} of the currency's smallest unit."),
+    ))
+}
+
+/// The sum that is asked of the customer.
+///
+/// # Errors
+/// If the currency is unknown, or cannot be paid in this amount.
+pub(crate) fn money(amount: i64, currency: &str) -> Result<Money, FieldError> {
+    Money::parse(amount, currency).map_err(|error| {
+        let (code, param) = match error {
+            MoneyError::UnknownCurrency | MoneyError::UnsupportedCurrency => {
+                (Code::UnknownCurrency, "currency")
+            }
+            MoneyError::NotPositive | MoneyError::TooLarge | MoneyError::NotAMultiple { .. } => {
+                (Code::InvalidAmount, "amount")
+            }
+        };
+        FieldError::new(code, param, sentence(&error.to_string()))
+    })
+}
+
+/// A message of another crate as a sentence of ours.
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    letters.next().map_or_else(String::new, |first| {
+        format!("{}{}.", first.to_uppercase(), letters.as_str())
+    })
+}
+
+fn optional(param: &str, value: Option<&str>, longest: usize) -> Result<(), FieldError> {
+    value.map_or(Ok(()), |value| text(param, value, longest))
+}
+
+/// Text that may be stored and shown. Postgres refuses NUL, and nobody means the other control characters.
+fn text(param: &str, value: &str, longest: usize) -> Result<(), FieldError> {
+    if card::is_in(value) {
+        return Err(card_data(param));
+    }
+    if value.is_empty() || value.chars().count() > longest {
+        return Err(invalid(
+            param,
+            format!("This must have 1 to {longest} characters."),
+        ));
+    }
+    if value
+        .chars()
+        .any(|letter| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t'))
+    {
+        return Err(invalid(param, "This holds control characters."));
+    }
+    Ok(())
+}
+
+fn payment_method(value: Option<&str>) -> Result<(), FieldError> {
+    let Some(value) = value else { return Ok(()) };
+    text("payment_method", value, 255)?;
+    if value
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    {
+        Ok(())
+    } else {
+        Err(invalid(
+            "payment_method",
+            "This must be Stripe's id of a payment method, pm_….",
+        ))
+    }
+}
+
+fn return_url(value: Option<&str>) -> Result<(), FieldError> {
+    let Some(value) = value else { return Ok(()) };
+    text("return_url", value, 2048)?;
+    // An app's own scheme is fine: Stripe opens it as well.
+    let absolute = value
+        .parse::<Uri>()
+        .is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some());
+    if absolute {
+        Ok(())
+    } else {
+        Err(invalid("return_url", "This must be an absolute URL."))
+    }
+}
+
+fn check_customer(customer: &Customer) -> Result<(), FieldError> {
+    optional("customer.name", customer.name.as_deref(), 256)?;
+    let Some(email) = customer.email.as_deref() else {
+        return Ok(());
+    };
+    text("customer.email", email, 512)?;
+    let parts = email.split_once('@');
+    let plausible = parts.is_some_and(|(name, domain)| {
+        !name.is_empty() && !domain.is_empty() && !domain.contains('@')
+    });
+    if plausible && !email.contains(char::is_whitespace) {
+        Ok(())
+    } else {
+        Err(invalid("customer.email", "This must be an e-mail address."))
+    }
+}
+
+/// Stripe's rules for what stands on a bank statement.
+fn statement_descriptor(value: Option<&str>) -> Result<(), FieldError> {
+    let Some(value) = value else { return Ok(()) };
+    text("statement_descriptor", value, 22)?;
+    let printable = value
+        .chars()
+        .all(|letter| !letter.is_control() && !"<>\\'\"*".contains(letter));
+    if printable && value.chars().any(char::is_alphabetic) {
+        Ok(())
+    } else {
+        Err(invalid(
+            "statement_descriptor",
+            "This must hold a letter and none of < > \\ ' \" *.",
+        ))
+    }
+}
+
+fn metadata(metadata: &Metadata) -> Result<(), FieldError> {
+    if metadata.len() > METADATA_KEYS {
+        return Err(invalid(
+            "metadata",
+            format!("At most {METADATA_KEYS} keys are kept."),
+        ));
+    }
+    for (key, value) in metadata {
+        text("metadata", key, METADATA_KEY_LENGTH)?;
+        if key.contains(['[', ']']) {
+            return Err(invalid("metadata", "Keys cannot hold square brackets."));
+        }
+        if card::is_named_by(key) {
+            return Err(card_data(format!("metadata.{key}")));
+        }
+        // An empty value is a note like any other.
+        if !value.is_empty() {
+            text(&format!("metadata.{key}"), value, METADATA_VALUE_LENGTH)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! The commands that move a payment that exists.
+
+use axum::{extract::State, response::Response};
+use contracts::{
+    Problem,
+    id::{Payment, PaymentId},
+    request::{CancelPayment, CapturePayment, ConfirmPayment},
+    view::PaymentView,
+};
+use engine::{Command, Idempotency};
+
+use crate::{
+    Gateway, answer,
+    error::Error,
+    extract::{Account, Named, Posted},
+    payments::PATH,
+    prefer::Wait,
+};
+
+/// Confirm a payment.
+///
+/// Charges the customer with the payment method that is given, or the payment's own.
+#[utoipa::path(
+    post,
+    path = "/api/v1/payments/{id}/confirm",
+    tag = "payments",
+    security(("token" = []), ("key" = [])),
+    params(
+        ("id" = PaymentId, Path, description = "The payment"),
+        ("Idempotency-Key" = String, Header, description = "Names what you mean to do; the same in every retry"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for a result"),
+    ),
+    request_body = ConfirmPayment,
+    responses(
+        (status = 200, description = "The confirmation is durable", body = PaymentView),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn confirm(
+    State(gateway): State<Gateway>,
+    Account(account): Account,
+    Named(id): Named<Payment>,
+    posted: Posted<ConfirmPayment>,
+) -> Result<Response, Error> {
+    let idempotency = posted.idempotency(account, format!("{PATH}/{id}/confirm"));
+    let ConfirmPayment {
+        payment_method,
+        return_url,
+    } = posted.body;
+    let command = Command::Confirm {
+        payment_method,
+        return_url,
+    };
+    order(&gateway, id, command, idempotency, posted.wait).await
+}
+
+/// Capture a payment.
+///
+/// Takes what was authorised, or a part of it; the rest is released.
+#[utoipa::path(
+    post,
+    path = "/api/v1/payments/{id}/capture",
+    tag = "payments",
+    security(("token" = []), ("key" = [])),
+    params(
+        ("id" = PaymentId, Path, description = "The payment"),
+        ("Idempotency-Key" = String, Header, description = "Names what you mean to do; the same in every retry"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for a result"),
+    ),
+    request_body = CapturePayment,
+    responses(
+        (status = 200, description = "The capture is durable", body = PaymentView),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn capture(
+    State(gateway): State<Gateway>,
+    Account(account): Account,
+    Named(id): Named<Payment>,
+    posted: Posted<CapturePayment>,
+) -> Result<Response, Error> {
+    let idempotency = posted.idempotency(account, format!("{PATH}/{id}/capture"));
+    let command = Command::Capture {
+        amount: posted.body.amount,
+    };
+    order(&gateway, id, command, idempotency, posted.wait).await
+}
+
+/// Cancel a payment.
+///
+/// While another call to Stripe is open the wish is kept, and acted on once that call's outcome is known.
+#[utoipa::path(
+    post,
+    path = "/api/v1/payments/{id}/cancel",
+    tag = "payments",
+    security(("token" = []), ("key" = [])),
+    params(
+        ("id" = PaymentId, Path, description = "The payment"),
+        ("Idempotency-Key" = String, Header, description = "Names what you mean to do; the same in every retry"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for a result"),
+    ),
+    request_body = CancelPayment,
+    responses(
+        (status = 200, description = "The cancellation is durable", body = PaymentView),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn cancel(
+    State(gateway): State<Gateway>,
+    Account(account): Account,
+    Named(id): Named<Payment>,
+    posted: Posted<CancelPayment>,
+) -> Result<Response, Error> {
+    let idempotency = posted.idempotency(account, format!("{PATH}/{id}/cancel"));
+    let command = Command::Cancel {
+        reason: posted.body.reason.map(|reason| reason.as_str().to_owned()),
+    };
+    order(&gateway, id, command, idempotency, posted.wait).await
+}
+
+async fn order(
+    gateway: &Gateway,
+    id: PaymentId,
+    command: Command,
+    idempotency: Idempotency,
+    wait: Option<Wait>,
+) -> Result<Response, Error> {
+    let account = idempotency.account;
+    let answer = gateway
+        .engine
+        .command(account, id.uuid(), command, idempotency)
+        .await?;
+    Ok(answer::settled(&gateway.engine, account, answer, wait).await)
+}

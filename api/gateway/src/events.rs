@@ -1,0 +1,63 @@
+//! What happened to a payment: its transitions.
+
+use axum::{
+    extract::{RawQuery, State},
+    response::Response,
+};
+use contracts::{
+    List, Problem,
+    id::{EventId, Payment, PaymentId},
+    view::EventView,
+};
+
+use crate::{
+    Gateway, answer,
+    error::Error,
+    extract::{Account, Named},
+    page::Query,
+};
+
+/// List a payment's events, newest first.
+///
+/// Every transition of the payment, its attempts and its refunds, numbered without a gap.
+#[utoipa::path(
+    get,
+    path = "/api/v1/payments/{id}/events",
+    tag = "payments",
+    security(("token" = []), ("key" = [])),
+    params(
+        ("id" = PaymentId, Path, description = "The payment"),
+        ("limit" = Option<u32>, Query, description = "1 to 100, 10 when absent"),
+        ("starting_after" = Option<EventId>, Query, description = "Continue behind this one"),
+        ("ending_before" = Option<EventId>, Query, description = "Go back to before this one"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = List<EventView>),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn list(
+    State(gateway): State<Gateway>,
+    Account(account): Account,
+    Named(id): Named<Payment>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Error> {
+    let page = Query::parse(query.as_deref())?
+        .without_status()?
+        .page(|event: EventId| event)?;
+    let cursors = [page.starting_after, page.ending_before];
+    if cursors
+        .into_iter()
+        .flatten()
+        .any(|event| event.payment != id)
+    {
+        return Err(Error::not_found());
+    }
+    let page = engine::Page {
+        limit: page.limit,
+        starting_after: page.starting_after.map(|event| event.version),
+        ending_before: page.ending_before.map(|event| event.version),
+    };
+    let (events, has_more) = gateway.engine.events(account, id.uuid(), &page).await?;
+    Ok(answer::body(&List::new(events, has_more)))
+}

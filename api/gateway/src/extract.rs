@@ -1,0 +1,124 @@
+//! What handlers ask for: who calls, which thing, and a body that may be trusted.
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Path, Request},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+};
+use bytes::Bytes;
+use contracts::{
+    Code,
+    id::{Id, Tag},
+};
+use engine::Idempotency;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::{
+    Gateway,
+    body::{self, Checked, FieldError},
+    error::Error,
+    idempotency,
+    prefer::Wait,
+};
+
+/// The account that a request acts for, proven by a token or an API key.
+pub(crate) struct Account(pub(crate) Uuid);
+
+impl FromRequestParts<Gateway> for Account {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Error> {
+        let caller = gateway.verifier.caller(&parts.headers).await?;
+        Ok(Self(caller.account))
+    }
+}
+
+/// The id in the path. One that cannot be an id is unknown, like any other that nobody has.
+pub(crate) struct Named<T>(pub(crate) Id<T>);
+
+impl<T: Tag> FromRequestParts<Gateway> for Named<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Error> {
+        let Path(id) = Path::<String>::from_request_parts(parts, gateway)
+            .await
+            .map_err(|_| Error::not_found())?;
+        id.parse().map(Self).map_err(|_| Error::not_found())
+    }
+}
+
+/// A POST that moves money: its body, checked, and what makes it the same as an earlier one.
+pub(crate) struct Posted<T> {
+    /// The body.
+    pub(crate) body: T,
+    /// How long the client would wait for a result.
+    pub(crate) wait: Option<Wait>,
+    key: String,
+    raw: Bytes,
+}
+
+impl<T> Posted<T> {
+    /// What makes this request the same as an earlier one on `path`, where ids are written in their one form.
+    pub(crate) fn idempotency(&self, account: Uuid, path: String) -> Idempotency {
+        Idempotency {
+            account,
+            method: "POST".to_owned(),
+            key: self.key.clone(),
+            body_hash: idempotency::body_hash("POST", &path, &self.raw),
+            path,
+        }
+    }
+}
+
+impl<T: DeserializeOwned + Checked> FromRequest<Gateway> for Posted<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Error> {
+        let key = idempotency::key(request.headers())?;
+        let wait = Wait::of(request.headers());
+        let typed = content_type(request.headers());
+        let Raw(mut raw) = Raw::from_request(request, gateway).await?;
+        if raw.is_empty() {
+            // A command that needs no field needs no body, and then no content type either.
+            raw = Bytes::from_static(b"{}");
+        } else if !typed {
+            let detail = "Send the body as application/json.";
+            return Err(FieldError::new(Code::UnsupportedMediaType, "Content-Type", detail).into());
+        }
+        let body: T = body::parse(&raw)?;
+        body.check()?;
+        Ok(Self {
+            body,
+            wait,
+            key,
+            raw,
+        })
+    }
+}
+
+/// A body as it was sent, up to the limit of the server.
+pub(crate) struct Raw(pub(crate) Bytes);
+
+impl FromRequest<Gateway> for Raw {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Error> {
+        let read = Bytes::from_request(request, gateway).await;
+        read.map(Self).map_err(|rejection| {
+            let (code, detail) = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                (Code::BodyTooLarge, "The body is over 64 KiB.")
+            } else {
+                (Code::RequestTimeout, "The body did not arrive.")
+            };
+            FieldError::new(code, "", detail).into()
+        })
+    }
+}
+
+fn content_type(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}

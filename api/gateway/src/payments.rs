@@ -1,0 +1,184 @@
+//! Payments: create, read, list, and the commands that move one.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{Path, RawQuery, State},
+    http::HeaderMap,
+    response::Response,
+};
+use contracts::{
+    List, Problem,
+    id::{Payment, PaymentId},
+    request::{self, CreatePayment},
+    view::PaymentView,
+};
+use engine::{NewPayment, Notes, PaymentFilter};
+use workflows::payment::CaptureMethod;
+
+use crate::{
+    Gateway, answer,
+    body::{self, FieldError},
+    error::Error,
+    extract::{Account, Named, Posted},
+    page::{self, Query},
+};
+
+/// Where payments live.
+pub(crate) const PATH: &str = "/api/v1/payments";
+
+/// Create a payment.
+///
+/// The payment is durable when the answer comes; Stripe is called afterwards. With `Prefer: wait=N` the answer waits up
+/// to N seconds (at most 30) for the first status that asks something of the client or is at rest.
+#[utoipa::path(
+    post,
+    path = "/api/v1/payments",
+    tag = "payments",
+    security(("token" = []), ("key" = [])),
+    params(
+        ("Idempotency-Key" = String, Header, description = "Names what you mean to do; the same in every retry"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for a result"),
+    ),
+    request_body = CreatePayment,
+    responses(
+        (status = 201, description = "The payment is durable", body = PaymentView,
+            headers(("Location" = String), ("Idempotent-Replayed" = String), ("Preference-Applied" = String))),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn create(
+    State(gateway): State<Gateway>,
+    Account(account): Account,
+    posted: Posted<CreatePayment>,
+) -> Result<Response, Error> {
+    let idempotency = posted.idempotency(account, PATH.to_owned());
+    let wait = posted.wait;
+    let answer = gateway
+        .engine
+        .create(new_payment(posted.body)?, idempotency)
+        .await?;
+    Ok(answer::settled(&gateway.engine, account, answer, wait).await)
+}
+
+/// Read a payment.
+#[utoipa::path(
+    get,
+    path = "/api/v1/payments/{id}",
+    tag = "payments",
+    security(("token" = []), ("key" = [])),
+    params(("id" = PaymentId, Path, description = "The payment")),
+    responses(
+        (status = 200, description = "The payment", body = PaymentView, headers(("ETag" = String))),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn read(
+    State(gateway): State<Gateway>,
+    Account(account): Account,
+    Named(id): Named<Payment>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let view = gateway
+        .engine
+        .payment(account, id.uuid())
+        .await?
+        .ok_or_else(Error::not_found)?;
+    Ok(answer::view(view, &headers))
+}
+
+/// Read a payment by Stripe's id of its intent.
+#[utoipa::path(
+    get,
+    path = "/api/v1/payment_intents/{intent_id}",
+    tag = "payments",
+    security(("token" = []), ("key" = [])),
+    params(("intent_id" = String, Path, description = "Stripe's id, `pi_…`")),
+    responses(
+        (status = 200, description = "The payment", body = PaymentView, headers(("ETag" = String))),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn by_intent(
+    State(gateway): State<Gateway>,
+    Account(account): Account,
+    Path(intent): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let view = gateway
+        .engine
+        .payment_by_intent(account, &intent)
+        .await?
+        .ok_or_else(Error::not_found)?;
+    Ok(answer::view(view, &headers))
+}
+
+/// List payments, newest first.
+///
+/// A list shows neither `client_secret` nor `next_action`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/payments",
+    tag = "payments",
+    security(("token" = []), ("key" = [])),
+    params(
+        ("status" = Option<String>, Query, description = "Only payments of this status"),
+        ("limit" = Option<u32>, Query, description = "1 to 100, 10 when absent"),
+        ("starting_after" = Option<PaymentId>, Query, description = "Continue behind this one"),
+        ("ending_before" = Option<PaymentId>, Query, description = "Go back to before this one"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = List<PaymentView>),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn list(
+    State(gateway): State<Gateway>,
+    Account(account): Account,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Error> {
+    let query = Query::parse(query.as_deref())?;
+    let status = query.status.as_deref().map(str::parse).transpose();
+    let status = status.map_err(|_| page::invalid("status", "There is no such status."))?;
+    let page = query.page(|payment: PaymentId| payment.uuid())?;
+    for cursor in [page.starting_after, page.ending_before]
+        .into_iter()
+        .flatten()
+    {
+        gateway
+            .engine
+            .payment(account, cursor)
+            .await?
+            .ok_or_else(Error::not_found)?;
+    }
+    let (payments, has_more) = gateway
+        .engine
+        .payments(account, &PaymentFilter { status }, &page)
+        .await?;
+    Ok(answer::body(&List::new(payments, has_more)))
+}
+
+/// What the engine is asked for; here the sum becomes `Money`.
+fn new_payment(request: CreatePayment) -> Result<NewPayment, FieldError> {
+    Ok(NewPayment {
+        money: body::money(request.amount, &request.currency)?,
+        capture_method: match request.capture_method {
+            request::CaptureMethod::Automatic => CaptureMethod::Automatic,
+            request::CaptureMethod::Manual => CaptureMethod::Manual,
+        },
+        confirm: request.confirm,
+        payment_method: request.payment_method,
+        return_url: request.return_url,
+        expires_in: request
+            .expires_in
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .map(Duration::from_secs),
+        notes: Notes {
+            reference: request.reference,
+            customer: request.customer,
+            description: request.description,
+            statement_descriptor: request.statement_descriptor,
+            metadata: request.metadata,
+        },
+    })
+}

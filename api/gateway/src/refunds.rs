@@ -1,0 +1,135 @@
+//! Refunds: give money back, and see what became of it.
+
+use axum::{
+    extract::{RawQuery, State},
+    response::Response,
+};
+use contracts::{
+    List, Problem,
+    id::{Payment, PaymentId, Refund, RefundId},
+    request::CreateRefund,
+    view::RefundView,
+};
+use engine::Command;
+
+use crate::{
+    Gateway, answer,
+    error::Error,
+    extract::{Account, Named, Posted},
+    page::Query,
+};
+
+/// Refund a payment.
+///
+/// The amount is reserved in the transaction that accepts the refund, so that no two refunds together give back more
+/// than was captured.
+#[utoipa::path(
+    post,
+    path = "/api/v1/payments/{id}/refunds",
+    tag = "refunds",
+    security(("token" = []), ("key" = [])),
+    params(
+        ("id" = PaymentId, Path, description = "The payment"),
+        ("Idempotency-Key" = String, Header, description = "Names what you mean to do; the same in every retry"),
+    ),
+    request_body = CreateRefund,
+    responses(
+        (status = 201, description = "The refund is durable", body = RefundView, headers(("Location" = String))),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn create(
+    State(gateway): State<Gateway>,
+    Account(account): Account,
+    Named(id): Named<Payment>,
+    posted: Posted<CreateRefund>,
+) -> Result<Response, Error> {
+    let idempotency = posted.idempotency(account, format!("/api/v1/payments/{id}/refunds"));
+    let CreateRefund { amount, reason } = posted.body;
+    let command = Command::Refund {
+        amount,
+        reason: reason.map(|reason| reason.as_str().to_owned()),
+    };
+    let answer = gateway
+        .engine
+        .command(account, id.uuid(), command, idempotency)
+        .await?;
+    let location = refund_of(&answer.body).map(|refund| format!("/api/v1/refunds/{refund}"));
+    Ok(answer::accepted(answer, location))
+}
+
+/// Read a refund.
+#[utoipa::path(
+    get,
+    path = "/api/v1/refunds/{id}",
+    tag = "refunds",
+    security(("token" = []), ("key" = [])),
+    params(("id" = RefundId, Path, description = "The refund")),
+    responses(
+        (status = 200, description = "The refund", body = RefundView),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn read(
+    State(gateway): State<Gateway>,
+    Account(account): Account,
+    Named(id): Named<Refund>,
+) -> Result<Response, Error> {
+    let refund = gateway
+        .engine
+        .refund(account, id.uuid())
+        .await?
+        .ok_or_else(Error::not_found)?;
+    Ok(answer::body(&refund))
+}
+
+/// List a payment's refunds, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/payments/{id}/refunds",
+    tag = "refunds",
+    security(("token" = []), ("key" = [])),
+    params(
+        ("id" = PaymentId, Path, description = "The payment"),
+        ("limit" = Option<u32>, Query, description = "1 to 100, 10 when absent"),
+        ("starting_after" = Option<RefundId>, Query, description = "Continue behind this one"),
+        ("ending_before" = Option<RefundId>, Query, description = "Go back to before this one"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = List<RefundView>),
+        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn list(
+    State(gateway): State<Gateway>,
+    Account(account): Account,
+    Named(id): Named<Payment>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Error> {
+    let page = Query::parse(query.as_deref())?
+        .without_status()?
+        .page(|refund: RefundId| refund.uuid())?;
+    for cursor in [page.starting_after, page.ending_before]
+        .into_iter()
+        .flatten()
+    {
+        gateway
+            .engine
+            .refund(account, cursor)
+            .await?
+            .ok_or_else(Error::not_found)?;
+    }
+    let (refunds, has_more) = gateway.engine.refunds(account, id.uuid(), &page).await?;
+    Ok(answer::body(&List::new(refunds, has_more)))
+}
+
+/// The id of a refund in its own view, which the engine gives as bytes.
+fn refund_of(body: &[u8]) -> Option<RefundId> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        id: RefundId,
+    }
+    serde_json::from_slice::<Named>(body)
+        .ok()
+        .map(|named| named.id)
+}

@@ -1,0 +1,35 @@
+//! `POST /webhooks/stripe`: an event is acknowledged when its row is committed, never before. What it means is worked out
+//! afterwards.
+
+use axum::{extract::State, http::HeaderMap};
+use contracts::Problem;
+
+use crate::{Gateway, error::Error, extract::Raw};
+
+/// Stripe's events.
+///
+/// Signed by Stripe over the raw body. 200 once the event is durable, also for events that Pawl does not know.
+#[utoipa::path(
+    post,
+    path = "/webhooks/stripe",
+    tag = "webhooks",
+    params(("Stripe-Signature" = String, Header, description = "`t=…,v1=…`")),
+    request_body(content = serde_json::Value, description = "An event, as Stripe signs it"),
+    responses(
+        (status = 200, description = "The event is durable"),
+        (status = 400, description = "Not signed by Stripe, or no event", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Nothing was kept: send it again", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn stripe(
+    State(gateway): State<Gateway>,
+    headers: HeaderMap,
+    Raw(body): Raw,
+) -> Result<(), Error> {
+    let signature = headers
+        .get("stripe-signature")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    gateway.engine.receive(&body, signature).await?;
+    Ok(())
+}
