@@ -4,6 +4,8 @@
 //! so the database (its table `edge`, to which every transition points), the drawings and the tests share what the
 //! machines do.
 
+use statig::Outcome;
+
 use crate::words::words;
 use crate::{attempt, payment, refund};
 
@@ -35,6 +37,23 @@ pub struct Edge {
     pub kind: &'static str,
     /// The status it leads to.
     pub to: &'static str,
+}
+
+/// The id of the edge that a machine took, left in the machine's context; nothing while none was taken.
+pub(crate) type EdgeId = Option<&'static str>;
+
+/// A move that is asked of a machine. The state that allows it says along which edge.
+pub(crate) struct Move<K, S> {
+    pub(crate) kind: K,
+    pub(crate) to: S,
+}
+
+impl<K, S: Copy> Move<K, S> {
+    /// Allows the move, along the edge with this id.
+    pub(crate) fn along(&self, id: &'static str, taken: &mut EdgeId) -> Outcome<S> {
+        *taken = Some(id);
+        Outcome::Transition(self.to)
+    }
 }
 
 /// Every edge of every machine, in the order of machine, `from`, kind and `to` as they are declared.

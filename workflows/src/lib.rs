@@ -7,6 +7,9 @@
 //! Read it in this order: [`payment`], [`attempt`] and [`refund`] (the three machines), [`edges`] (the table that the
 //! database shares), [`stream`] (how an event moves a payment with its attempts and refunds), [`money`].
 
+// Money is counted here: whatever could overflow says so.
+#![warn(clippy::arithmetic_side_effects)]
+
 pub mod attempt;
 pub mod drawing;
 pub mod edges;

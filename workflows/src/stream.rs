@@ -1,6 +1,14 @@
 //! A payment with its attempts and refunds, and the one function that decides what it becomes: [`step`].
 
+mod attempts;
+mod calls;
+mod charges;
+mod commands;
+mod draft;
 mod event;
+mod intents;
+mod refunds;
+mod resync;
 
 use uuid::Uuid;
 
@@ -9,6 +17,7 @@ use crate::edges::Machine;
 use crate::payment::Payment;
 use crate::refund::Refund;
 
+use draft::Draft;
 pub use event::Event;
 
 /// A payment with what hangs on it, as it stands under its row lock.
@@ -105,12 +114,6 @@ pub enum Refusal {
         /// The call.
         call: crate::payment::Call,
     },
-    /// The event is about a call that is not open.
-    #[error("the call {call} is not open")]
-    CallNotOpen {
-        /// The call.
-        call: crate::payment::Call,
-    },
     /// A cancel is asked for already.
     #[error("a cancel has been requested")]
     CancelPending,
@@ -169,17 +172,93 @@ pub enum Refusal {
 }
 
 /// The first step of a new payment (edge P0): it is stored, and Stripe is asked to create its intent.
-#[must_use]
-pub fn start(new: Payment) -> Step {
-    let _ = &new;
-    unimplemented!("written next")
+///
+/// Whatever `new` says about its status, its sums, its calls and its version is set to how a payment begins.
+///
+/// # Errors
+/// Never for a payment as a client can ask for it.
+pub fn start(new: Payment) -> Result<Step, Refusal> {
+    commands::start(new)
 }
 
 /// What the event makes of the stream.
 ///
+/// What a client asks for is done or refused. What Stripe reports is applied where it is certain to be news; where the
+/// stream shows it already, the step is empty; where it cannot be told apart from an old report, the step asks to look
+/// ([`Effect::Resync`]). So every order in which the reports arrive ends in the same state.
+///
 /// # Errors
 /// Says why the event was refused; the stream stays as it is.
 pub fn step(stream: &Stream, event: &Event) -> Result<Step, Refusal> {
-    let _ = (stream, event);
-    unimplemented!("written next")
+    let mut draft = Draft::of(stream);
+    apply(&mut draft, event)?;
+    draft.finish(stream)
+}
+
+fn apply(draft: &mut Draft, event: &Event) -> Result<(), Refusal> {
+    match event {
+        Event::ConfirmRequested {
+            attempt,
+            payment_method,
+            return_url,
+        } => commands::confirm(
+            draft,
+            *attempt,
+            payment_method.as_ref(),
+            return_url.as_ref(),
+        ),
+        Event::CaptureRequested { amount } => commands::capture(draft, *amount),
+        Event::CancelRequested { reason } => commands::cancel(draft, reason.as_ref()),
+        Event::RefundRequested {
+            refund,
+            amount,
+            reason,
+        } => commands::refund(draft, *refund, *amount, reason.clone()),
+        Event::Forced { to, reason: _ } => commands::force(draft, *to),
+        Event::IntentSeen {
+            intent,
+            kind,
+            answers,
+            attempt,
+            fresh_attempt,
+        } => intents::Report {
+            intent,
+            kind: *kind,
+            answers: *answers,
+            attempt: *attempt,
+            fresh_attempt: *fresh_attempt,
+        }
+        .apply(draft),
+        Event::IntentRejected { error } => calls::intent_rejected(draft, error),
+        Event::ConfirmRefused { attempt, error } => calls::confirm_refused(draft, *attempt, error),
+        Event::CallRefused { call, error } => calls::refused(draft, *call, error),
+        Event::CallProvedVoid {
+            call,
+            refund,
+            amount,
+            fresh_attempt,
+        } => calls::proved_void(draft, *call, *refund, *amount, *fresh_attempt),
+        Event::ChargeSeen {
+            charge,
+            kind,
+            fresh_attempt,
+        } => charges::seen(draft, charge, *kind, *fresh_attempt),
+        Event::RefundSeen {
+            refund,
+            answers,
+            fresh_refund,
+        } => refunds::seen(draft, refund, *answers, *fresh_refund),
+        Event::RefundRejected { refund, error } => refunds::rejected(draft, *refund, error),
+        Event::Hinted => {
+            draft.effect(Effect::Resync);
+            Ok(())
+        }
+        Event::Resynced {
+            intent,
+            refunds,
+            fresh_attempt,
+            fresh_refunds,
+            ..
+        } => resync::apply(draft, intent, refunds, *fresh_attempt, fresh_refunds),
+    }
 }

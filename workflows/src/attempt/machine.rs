@@ -5,35 +5,21 @@ use statig::blocking::StateExt;
 use statig::prelude::*;
 
 use super::{Kind, Status};
-use crate::edges::{Edge, Machine as Name, NONE};
+use crate::edges::{self, Edge, EdgeId, Machine as Name, NONE};
 
 /// A move that is asked of the machine: may an attempt go by this kind to this status?
-#[derive(Clone, Copy)]
-struct Move {
-    kind: Kind,
-    to: Status,
-}
+type Move = edges::Move<Kind, Status>;
 
 /// The machine keeps nothing of its own; the id of the edge that was taken is left in the context.
 #[derive(Default)]
 struct Machine;
 
-type EdgeId = Option<&'static str>;
-
 /// The edge from `from` by `kind` to `to`, if there is one.
 pub(super) fn edge(from: Option<Status>, kind: Kind, to: Status) -> Option<Edge> {
     let id = match from {
-        None => born(kind, to)?,
-        // A copy of the state is asked: the machine never holds the attempt, so nothing has to be restored.
-        Some(mut state) => {
-            let mut id = None;
-            let outcome = state.handle(&mut Machine, &Move { kind, to }, &mut id);
-            match outcome {
-                Transition(reached) if reached == to => id?,
-                Transition(_) | Outcome::Handled | Super => return None,
-            }
-        }
-    };
+        None => born(kind, to),
+        Some(state) => allowed(state, &Move { kind, to }),
+    }?;
     Some(Edge {
         id,
         machine: Name::Attempt,
@@ -43,29 +29,22 @@ pub(super) fn edge(from: Option<Status>, kind: Kind, to: Status) -> Option<Edge>
     })
 }
 
+/// Asks a copy of the state: the machine never holds the attempt, so nothing has to be restored.
+fn allowed(mut state: Status, asked: &Move) -> EdgeId {
+    let mut id = None;
+    match state.handle(&mut Machine, asked, &mut id) {
+        Transition(_) => id,
+        Outcome::Handled | Super => None,
+    }
+}
+
 /// How an attempt begins: we start it, or we observe one that somebody else started.
 fn born(kind: Kind, to: Status) -> EdgeId {
     match (kind, to) {
         (Kind::Started, Status::Started) => Some("A0"),
-        (Kind::Observed, Status::Started) => None,
+        (Kind::Observed, Status::Started | Status::Voided) => None,
         (Kind::Observed, _) => Some("A1"),
         _ => None,
-    }
-}
-
-fn take(id: &'static str, event: Move, context: &mut EdgeId) -> Outcome<Status> {
-    *context = Some(id);
-    Transition(event.to)
-}
-
-/// The four ways in which an open attempt ends.
-fn ends(event: Move, context: &mut EdgeId) -> Outcome<Status> {
-    match (event.kind, event.to) {
-        (Kind::Captured, Status::Captured) => take("A5", event, context),
-        (Kind::Failed, Status::Failed) => take("A6", event, context),
-        (Kind::Expired, Status::Expired) => take("A7", event, context),
-        (Kind::Voided, Status::Voided) => take("A8", event, context),
-        _ => Super,
     }
 }
 
@@ -80,23 +59,29 @@ impl Machine {
     fn anywhere(context: &mut EdgeId, event: &Move) -> Outcome<Status> {
         match (event.kind, event.to) {
             (Kind::Resync, Status::Started) => Super,
-            (Kind::Resync, _) => take("A9", *event, context),
+            (Kind::Resync, _) => event.along("A9", context),
             _ => Super,
         }
     }
 
-    /// What every open attempt allows: to end.
+    /// What every open attempt allows: to end, in one of four ways.
     #[superstate(superstate = "anywhere")]
     fn open(context: &mut EdgeId, event: &Move) -> Outcome<Status> {
-        ends(*event, context)
+        match (event.kind, event.to) {
+            (Kind::Captured, Status::Captured) => event.along("A5", context),
+            (Kind::Failed, Status::Failed) => event.along("A6", context),
+            (Kind::Expired, Status::Expired) => event.along("A7", context),
+            (Kind::Voided, Status::Voided) => event.along("A8", context),
+            _ => Super,
+        }
     }
 
     #[state(superstate = "open")]
     fn started(context: &mut EdgeId, event: &Move) -> Outcome<Status> {
         match (event.kind, event.to) {
-            (Kind::ActionRequired, Status::RequiresAction) => take("A2", *event, context),
-            (Kind::Pended, Status::Pending) => take("A3", *event, context),
-            (Kind::Authorized, Status::Authorized) => take("A4", *event, context),
+            (Kind::ActionRequired, Status::RequiresAction) => event.along("A2", context),
+            (Kind::Pended, Status::Pending) => event.along("A3", context),
+            (Kind::Authorized, Status::Authorized) => event.along("A4", context),
             _ => Super,
         }
     }
@@ -104,8 +89,8 @@ impl Machine {
     #[state(superstate = "open")]
     fn requires_action(context: &mut EdgeId, event: &Move) -> Outcome<Status> {
         match (event.kind, event.to) {
-            (Kind::Pended, Status::Pending) => take("A3", *event, context),
-            (Kind::Authorized, Status::Authorized) => take("A4", *event, context),
+            (Kind::Pended, Status::Pending) => event.along("A3", context),
+            (Kind::Authorized, Status::Authorized) => event.along("A4", context),
             _ => Super,
         }
     }
@@ -113,8 +98,8 @@ impl Machine {
     #[state(superstate = "open")]
     fn pending(context: &mut EdgeId, event: &Move) -> Outcome<Status> {
         match (event.kind, event.to) {
-            (Kind::ActionRequired, Status::RequiresAction) => take("A2", *event, context),
-            (Kind::Authorized, Status::Authorized) => take("A4", *event, context),
+            (Kind::ActionRequired, Status::RequiresAction) => event.along("A2", context),
+            (Kind::Authorized, Status::Authorized) => event.along("A4", context),
             _ => Super,
         }
     }
@@ -122,7 +107,7 @@ impl Machine {
     #[state(superstate = "open")]
     fn authorized(context: &mut EdgeId, event: &Move) -> Outcome<Status> {
         match (event.kind, event.to) {
-            (Kind::Pended, Status::Pending) => take("A3", *event, context),
+            (Kind::Pended, Status::Pending) => event.along("A3", context),
             _ => Super,
         }
     }

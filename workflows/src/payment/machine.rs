@@ -5,35 +5,21 @@ use statig::blocking::StateExt;
 use statig::prelude::*;
 
 use super::{Kind, Status};
-use crate::edges::{Edge, Machine as Name, NONE};
+use crate::edges::{self, Edge, EdgeId, Machine as Name, NONE};
 
 /// A move that is asked of the machine: may a payment go by this kind to this status?
-#[derive(Clone, Copy)]
-struct Move {
-    kind: Kind,
-    to: Status,
-}
+type Move = edges::Move<Kind, Status>;
 
 /// The machine keeps nothing of its own; the id of the edge that was taken is left in the context.
 #[derive(Default)]
 struct Machine;
 
-type EdgeId = Option<&'static str>;
-
 /// The edge from `from` by `kind` to `to`, if there is one.
 pub(super) fn edge(from: Option<Status>, kind: Kind, to: Status) -> Option<Edge> {
     let id = match from {
-        None => (kind == Kind::Accepted && to == Status::LocalCreated).then_some("P0")?,
-        // A copy of the state is asked: the machine never holds the payment, so nothing has to be restored.
-        Some(mut state) => {
-            let mut id = None;
-            let outcome = state.handle(&mut Machine, &Move { kind, to }, &mut id);
-            match outcome {
-                Transition(reached) if reached == to => id?,
-                Transition(_) | Outcome::Handled | Super => return None,
-            }
-        }
-    };
+        None => born(kind, to),
+        Some(state) => allowed(state, &Move { kind, to }),
+    }?;
     Some(Edge {
         id,
         machine: Name::Payment,
@@ -43,9 +29,18 @@ pub(super) fn edge(from: Option<Status>, kind: Kind, to: Status) -> Option<Edge>
     })
 }
 
-fn take(id: &'static str, event: Move, context: &mut EdgeId) -> Outcome<Status> {
-    *context = Some(id);
-    Transition(event.to)
+/// Asks a copy of the state: the machine never holds the payment, so nothing has to be restored.
+fn allowed(mut state: Status, asked: &Move) -> EdgeId {
+    let mut id = None;
+    match state.handle(&mut Machine, asked, &mut id) {
+        Transition(_) => id,
+        Outcome::Handled | Super => None,
+    }
+}
+
+/// How a payment begins: a client asked for it.
+fn born(kind: Kind, to: Status) -> EdgeId {
+    (kind == Kind::Accepted && to == Status::LocalCreated).then_some("P0")
 }
 
 #[state_machine(
@@ -60,7 +55,7 @@ impl Machine {
         use Status::{LocalCreated, LocalRejected};
         match (event.kind, event.to) {
             (Kind::Resync, LocalCreated | LocalRejected) => Super,
-            (Kind::Resync | Kind::Forced, _) => take("P19", *event, context),
+            (Kind::Resync | Kind::Forced, _) => event.along("P19", context),
             _ => Super,
         }
     }
@@ -73,14 +68,14 @@ impl Machine {
         };
         match (event.kind, event.to) {
             (Kind::IntentCreated, RequiresPaymentMethod | RequiresConfirmation) => {
-                take("P1", *event, context)
+                event.along("P1", context)
             }
             (Kind::IntentAdopted, RequiresAction | Processing | RequiresCapture | Succeeded) => {
-                take("P2", *event, context)
+                event.along("P2", context)
             }
-            (Kind::IntentAdopted, Canceled) => take("P4", *event, context),
-            (Kind::IntentRejected, LocalRejected) => take("P3", *event, context),
-            (Kind::CancelRequested, LocalCreated) => take("P14", *event, context),
+            (Kind::IntentAdopted, Canceled) => event.along("P4", context),
+            (Kind::IntentRejected, LocalRejected) => event.along("P3", context),
+            (Kind::CancelRequested, LocalCreated) => event.along("P14", context),
             _ => Super,
         }
     }
@@ -92,14 +87,14 @@ impl Machine {
             RequiresPaymentMethod, Succeeded,
         };
         match (event.kind, event.to) {
-            (Kind::MethodAttached, RequiresConfirmation) => take("P5", *event, context),
-            (Kind::ActionRequired, RequiresAction) => take("P6", *event, context),
-            (Kind::ProcessingStarted, Processing) => take("P7", *event, context),
-            (Kind::CapturableUpdated, RequiresCapture) => take("P8", *event, context),
-            (Kind::Succeeded, Succeeded) => take("P11", *event, context),
-            (Kind::PaymentFailed, RequiresPaymentMethod) => take("P13", *event, context),
+            (Kind::MethodAttached, RequiresConfirmation) => event.along("P5", context),
+            (Kind::ActionRequired, RequiresAction) => event.along("P6", context),
+            (Kind::ProcessingStarted, Processing) => event.along("P7", context),
+            (Kind::CapturableUpdated, RequiresCapture) => event.along("P8", context),
+            (Kind::Succeeded, Succeeded) => event.along("P11", context),
+            (Kind::PaymentFailed, RequiresPaymentMethod) => event.along("P13", context),
             (Kind::CancelRequested, RequiresPaymentMethod) | (Kind::Canceled, Canceled) => {
-                take("P14", *event, context)
+                event.along("P14", context)
             }
             _ => Super,
         }
@@ -112,13 +107,13 @@ impl Machine {
             RequiresPaymentMethod, Succeeded,
         };
         match (event.kind, event.to) {
-            (Kind::ActionRequired, RequiresAction) => take("P6", *event, context),
-            (Kind::ProcessingStarted, Processing) => take("P7", *event, context),
-            (Kind::CapturableUpdated, RequiresCapture) => take("P8", *event, context),
-            (Kind::Succeeded, Succeeded) => take("P11", *event, context),
-            (Kind::PaymentFailed, RequiresPaymentMethod) => take("P12", *event, context),
+            (Kind::ActionRequired, RequiresAction) => event.along("P6", context),
+            (Kind::ProcessingStarted, Processing) => event.along("P7", context),
+            (Kind::CapturableUpdated, RequiresCapture) => event.along("P8", context),
+            (Kind::Succeeded, Succeeded) => event.along("P11", context),
+            (Kind::PaymentFailed, RequiresPaymentMethod) => event.along("P12", context),
             (Kind::CancelRequested, RequiresConfirmation) | (Kind::Canceled, Canceled) => {
-                take("P14", *event, context)
+                event.along("P14", context)
             }
             _ => Super,
         }
@@ -130,12 +125,12 @@ impl Machine {
             Canceled, Processing, RequiresAction, RequiresCapture, RequiresPaymentMethod, Succeeded,
         };
         match (event.kind, event.to) {
-            (Kind::ProcessingStarted, Processing) => take("P7", *event, context),
-            (Kind::CapturableUpdated, RequiresCapture) => take("P8", *event, context),
-            (Kind::Succeeded, Succeeded) => take("P11", *event, context),
-            (Kind::PaymentFailed, RequiresPaymentMethod) => take("P12", *event, context),
+            (Kind::ProcessingStarted, Processing) => event.along("P7", context),
+            (Kind::CapturableUpdated, RequiresCapture) => event.along("P8", context),
+            (Kind::Succeeded, Succeeded) => event.along("P11", context),
+            (Kind::PaymentFailed, RequiresPaymentMethod) => event.along("P12", context),
             (Kind::CancelRequested, RequiresAction) | (Kind::Canceled, Canceled) => {
-                take("P14", *event, context)
+                event.along("P14", context)
             }
             _ => Super,
         }
@@ -147,12 +142,12 @@ impl Machine {
             Canceled, Processing, RequiresAction, RequiresCapture, RequiresPaymentMethod, Succeeded,
         };
         match (event.kind, event.to) {
-            (Kind::ActionRequired, RequiresAction) => take("P6", *event, context),
-            (Kind::CapturableUpdated, RequiresCapture) => take("P8", *event, context),
-            (Kind::Succeeded, Succeeded) => take("P11", *event, context),
-            (Kind::PaymentFailed, RequiresPaymentMethod) => take("P12", *event, context),
+            (Kind::ActionRequired, RequiresAction) => event.along("P6", context),
+            (Kind::CapturableUpdated, RequiresCapture) => event.along("P8", context),
+            (Kind::Succeeded, Succeeded) => event.along("P11", context),
+            (Kind::PaymentFailed, RequiresPaymentMethod) => event.along("P12", context),
             (Kind::CancelRequested, Processing) | (Kind::Canceled, Canceled) => {
-                take("P14", *event, context)
+                event.along("P14", context)
             }
             _ => Super,
         }
@@ -162,12 +157,12 @@ impl Machine {
     fn requires_capture(context: &mut EdgeId, event: &Move) -> Outcome<Status> {
         use Status::{Canceled, Processing, RequiresCapture, Succeeded};
         match (event.kind, event.to) {
-            (Kind::CapturableUpdated, RequiresCapture) => take("P9", *event, context),
-            (Kind::CaptureRequested, RequiresCapture) => take("P9c", *event, context),
-            (Kind::ProcessingStarted, Processing) => take("P10", *event, context),
-            (Kind::Succeeded, Succeeded) => take("P11", *event, context),
+            (Kind::CapturableUpdated, RequiresCapture) => event.along("P9", context),
+            (Kind::CaptureRequested, RequiresCapture) => event.along("P9c", context),
+            (Kind::ProcessingStarted, Processing) => event.along("P10", context),
+            (Kind::Succeeded, Succeeded) => event.along("P11", context),
             (Kind::CancelRequested, RequiresCapture) | (Kind::Canceled, Canceled) => {
-                take("P14", *event, context)
+                event.along("P14", context)
             }
             _ => Super,
         }

@@ -5,35 +5,21 @@ use statig::blocking::StateExt;
 use statig::prelude::*;
 
 use super::{Kind, Status};
-use crate::edges::{Edge, Machine as Name, NONE};
+use crate::edges::{self, Edge, EdgeId, Machine as Name, NONE};
 
 /// A move that is asked of the machine: may a refund go by this kind to this status?
-#[derive(Clone, Copy)]
-struct Move {
-    kind: Kind,
-    to: Status,
-}
+type Move = edges::Move<Kind, Status>;
 
 /// The machine keeps nothing of its own; the id of the edge that was taken is left in the context.
 #[derive(Default)]
 struct Machine;
 
-type EdgeId = Option<&'static str>;
-
 /// The edge from `from` by `kind` to `to`, if there is one.
 pub(super) fn edge(from: Option<Status>, kind: Kind, to: Status) -> Option<Edge> {
     let id = match from {
-        None => born(kind, to)?,
-        // A copy of the state is asked: the machine never holds the refund, so nothing has to be restored.
-        Some(mut state) => {
-            let mut id = None;
-            let outcome = state.handle(&mut Machine, &Move { kind, to }, &mut id);
-            match outcome {
-                Transition(reached) if reached == to => id?,
-                Transition(_) | Outcome::Handled | Super => return None,
-            }
-        }
-    };
+        None => born(kind, to),
+        Some(state) => allowed(state, &Move { kind, to }),
+    }?;
     Some(Edge {
         id,
         machine: Name::Refund,
@@ -41,6 +27,15 @@ pub(super) fn edge(from: Option<Status>, kind: Kind, to: Status) -> Option<Edge>
         kind: kind.as_str(),
         to: to.as_str(),
     })
+}
+
+/// Asks a copy of the state: the machine never holds the refund, so nothing has to be restored.
+fn allowed(mut state: Status, asked: &Move) -> EdgeId {
+    let mut id = None;
+    match state.handle(&mut Machine, asked, &mut id) {
+        Transition(_) => id,
+        Outcome::Handled | Super => None,
+    }
 }
 
 /// How a refund begins: we ask for it, or we import one that was made outside of Pawl.
@@ -51,11 +46,6 @@ fn born(kind: Kind, to: Status) -> EdgeId {
         (Kind::Imported, _) => Some("R8"),
         _ => None,
     }
-}
-
-fn take(id: &'static str, event: Move, context: &mut EdgeId) -> Outcome<Status> {
-    *context = Some(id);
-    Transition(event.to)
 }
 
 #[state_machine(
@@ -69,7 +59,7 @@ impl Machine {
     fn anywhere(context: &mut EdgeId, event: &Move) -> Outcome<Status> {
         match (event.kind, event.to) {
             (Kind::Resync, Status::LocalRequested | Status::LocalRejected) => Super,
-            (Kind::Resync | Kind::Forced, _) => take("P19", *event, context),
+            (Kind::Resync | Kind::Forced, _) => event.along("R19", context),
             _ => Super,
         }
     }
@@ -79,9 +69,9 @@ impl Machine {
         use Status::{Failed, LocalRejected, Pending, RequiresAction, Succeeded};
         match (event.kind, event.to) {
             (Kind::Created, Pending | RequiresAction | Succeeded | Failed) => {
-                take("R1", *event, context)
+                event.along("R1", context)
             }
-            (Kind::Rejected, LocalRejected) => take("R2", *event, context),
+            (Kind::Rejected, LocalRejected) => event.along("R2", context),
             _ => Super,
         }
     }
@@ -89,10 +79,10 @@ impl Machine {
     #[state(superstate = "anywhere")]
     fn pending(context: &mut EdgeId, event: &Move) -> Outcome<Status> {
         match (event.kind, event.to) {
-            (Kind::Succeeded, Status::Succeeded) => take("R3", *event, context),
-            (Kind::ActionRequired, Status::RequiresAction) => take("R4", *event, context),
-            (Kind::Failed, Status::Failed) => take("R5", *event, context),
-            (Kind::Canceled, Status::Canceled) => take("R7", *event, context),
+            (Kind::Succeeded, Status::Succeeded) => event.along("R3", context),
+            (Kind::ActionRequired, Status::RequiresAction) => event.along("R4", context),
+            (Kind::Failed, Status::Failed) => event.along("R5", context),
+            (Kind::Canceled, Status::Canceled) => event.along("R7", context),
             _ => Super,
         }
     }
@@ -100,10 +90,10 @@ impl Machine {
     #[state(superstate = "anywhere")]
     fn requires_action(context: &mut EdgeId, event: &Move) -> Outcome<Status> {
         match (event.kind, event.to) {
-            (Kind::Succeeded, Status::Succeeded) => take("R3", *event, context),
-            (Kind::Pended, Status::Pending) => take("R4", *event, context),
-            (Kind::Failed, Status::Failed) => take("R5", *event, context),
-            (Kind::Canceled, Status::Canceled) => take("R7", *event, context),
+            (Kind::Succeeded, Status::Succeeded) => event.along("R3", context),
+            (Kind::Pended, Status::Pending) => event.along("R4", context),
+            (Kind::Failed, Status::Failed) => event.along("R5", context),
+            (Kind::Canceled, Status::Canceled) => event.along("R7", context),
             _ => Super,
         }
     }

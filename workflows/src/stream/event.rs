@@ -8,6 +8,10 @@ use crate::{attempt, payment};
 
 /// What happened, or what a client asks for. Ids that a step may need are minted by the caller and arrive in the event.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "events live for one step; a box would cost an allocation for each"
+)]
 pub enum Event {
     /// A client asks to confirm: a new attempt.
     ConfirmRequested {

@@ -1,0 +1,92 @@
+//! Reports about a charge: they move its attempt. The payment and its sums follow the intent.
+
+use uuid::Uuid;
+
+use super::attempts::{self, Outcome};
+use super::draft::Draft;
+use super::intents::check_currency;
+use super::{Effect, Refusal};
+use crate::attempt::{Attempt, Kind, Status, edge};
+use crate::payment;
+use crate::stripe::{Charge, PAYMENT_ID};
+
+pub(super) fn seen(
+    draft: &mut Draft,
+    charge: &Charge,
+    kind: Kind,
+    fresh: Uuid,
+) -> Result<(), Refusal> {
+    check_ours(&draft.stream.payment, charge)?;
+    let payment = &mut draft.stream.payment;
+    let unknown = payment.intent_id.is_none();
+    if unknown {
+        payment.intent_id.clone_from(&charge.payment_intent);
+    }
+    let goal = match goal(kind) {
+        Some(goal) if !unknown && payment.status != payment::Status::LocalRejected => goal,
+        _ => {
+            draft.effect(Effect::Resync);
+            return Ok(());
+        }
+    };
+    let ended = payment.status.is_final();
+    let error = charge.error();
+    let outcome = Outcome {
+        status: goal,
+        charge: Some(&charge.id),
+        error: error.as_ref().filter(|_| goal == Status::Failed),
+        fresh,
+    };
+    match &draft.stream.attempt {
+        None => attempts::carry(draft, &outcome),
+        Some(newest) if names(newest, charge, goal) => {
+            // One charge only ever goes forward: what is no way forward is an old report of the same charge.
+            match edge(Some(newest.status), kind, goal) {
+                Some(_) => attempts::carry(draft, &outcome),
+                None => Ok(()),
+            }
+        }
+        // No charge of a payment that has ended can change it any more.
+        Some(_) if ended => Ok(()),
+        Some(_) => {
+            draft.effect(Effect::Resync);
+            Ok(())
+        }
+    }
+}
+
+/// Where a charge's event says that its attempt stands; nothing for a hint.
+fn goal(kind: Kind) -> Option<Status> {
+    match kind {
+        Kind::Pended => Some(Status::Pending),
+        Kind::Authorized => Some(Status::Authorized),
+        Kind::Captured => Some(Status::Captured),
+        Kind::Failed => Some(Status::Failed),
+        Kind::Expired => Some(Status::Expired),
+        Kind::Started | Kind::Observed | Kind::ActionRequired | Kind::Voided | Kind::Resync => None,
+    }
+}
+
+/// Whether the charge is certainly the newest attempt's.
+fn names(newest: &Attempt, charge: &Charge, goal: Status) -> bool {
+    if let Some(known) = &newest.charge_id {
+        return *known == charge.id;
+    }
+    // An intent has one charge that succeeds at most, and the first attempt has none before it.
+    let succeeded = matches!(goal, Status::Authorized | Status::Captured);
+    newest.status.is_open() && (newest.number == 1 || succeeded)
+}
+
+fn check_ours(payment: &payment::Payment, charge: &Charge) -> Result<(), Refusal> {
+    let told = charge.metadata.get(PAYMENT_ID);
+    let named = told.map(|id| *id == payment.id.to_string());
+    let known = match (&payment.intent_id, &charge.payment_intent) {
+        (Some(ours), Some(told)) => Some(ours == told),
+        _ => None,
+    };
+    match (known, named) {
+        (Some(false), _) | (_, Some(false)) | (None, None) => Err(Refusal::NotOurs),
+        _ if charge.currency.is_empty() => Ok(()),
+        _ => check_currency(payment, &charge.currency),
+    }
+}

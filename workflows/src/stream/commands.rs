@@ -1,0 +1,175 @@
+//! What clients and operators ask for. It is done, or refused with the reason; it never waits.
+
+use uuid::Uuid;
+
+use super::draft::Draft;
+use super::{Effect, Refusal, Step, Stream};
+use crate::attempt;
+use crate::payment::{Call, Kind, Payment, Status};
+use crate::refund::{self, Refund};
+
+pub(super) fn start(new: Payment) -> Result<Step, Refusal> {
+    let payment = Payment {
+        status: Status::LocalCreated,
+        intent_id: None,
+        client_secret: None,
+        next_action: None,
+        last_error: None,
+        cancellation_reason: None,
+        authorized: 0,
+        capturable: 0,
+        captured: 0,
+        refunded: 0,
+        reserved: 0,
+        capture_before: None,
+        cancel_requested: false,
+        open_call: None,
+        attempts: 0,
+        version: 0,
+        ..new
+    };
+    let before = Stream {
+        payment,
+        attempt: None,
+        refunds: Vec::new(),
+    };
+    let mut draft = Draft::of(&before);
+    draft.accept()?;
+    draft.call(Call::CreateIntent, Effect::CreateIntent);
+    draft.finish(&before)
+}
+
+pub(super) fn confirm(
+    draft: &mut Draft,
+    attempt: Uuid,
+    payment_method: Option<&String>,
+    return_url: Option<&String>,
+) -> Result<(), Refusal> {
+    allowed_in(
+        draft,
+        &[
+            Status::RequiresPaymentMethod,
+            Status::RequiresConfirmation,
+            Status::RequiresAction,
+        ],
+    )?;
+    no_call_open(draft)?;
+    let payment = &mut draft.stream.payment;
+    if let Some(method) = payment_method {
+        payment.payment_method = Some(method.clone());
+    }
+    if let Some(url) = return_url {
+        payment.return_url = Some(url.clone());
+    }
+    if payment.payment_method.is_none() {
+        return Err(Refusal::PaymentMethodMissing);
+    }
+    // A customer who did not finish an action may try again: the new attempt takes the old one's place.
+    let waiting = draft.stream.attempt.as_ref().is_some_and(|attempt| {
+        matches!(
+            attempt.status,
+            attempt::Status::Started | attempt::Status::RequiresAction
+        )
+    });
+    if waiting {
+        draft.attempt(attempt::Kind::Voided, attempt::Status::Voided)?;
+    }
+    draft.start_attempt(attempt)
+}
+
+pub(super) fn capture(draft: &mut Draft, amount: Option<i64>) -> Result<(), Refusal> {
+    allowed_in(draft, &[Status::RequiresCapture])?;
+    no_call_open(draft)?;
+    let payment = &draft.stream.payment;
+    let capturable = payment.capturable;
+    let amount = amount.unwrap_or(capturable);
+    payment.money.currency().check(amount)?;
+    if amount > capturable {
+        return Err(Refusal::CaptureExceeds { capturable });
+    }
+    draft.payment(Kind::CaptureRequested, Status::RequiresCapture)?;
+    draft.call(Call::CaptureIntent, Effect::CaptureIntent { amount });
+    Ok(())
+}
+
+/// Only the wish is noted here; [`Draft::finish`] lets it out, now or when the open call is closed.
+pub(super) fn cancel(draft: &mut Draft, reason: Option<&String>) -> Result<(), Refusal> {
+    let payment = &mut draft.stream.payment;
+    let status = payment.status;
+    if status.is_final() {
+        return Err(Refusal::WrongStatus { status });
+    }
+    if payment.cancel_requested {
+        return Err(Refusal::CancelPending);
+    }
+    payment.cancel_requested = true;
+    payment.cancellation_reason = reason.cloned();
+    draft.payment(Kind::CancelRequested, status)
+}
+
+pub(super) fn refund(
+    draft: &mut Draft,
+    id: Uuid,
+    amount: Option<i64>,
+    reason: Option<String>,
+) -> Result<(), Refusal> {
+    let payment = &draft.stream.payment;
+    let partly = payment.status == Status::RequiresCapture && payment.captured > 0;
+    if payment.status != Status::Succeeded && !partly {
+        return Err(Refusal::WrongStatus {
+            status: payment.status,
+        });
+    }
+    // Only here are open refunds asked about; what Stripe says it gave back is never refused for a reservation.
+    let left = payment
+        .captured
+        .checked_sub(payment.refunded)
+        .and_then(|left| left.checked_sub(payment.reserved))
+        .ok_or(Refusal::BrokenSums)?
+        .max(0);
+    let amount = match amount {
+        Some(amount) => {
+            payment.money.currency().check(amount)?;
+            amount
+        }
+        None => left,
+    };
+    if amount > left || left == 0 {
+        return Err(Refusal::RefundExceeds { left });
+    }
+    draft.add_refund(
+        Refund {
+            id,
+            status: refund::Status::LocalRequested,
+            amount,
+            stripe_id: None,
+            reason,
+            error: None,
+        },
+        refund::Kind::Requested,
+    )?;
+    draft.effect(Effect::CreateRefund { refund: id });
+    Ok(())
+}
+
+/// Moves the payment alone: its sums stay what Stripe said, and its attempts what they were.
+pub(super) fn force(draft: &mut Draft, to: Status) -> Result<(), Refusal> {
+    draft.stream.payment.open_call = None;
+    draft.payment(Kind::Forced, to)
+}
+
+fn allowed_in(draft: &Draft, statuses: &[Status]) -> Result<(), Refusal> {
+    let status = draft.stream.payment.status;
+    if statuses.contains(&status) {
+        Ok(())
+    } else {
+        Err(Refusal::WrongStatus { status })
+    }
+}
+
+fn no_call_open(draft: &Draft) -> Result<(), Refusal> {
+    match draft.stream.payment.open_call {
+        Some(call) => Err(Refusal::CallOpen { call }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,302 @@
+//! A step in the making: every move goes through here, so each is an edge, each is numbered and the sums hold.
+
+use uuid::Uuid;
+
+use super::{Effect, Refusal, Step, Stream, Transition};
+use crate::attempt::{self, Attempt};
+use crate::edges::{Edge, NONE};
+use crate::payment::{self, Call, Status};
+use crate::refund::{self, Refund};
+use crate::stripe::Intent;
+
+/// The stream as it becomes, with what has been decided so far.
+pub(super) struct Draft {
+    pub(super) stream: Stream,
+    closed_attempt: Option<Attempt>,
+    transitions: Vec<Transition>,
+    effects: Vec<Effect>,
+}
+
+impl Draft {
+    pub(super) fn of(stream: &Stream) -> Self {
+        Self {
+            stream: stream.clone(),
+            closed_attempt: None,
+            transitions: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Asks for `effect`, once.
+    pub(super) fn effect(&mut self, effect: Effect) {
+        if !self.effects.contains(&effect) {
+            self.effects.push(effect);
+        }
+    }
+
+    /// Opens a call and asks for it. The caller has seen that none is open.
+    pub(super) fn call(&mut self, call: Call, effect: Effect) {
+        self.stream.payment.open_call = Some(call);
+        self.effect(effect);
+    }
+
+    /// Closes the open call if it is this one: its outcome is known.
+    pub(super) fn close(&mut self, call: Call) {
+        let open = &mut self.stream.payment.open_call;
+        if *open == Some(call) {
+            *open = None;
+        }
+    }
+
+    /// Forgets the wish to cancel: it was refused, or lost against another outcome.
+    pub(super) fn give_up_cancel(&mut self) {
+        self.stream.payment.cancel_requested = false;
+        self.stream.payment.cancellation_reason = None;
+    }
+
+    /// Moves the payment.
+    pub(super) fn payment(&mut self, kind: payment::Kind, to: Status) -> Result<(), Refusal> {
+        let from = self.stream.payment.status;
+        let edge = payment::edge(Some(from), kind, to);
+        self.record(
+            self.stream.payment.id,
+            edge,
+            [from.as_str(), kind.as_str(), to.as_str()],
+        )?;
+        self.stream.payment.status = to;
+        Ok(())
+    }
+
+    /// Starts the first transition of a payment that does not exist yet.
+    pub(super) fn accept(&mut self) -> Result<(), Refusal> {
+        let to = Status::LocalCreated;
+        let kind = payment::Kind::Accepted;
+        let edge = payment::edge(None, kind, to);
+        self.record(
+            self.stream.payment.id,
+            edge,
+            [NONE, kind.as_str(), to.as_str()],
+        )?;
+        self.stream.payment.status = to;
+        Ok(())
+    }
+
+    /// Moves the newest attempt; nothing happens where there is none, or where it stands there already.
+    pub(super) fn attempt(
+        &mut self,
+        kind: attempt::Kind,
+        to: attempt::Status,
+    ) -> Result<(), Refusal> {
+        let Some(attempt) = &mut self.stream.attempt else {
+            return Ok(());
+        };
+        let (id, from) = (attempt.id, attempt.status);
+        if from == to {
+            return Ok(());
+        }
+        attempt.status = to;
+        let edge = attempt::edge(Some(from), kind, to);
+        self.record(id, edge, [from.as_str(), kind.as_str(), to.as_str()])
+    }
+
+    /// Adds an attempt as the newest. The one before it must be closed.
+    pub(super) fn add_attempt(
+        &mut self,
+        id: Uuid,
+        kind: attempt::Kind,
+        status: attempt::Status,
+    ) -> Result<&mut Attempt, Refusal> {
+        let payment = &mut self.stream.payment;
+        payment.attempts = payment.attempts.checked_add(1).ok_or(Refusal::BrokenSums)?;
+        let added = Attempt {
+            id,
+            number: payment.attempts,
+            status,
+            charge_id: None,
+            payment_method: payment.payment_method.clone(),
+            error: None,
+        };
+        if let Some(before) = &self.stream.attempt {
+            if before.id == id {
+                return Err(Refusal::IdInUse);
+            }
+            if before.status.is_open() {
+                return Err(Refusal::AttemptOpen);
+            }
+            let moved = self.transitions.iter().any(|t| t.subject == before.id);
+            self.closed_attempt = moved.then(|| before.clone());
+        }
+        let edge = attempt::edge(None, kind, status);
+        self.record(id, edge, [NONE, kind.as_str(), status.as_str()])?;
+        Ok(self.stream.attempt.insert(added))
+    }
+
+    /// Starts an attempt of ours: Stripe is asked to confirm.
+    pub(super) fn start_attempt(&mut self, id: Uuid) -> Result<(), Refusal> {
+        self.add_attempt(id, attempt::Kind::Started, attempt::Status::Started)?;
+        self.call(Call::ConfirmIntent, Effect::ConfirmIntent { attempt: id });
+        Ok(())
+    }
+
+    /// Adds a refund; its amount counts from now on.
+    pub(super) fn add_refund(&mut self, refund: Refund, kind: refund::Kind) -> Result<(), Refusal> {
+        if self
+            .stream
+            .refunds
+            .iter()
+            .any(|known| known.id == refund.id)
+        {
+            return Err(Refusal::IdInUse);
+        }
+        let edge = refund::edge(None, kind, refund.status);
+        self.record(
+            refund.id,
+            edge,
+            [NONE, kind.as_str(), refund.status.as_str()],
+        )?;
+        self.count((0, 0), refund::contribution(refund.status, refund.amount))?;
+        self.stream.refunds.push(refund);
+        Ok(())
+    }
+
+    /// Moves the refund at `index`; the difference between its two contributions is applied to the payment's sums.
+    pub(super) fn refund(
+        &mut self,
+        index: usize,
+        kind: refund::Kind,
+        to: refund::Status,
+    ) -> Result<(), Refusal> {
+        let refund = self
+            .stream
+            .refunds
+            .get_mut(index)
+            .ok_or(Refusal::UnknownRefund)?;
+        let (id, from, amount) = (refund.id, refund.status, refund.amount);
+        refund.status = to;
+        let edge = refund::edge(Some(from), kind, to);
+        self.record(id, edge, [from.as_str(), kind.as_str(), to.as_str()])?;
+        self.count(
+            refund::contribution(from, amount),
+            refund::contribution(to, amount),
+        )
+    }
+
+    /// Takes over what the intent says about the payment. The status itself moves by [`Draft::payment`], afterwards.
+    pub(super) fn absorb(&mut self, intent: &Intent) -> Result<(), Refusal> {
+        self.learn(intent);
+        let status = Status::of_intent(intent.status);
+        let payment = &mut self.stream.payment;
+        if intent.payment_method.is_some() {
+            payment.payment_method.clone_from(&intent.payment_method);
+        }
+        payment.next_action = match status {
+            Some(Status::RequiresAction) => intent.next_action.clone(),
+            _ => None,
+        };
+        // A call's refusal is kept beside Stripe's own error until the payment moves on.
+        if intent.last_payment_error.is_some() || status != Some(payment.status) {
+            payment.last_error.clone_from(&intent.last_payment_error);
+        }
+        if status == Some(Status::Canceled) && intent.cancellation_reason.is_some() {
+            payment
+                .cancellation_reason
+                .clone_from(&intent.cancellation_reason);
+        }
+        let total = intent.amount_received.checked_add(intent.amount_capturable);
+        payment.captured = intent.amount_received;
+        payment.capturable = intent.amount_capturable;
+        payment.authorized = payment.authorized.max(total.ok_or(Refusal::BrokenSums)?);
+        payment.capture_before = intent.capture_before().or(payment.capture_before);
+        Ok(())
+    }
+
+    /// Takes over what does not change once it is known: the intent's id and its secret, which webhooks may leave out.
+    pub(super) fn learn(&mut self, intent: &Intent) {
+        let payment = &mut self.stream.payment;
+        payment.intent_id.get_or_insert_with(|| intent.id.clone());
+        if payment.client_secret.is_none() {
+            payment.client_secret.clone_from(&intent.client_secret);
+        }
+    }
+
+    /// The finished step: what follows from a closed call is decided and the sums are checked.
+    pub(super) fn finish(mut self, before: &Stream) -> Result<Step, Refusal> {
+        self.settle();
+        let payment = &self.stream.payment;
+        let sums = [
+            payment.reserved,
+            payment.refunded,
+            payment.capturable,
+            payment.captured,
+            payment.authorized,
+        ];
+        let add_up = sums.iter().all(|sum| *sum >= 0)
+            && payment.captured <= payment.authorized
+            && payment.refunded <= payment.captured;
+        if !add_up {
+            return Err(Refusal::BrokenSums);
+        }
+        Ok(Step {
+            changed: self.stream != *before,
+            stream: self.stream,
+            closed_attempt: self.closed_attempt,
+            transitions: self.transitions,
+            effects: self.effects,
+        })
+    }
+
+    /// What follows wherever a step ends: a payment that ended has no open call, a confirm has come to its end when its
+    /// attempt has, and a cancel that waited for a call goes out.
+    fn settle(&mut self) {
+        let over = matches!(&self.stream.attempt, Some(newest) if !newest.status.is_open());
+        if over {
+            self.close(Call::ConfirmIntent);
+        }
+        let payment = &mut self.stream.payment;
+        if payment.status.is_final() {
+            payment.open_call = None;
+            payment.cancel_requested = false;
+            if payment.status != Status::Canceled {
+                payment.cancellation_reason = None;
+            }
+        } else if payment.cancel_requested
+            && payment.open_call.is_none()
+            && payment.intent_id.is_some()
+        {
+            let reason = payment.cancellation_reason.clone();
+            self.call(Call::CancelIntent, Effect::CancelIntent { reason });
+        }
+    }
+
+    fn count(&mut self, before: (i64, i64), after: (i64, i64)) -> Result<(), Refusal> {
+        let payment = &mut self.stream.payment;
+        let moved = |sum: i64, before: i64, after: i64| {
+            sum.checked_sub(before)
+                .and_then(|sum| sum.checked_add(after))
+                .ok_or(Refusal::BrokenSums)
+        };
+        payment.reserved = moved(payment.reserved, before.0, after.0)?;
+        payment.refunded = moved(payment.refunded, before.1, after.1)?;
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        subject: Uuid,
+        edge: Option<Edge>,
+        [from, kind, to]: [&'static str; 3],
+    ) -> Result<(), Refusal> {
+        let edge = edge.ok_or(Refusal::NoEdge { from, kind, to })?;
+        let version = &mut self.stream.payment.version;
+        *version = version.checked_add(1).ok_or(Refusal::BrokenSums)?;
+        self.transitions.push(Transition {
+            machine: edge.machine,
+            subject,
+            kind: edge.kind,
+            from: edge.from,
+            to: edge.to,
+            version: *version,
+        });
+        Ok(())
+    }
+}
