@@ -255,10 +255,17 @@ fn apply(draft: &mut Draft, event: &Event) -> Result<(), Refusal> {
         }
         Event::Resynced {
             intent,
+            charge,
             refunds,
             fresh_attempt,
             fresh_refunds,
-            ..
-        } => resync::apply(draft, intent, refunds, *fresh_attempt, fresh_refunds),
+        } => resync::Look {
+            intent,
+            charge: charge.as_ref(),
+            refunds,
+            fresh_attempt: *fresh_attempt,
+            fresh_refunds,
+        }
+        .apply(draft),
     }
 }

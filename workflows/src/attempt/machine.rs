@@ -42,7 +42,7 @@ fn allowed(mut state: Status, asked: &Move) -> EdgeId {
 fn born(kind: Kind, to: Status) -> EdgeId {
     match (kind, to) {
         (Kind::Started, Status::Started) => Some("A0"),
-        (Kind::Observed, Status::Started | Status::Voided) => None,
+        (Kind::Observed, Status::Started | Status::Expired | Status::Voided) => None,
         (Kind::Observed, _) => Some("A1"),
         _ => None,
     }
@@ -59,18 +59,16 @@ impl Machine {
     fn anywhere(context: &mut EdgeId, event: &Move) -> Outcome<Status> {
         match (event.kind, event.to) {
             (Kind::Resync, Status::Started) => Super,
-            (Kind::Resync, _) => event.along("A9", context),
+            (Kind::Resync, _) => event.along("P19", context),
             _ => Super,
         }
     }
 
-    /// What every open attempt allows: to end, in one of four ways.
+    /// What every open attempt allows: to end with the money, or to be given up.
     #[superstate(superstate = "anywhere")]
     fn open(context: &mut EdgeId, event: &Move) -> Outcome<Status> {
         match (event.kind, event.to) {
             (Kind::Captured, Status::Captured) => event.along("A5", context),
-            (Kind::Failed, Status::Failed) => event.along("A6", context),
-            (Kind::Expired, Status::Expired) => event.along("A7", context),
             (Kind::Voided, Status::Voided) => event.along("A8", context),
             _ => Super,
         }
@@ -82,6 +80,7 @@ impl Machine {
             (Kind::ActionRequired, Status::RequiresAction) => event.along("A2", context),
             (Kind::Pended, Status::Pending) => event.along("A3", context),
             (Kind::Authorized, Status::Authorized) => event.along("A4", context),
+            (Kind::Failed, Status::Failed) => event.along("A6", context),
             _ => Super,
         }
     }
@@ -91,6 +90,7 @@ impl Machine {
         match (event.kind, event.to) {
             (Kind::Pended, Status::Pending) => event.along("A3", context),
             (Kind::Authorized, Status::Authorized) => event.along("A4", context),
+            (Kind::Failed, Status::Failed) => event.along("A6", context),
             _ => Super,
         }
     }
@@ -100,14 +100,17 @@ impl Machine {
         match (event.kind, event.to) {
             (Kind::ActionRequired, Status::RequiresAction) => event.along("A2", context),
             (Kind::Authorized, Status::Authorized) => event.along("A4", context),
+            (Kind::Failed, Status::Failed) => event.along("A6", context),
             _ => Super,
         }
     }
 
+    /// A capture may take its time (P10); what was authorized does not fail before it is captured, it runs out.
     #[state(superstate = "open")]
     fn authorized(context: &mut EdgeId, event: &Move) -> Outcome<Status> {
         match (event.kind, event.to) {
             (Kind::Pended, Status::Pending) => event.along("A3", context),
+            (Kind::Expired, Status::Expired) => event.along("A7", context),
             _ => Super,
         }
     }

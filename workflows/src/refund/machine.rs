@@ -59,7 +59,7 @@ impl Machine {
     fn anywhere(context: &mut EdgeId, event: &Move) -> Outcome<Status> {
         match (event.kind, event.to) {
             (Kind::Resync, Status::LocalRequested | Status::LocalRejected) => Super,
-            (Kind::Resync | Kind::Forced, _) => event.along("R19", context),
+            (Kind::Resync | Kind::Forced, _) => event.along("P19", context),
             _ => Super,
         }
     }
@@ -72,6 +72,7 @@ impl Machine {
                 event.along("R1", context)
             }
             (Kind::Rejected, LocalRejected) => event.along("R2", context),
+            (Kind::Failed, Failed) => event.along("R5", context),
             _ => Super,
         }
     }

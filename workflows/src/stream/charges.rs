@@ -38,7 +38,7 @@ pub(super) fn seen(
         fresh,
     };
     match &draft.stream.attempt {
-        None => attempts::carry(draft, &outcome),
+        None if edge(None, Kind::Observed, goal).is_some() => attempts::carry(draft, &outcome),
         Some(newest) if names(newest, charge, goal) => {
             // One charge only ever goes forward: what is no way forward is an old report of the same charge.
             match edge(Some(newest.status), kind, goal) {
@@ -48,7 +48,7 @@ pub(super) fn seen(
         }
         // No charge of a payment that has ended can change it any more.
         Some(_) if ended => Ok(()),
-        Some(_) => {
+        _ => {
             draft.effect(Effect::Resync);
             Ok(())
         }
