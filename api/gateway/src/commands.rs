@@ -128,7 +128,7 @@ async fn order(
     let account = idempotency.account;
     let answer = gateway
         .engine
-        .command(account, id.uuid(), command, idempotency)
+        .command(id.uuid(), command, idempotency)
         .await?;
     Ok(answer::settled(&gateway.engine, account, answer, wait).await)
 }

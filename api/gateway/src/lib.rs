@@ -47,11 +47,11 @@ pub struct Config {
     /// Where it listens: `GATEWAY_ADDR`.
     pub address: SocketAddr,
     /// `DATABASE_URL`.
-    pub database_url: String,
+    pub database_url: SecretString,
     /// How many connections it may open: `GATEWAY_DATABASE_CONNECTIONS`.
     pub database_connections: u32,
     /// `REDIS_URL`.
-    pub redis_url: String,
+    pub redis_url: SecretString,
     /// Secrets that Stripe may sign webhooks with: `STRIPE_WEBHOOK_SECRET`, several during a rotation.
     pub webhook_secrets: Vec<SecretString>,
     /// Whose tokens are believed.
@@ -64,9 +64,9 @@ impl Config {
         let secrets = env.secret("STRIPE_WEBHOOK_SECRET");
         Self {
             address: env.parsed("GATEWAY_ADDR", SocketAddr::from(([127, 0, 0, 1], 8080))),
-            database_url: env.required("DATABASE_URL"),
+            database_url: env.secret("DATABASE_URL"),
             database_connections: env.parsed("GATEWAY_DATABASE_CONNECTIONS", 16),
-            redis_url: env.required("REDIS_URL"),
+            redis_url: env.secret("REDIS_URL"),
             webhook_secrets: secrets
                 .expose_secret()
                 .split(',')
@@ -96,19 +96,24 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let pool = infra::postgres::pool(&config.database_url, config.database_connections)?;
+    let pool = infra::postgres::pool(
+        config.database_url.expose_secret(),
+        config.database_connections,
+    )?;
+    let redis_url = config.redis_url.expose_secret();
     let engine = Engine::start(Parts {
         pool: pool.clone(),
-        queue: Queue::connect(&config.redis_url, engine::queue::JOBS)?,
-        cache: Cache::connect(&config.redis_url)?,
+        queue: Queue::connect(redis_url, engine::queue::JOBS)?,
+        cache: Cache::connect(redis_url)?,
         verifier: signature::Verifier::new(&config.webhook_secrets)
             .context("STRIPE_WEBHOOK_SECRET")?,
     });
     let gateway = Gateway {
         engine,
         verifier: authz::Verifier::new(&config.authz, pool)?,
-        redis: infra::redis::manager(&config.redis_url, REDIS_PATIENCE)?,
+        redis: infra::redis::manager(redis_url, REDIS_PATIENCE)?,
     };
+    tracing::info!(address = %listener.local_addr()?, "the gateway listens");
     infra::http::serve(listener, router(gateway), shutdown).await
 }
 

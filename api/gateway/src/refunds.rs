@@ -52,7 +52,7 @@ pub(crate) async fn create(
     };
     let answer = gateway
         .engine
-        .command(account, id.uuid(), command, idempotency)
+        .command(id.uuid(), command, idempotency)
         .await?;
     let location = refund_of(&answer.body).map(|refund| format!("/api/v1/refunds/{refund}"));
     Ok(answer::accepted(answer, location))
