@@ -249,10 +249,7 @@ fn apply(draft: &mut Draft, event: &Event) -> Result<(), Refusal> {
             fresh_refund,
         } => refunds::seen(draft, refund, *answers, *fresh_refund),
         Event::RefundRejected { refund, error } => refunds::rejected(draft, *refund, error),
-        Event::Hinted => {
-            draft.effect(Effect::Resync);
-            Ok(())
-        }
+        Event::Hinted => resync::ask(draft),
         Event::Resynced {
             intent,
             charge,

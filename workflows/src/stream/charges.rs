@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::attempts::{self, Outcome};
 use super::draft::Draft;
 use super::intents::check_currency;
-use super::{Effect, Refusal};
+use super::{Refusal, resync};
 use crate::attempt::{Attempt, Kind, Status, edge};
 use crate::payment;
 use crate::stripe::{Charge, PAYMENT_ID};
@@ -25,8 +25,7 @@ pub(super) fn seen(
     let goal = match goal(kind) {
         Some(goal) if !unknown && payment.status != payment::Status::LocalRejected => goal,
         _ => {
-            draft.effect(Effect::Resync);
-            return Ok(());
+            return resync::ask(draft);
         }
     };
     let ended = payment.status.is_final();
@@ -48,10 +47,7 @@ pub(super) fn seen(
         }
         // No charge of a payment that has ended can change it any more.
         Some(_) if ended => Ok(()),
-        _ => {
-            draft.effect(Effect::Resync);
-            Ok(())
-        }
+        _ => resync::ask(draft),
     }
 }
 

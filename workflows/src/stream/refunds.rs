@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::draft::Draft;
 use super::intents::check_currency;
-use super::{Effect, Refusal};
+use super::{Effect, Refusal, resync};
 use crate::refund::{Kind, Refund, Status, edge};
 use crate::stripe::{self, REFUND_ID, StripeError};
 
@@ -31,8 +31,7 @@ pub(super) fn seen(
             return import(draft, seen, status, fresh);
         }
         // Its capture has not been seen yet: look, which brings both.
-        draft.effect(Effect::Resync);
-        return Ok(());
+        return resync::ask(draft);
     };
     let known = identify(draft, index, seen)?;
     match (known, status) {
@@ -45,10 +44,7 @@ pub(super) fn seen(
         // What Stripe calls ended never goes on by itself, so what says otherwise is older.
         (Status::Succeeded | Status::Failed | Status::Canceled, _) if !status.is_final() => Ok(()),
         // Between pending and requires_action it goes back and forth, and an end that changes is worth a look.
-        _ => {
-            draft.effect(Effect::Resync);
-            Ok(())
-        }
+        _ => resync::ask(draft),
     }
 }
 
