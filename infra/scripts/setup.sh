@@ -49,11 +49,8 @@ has_postgres || missing "Postgres" postgresql
 has redis-server || missing "Redis" redis-server
 has curl || missing "curl" curl
 if [ "$want" = test ]; then
-    has_kafka || {
-        has_java || missing "Java 17" default-jre-headless
-        has mvn || missing "Maven" maven
-    }
     has_java || missing "Java 17" default-jre-headless
+    has_kafka || has mvn || missing "Maven" maven
     has_stripe || python3 -c 'import ensurepip, venv' 2>/dev/null || missing "Python's venv" python3-venv
 fi
 
@@ -117,7 +114,7 @@ fi
 if ! has_kafka; then
     say "downloading Apache Kafka's jars (44 MB) with Maven"
     rm -rf .pawl/kafka.new
-    mvn -B -q -ntp -f infra/kafka/pom.xml -Djars="$PWD/.pawl/kafka.new/jars" package
+    mvn -B -q -ntp -Dstyle.color=never -f infra/kafka/pom.xml -Djars="$PWD/.pawl/kafka.new/jars" package
     cp infra/kafka/pom.xml .pawl/kafka.new/pom.xml
     rm -rf .pawl/kafka
     mv .pawl/kafka.new .pawl/kafka
