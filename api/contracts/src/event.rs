@@ -16,7 +16,7 @@ pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 
 /// One transition as a `CloudEvent`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct CloudEvent {
+pub struct CloudEvent<D = EventData> {
     /// Always `1.0`.
     pub specversion: Cow<'static, str>,
     /// The payment and the version. A message delivered twice bears the same one.
@@ -33,7 +33,7 @@ pub struct CloudEvent {
     /// Always `application/json`.
     pub datacontenttype: Cow<'static, str>,
     /// The transition.
-    pub data: EventData,
+    pub data: D,
 }
 
 /// The transition and the payment's money after it.
@@ -84,6 +84,39 @@ impl CloudEvent {
             time,
             datacontenttype: "application/json".into(),
             data,
+        }
+    }
+}
+
+/// What stands in for a transition whose event Kafka refuses for good, so that the stream's order goes on without a
+/// gap. The transition itself can be read from the API.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Withheld {
+    /// The payment in whose stream it happened.
+    pub payment_id: PaymentId,
+    /// Its gap-free number in the stream.
+    pub version: i64,
+    /// Why Kafka refused the event.
+    pub reason: String,
+}
+
+impl CloudEvent<Withheld> {
+    /// The stand-in for the event of a transition that was made at `time`: its type is `pawl.event.withheld`.
+    #[must_use]
+    pub fn withheld(id: EventId, time: OffsetDateTime, reason: String) -> Self {
+        Self {
+            specversion: "1.0".into(),
+            id,
+            source: "/pawl".into(),
+            r#type: "pawl.event.withheld".to_owned(),
+            subject: id.payment,
+            time,
+            datacontenttype: "application/json".into(),
+            data: Withheld {
+                payment_id: id.payment,
+                version: id.version,
+                reason,
+            },
         }
     }
 }

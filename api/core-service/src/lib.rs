@@ -1,1 +1,109 @@
-//! core-service
+//! The operators' door: what waits for a person, and what the person decides.
+//!
+//! It has no SQL and no rules of its own. Reading and acting both need a role that members of a merchant's staff do not
+//! have by default.
+
+mod error;
+mod ops;
+
+use std::net::SocketAddr;
+
+use axum::{
+    Router,
+    extract::State,
+    routing::{get, post},
+};
+use contracts::{Code, Problem};
+use engine::{Engine, Parts, cache::Cache, queue::Queue, webhook::signature};
+use infra::{
+    Env,
+    env::{ExposeSecret, SecretString},
+    health::{Readiness, alive},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+const SERVICE: &str = "core-service";
+const CONNECTIONS: u32 = 8;
+
+/// What the core service needs to know.
+#[derive(Debug)]
+pub struct Config {
+    /// Where it listens: `CORE_ADDR`.
+    pub address: SocketAddr,
+    /// `DATABASE_URL`.
+    pub database_url: SecretString,
+    /// `REDIS_URL`.
+    pub redis_url: SecretString,
+    /// Whose tokens are believed.
+    pub authz: authz::Config,
+}
+
+impl Config {
+    /// Reads the environment; faults are collected in `env`.
+    pub fn from_env(env: &mut Env) -> Self {
+        Self {
+            address: env.parsed("CORE_ADDR", SocketAddr::from(([127, 0, 0, 1], 8082))),
+            database_url: env.secret("DATABASE_URL"),
+            redis_url: env.secret("REDIS_URL"),
+            authz: authz::Config::from_env(env),
+        }
+    }
+}
+
+/// What every handler may use. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Core {
+    engine: Engine,
+    verifier: authz::Verifier,
+}
+
+/// Serves operators on `listener` until `shutdown`, then finishes what was begun.
+///
+/// # Errors
+/// If the configuration cannot be used.
+pub async fn serve(
+    config: Config,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let pool = infra::postgres::pool(config.database_url.expose_secret(), CONNECTIONS)?;
+    let redis_url = config.redis_url.expose_secret();
+    // No webhook comes in here: a secret that nobody knows takes none.
+    let nobody = SecretString::from(contracts::id::KeyId::generate().to_string());
+    let engine = Engine::start(Parts {
+        pool: pool.clone(),
+        queue: Queue::connect(redis_url, engine::queue::JOBS)?,
+        cache: Cache::connect(redis_url)?,
+        verifier: signature::Verifier::new(&[nobody])?,
+    });
+    let verifier = authz::Verifier::new(&config.authz, pool)?;
+    tracing::info!(address = %listener.local_addr()?, "the core service listens");
+    infra::http::serve(listener, router(Core { engine, verifier }), shutdown).await
+}
+
+fn router(core: Core) -> Router {
+    let health = || async { alive(SERVICE) };
+    Router::new()
+        .route("/api/health", get(health))
+        .route("/health", get(health))
+        .route("/livez", get(health))
+        .route("/readyz", get(readyz))
+        .route("/api/v1/ops/jobs", get(ops::jobs))
+        .route("/api/v1/ops/jobs/{id}/retry", post(ops::retry))
+        .fallback(|| async {
+            error::named(Problem::new(Code::RouteNotFound, "There is no such route."))
+        })
+        .method_not_allowed_fallback(|| async {
+            error::named(Problem::new(
+                Code::MethodNotAllowed,
+                "The header Allow names the methods of this route.",
+            ))
+        })
+        .with_state(core)
+}
+
+/// Whether operators can see and do anything: that takes Postgres.
+async fn readyz(State(core): State<Core>) -> Readiness {
+    Readiness::of(SERVICE).requires("postgres", core.engine.ready().await)
+}

@@ -55,7 +55,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let problem = match self {
             Self::Request(error) => error.into(),
-            Self::Caller(error) => return caller(error),
+            Self::Caller(error) => return error.into_response(),
             Self::Engine(error) => of_engine(error),
             Self::Webhook(error) => of_webhook(error),
         };
@@ -168,27 +168,4 @@ fn internal(cause: &str) -> Problem {
         Code::InternalError,
         "Something went wrong here; the request id names it in our logs.",
     )
-}
-
-/// The answer of `authz`, which carries a challenge, with the id of the request.
-fn caller(error: authz::Error) -> Response {
-    let problem = match error {
-        authz::Error::Unauthenticated => Problem::new(
-            Code::Unauthenticated,
-            "Send a valid token as `Authorization: Bearer …` or an API key as `X-API-Key`.",
-        ),
-        authz::Error::Unavailable => Problem::new(
-            Code::Unavailable,
-            "Callers cannot be verified for the moment.",
-        )
-        .retry_after(1),
-    };
-    let mut response = named(problem).into_response();
-    let theirs = error.into_response();
-    if let Some(challenge) = theirs.headers().get(axum::http::header::WWW_AUTHENTICATE) {
-        response
-            .headers_mut()
-            .insert(axum::http::header::WWW_AUTHENTICATE, challenge.clone());
-    }
-    response
 }
