@@ -195,6 +195,10 @@ pub fn step(stream: &Stream, event: &Event) -> Result<Step, Refusal> {
     draft.finish(stream)
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one arm for each event, and nothing else"
+)]
 fn apply(draft: &mut Draft, event: &Event) -> Result<(), Refusal> {
     match event {
         Event::ConfirmRequested {
@@ -249,7 +253,10 @@ fn apply(draft: &mut Draft, event: &Event) -> Result<(), Refusal> {
             fresh_refund,
         } => refunds::seen(draft, refund, *answers, *fresh_refund),
         Event::RefundRejected { refund, error } => refunds::rejected(draft, *refund, error),
-        Event::Hinted => resync::ask(draft),
+        Event::Hinted => {
+            draft.look();
+            Ok(())
+        }
         Event::Resynced {
             intent,
             charge,

@@ -2,10 +2,10 @@
 
 use uuid::Uuid;
 
+use super::Refusal;
 use super::attempts::{self, Outcome};
 use super::draft::Draft;
 use super::intents::check_currency;
-use super::{Refusal, resync};
 use crate::attempt::{Attempt, Kind, Status, edge};
 use crate::payment;
 use crate::stripe::{Charge, PAYMENT_ID};
@@ -25,7 +25,8 @@ pub(super) fn seen(
     let goal = match goal(kind) {
         Some(goal) if !unknown && payment.status != payment::Status::LocalRejected => goal,
         _ => {
-            return resync::ask(draft);
+            draft.look();
+            return Ok(());
         }
     };
     let ended = payment.status.is_final();

@@ -34,6 +34,11 @@ impl Draft {
         }
     }
 
+    /// Asks to look at Stripe.
+    pub(super) fn look(&mut self) {
+        self.effect(Effect::Resync);
+    }
+
     /// Opens a call and asks for it. The caller has seen that none is open.
     pub(super) fn call(&mut self, call: Call, effect: Effect) {
         self.stream.payment.open_call = Some(call);

@@ -2,9 +2,9 @@
 
 use uuid::Uuid;
 
+use super::Refusal;
 use super::attempts::{self, Outcome};
 use super::draft::Draft;
-use super::{Effect, Refusal};
 use crate::attempt;
 use crate::payment::{self, Call, Kind, Payment, Status};
 use crate::stripe::{Intent, PAYMENT_ID, StripeError};
@@ -43,7 +43,7 @@ impl Report<'_> {
         match verdict {
             Verdict::Known => {}
             Verdict::News(kind) => self.advance(draft, kind, status)?,
-            Verdict::Unclear => draft.effect(Effect::Resync),
+            Verdict::Unclear => draft.look(),
         }
         Ok(())
     }

@@ -2,9 +2,9 @@
 
 use uuid::Uuid;
 
+use super::Refusal;
 use super::draft::Draft;
 use super::intents::check_currency;
-use super::{Effect, Refusal, resync};
 use crate::refund::{Kind, Refund, Status, edge};
 use crate::stripe::{self, REFUND_ID, StripeError};
 
@@ -31,7 +31,8 @@ pub(super) fn seen(
             return import(draft, seen, status, fresh);
         }
         // Its capture has not been seen yet: look, which brings both.
-        return resync::ask(draft);
+        draft.look();
+        return Ok(());
     };
     let known = identify(draft, index, seen)?;
     match (known, status) {
@@ -68,7 +69,7 @@ pub(super) fn rejected(
     draft.refund(index, Kind::Rejected, Status::LocalRejected)?;
     if error.code.as_deref() == Some("charge_already_refunded") {
         // Something was given back that we have not seen.
-        draft.effect(Effect::Resync);
+        draft.look();
     }
     Ok(())
 }

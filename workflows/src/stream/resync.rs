@@ -5,16 +5,10 @@ use uuid::Uuid;
 use super::attempts::{self, Outcome};
 use super::draft::Draft;
 use super::intents::{Report, check_ours, close_proved, failed_charge};
-use super::{Effect, Refusal, refunds};
+use super::{Refusal, refunds};
 use crate::attempt;
 use crate::payment::{Call, Kind, Status};
 use crate::stripe::{Charge, Intent, Refund};
-
-/// Asks for a look.
-pub(super) fn ask(draft: &mut Draft) -> Result<(), Refusal> {
-    draft.effect(Effect::Resync);
-    Ok(())
-}
 
 /// What Stripe showed.
 pub(super) struct Look<'a> {
