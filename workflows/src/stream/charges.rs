@@ -48,7 +48,10 @@ pub(super) fn seen(
         }
         // No charge of a payment that has ended can change it any more.
         Some(_) if ended => Ok(()),
-        _ => resync::ask(draft),
+        _ => {
+            draft.look();
+            Ok(())
+        }
     }
 }
 

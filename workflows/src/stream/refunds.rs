@@ -45,7 +45,10 @@ pub(super) fn seen(
         // What Stripe calls ended never goes on by itself, so what says otherwise is older.
         (Status::Succeeded | Status::Failed | Status::Canceled, _) if !status.is_final() => Ok(()),
         // Between pending and requires_action it goes back and forth, and an end that changes is worth a look.
-        _ => resync::ask(draft),
+        _ => {
+            draft.look();
+            Ok(())
+        }
     }
 }
 
