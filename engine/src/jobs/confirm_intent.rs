@@ -10,14 +10,14 @@ use crate::stripe::ConfirmIntent;
 
 pub(super) async fn perform(work: Work<'_>) -> Deed {
     let payment = &work.record.payment;
-    let is_ours = work
+    let attempt = work
         .record
         .attempt
         .as_ref()
-        .is_some_and(|attempt| attempt.id == work.job.subject);
-    if payment.open_call != Some(Call::ConfirmIntent) || !is_ours {
+        .filter(|attempt| attempt.id == work.job.subject);
+    let (Some(Call::ConfirmIntent), Some(attempt)) = (payment.open_call, attempt) else {
         return Deed::moot();
-    }
+    };
     if work.key_is_too_old() {
         return work
             .look(Call::ConfirmIntent, has_moved, Proof::OldKey)
@@ -28,7 +28,9 @@ pub(super) async fn perform(work: Work<'_>) -> Deed {
         (Err(deed), _) | (_, Err(deed)) => return deed,
     };
     let confirm = ConfirmIntent {
-        payment_method: payment.payment_method.clone(),
+        // The attempt's, not the payment's: a look at Stripe brings the payment's up to date while this call is open, and
+        // another method under the same key would be refused, or charge the wrong card.
+        payment_method: attempt.payment_method.clone(),
         return_url: payment.return_url.clone(),
     };
     let answer = work.stripe.confirm_intent(id, &confirm, &key).await;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 use workflows::payment::Call;
 use workflows::stripe::{Intent, StripeError};
 
@@ -25,6 +27,7 @@ pub(super) struct Answer {
     replayed: bool,
     request_id: Option<String>,
     retry_after: Option<Duration>,
+    answered_at: Option<i64>,
     body: Result<Vec<u8>, Cut>,
 }
 
@@ -63,6 +66,9 @@ impl Answer {
             retry_after: text("retry-after")
                 .and_then(|value| value.parse().ok())
                 .map(Duration::from_secs),
+            answered_at: text("date")
+                .and_then(|value| OffsetDateTime::parse(value, &Rfc2822).ok())
+                .map(OffsetDateTime::unix_timestamp),
             body: body(response).await,
         }
     }
@@ -142,6 +148,7 @@ impl Answer {
                 .map(Box::new),
             request_id: self.request_id.clone(),
             retry_after: self.retry_after,
+            answered_at: self.answered_at,
             replayed: self.replayed,
             sent: true,
             message: message.chars().take(LONGEST_MESSAGE).collect(),

@@ -33,6 +33,8 @@ pub struct Failure {
     pub request_id: Option<String>,
     /// The wait that Stripe, or the open circuit breaker, asks for.
     pub retry_after: Option<Duration>,
+    /// When it was answered, by Stripe's own clock (`Date`), in Unix seconds: what was created by the call has a `created` before it.
+    pub answered_at: Option<i64>,
     /// It is the saved answer of an earlier try with the same key.
     pub replayed: bool,
     /// Whether the request may have reached Stripe; an unsent one is not a try.
@@ -51,6 +53,7 @@ impl Failure {
             intent: None,
             request_id: None,
             retry_after: None,
+            answered_at: None,
             replayed: false,
             sent: false,
             message: message.into(),

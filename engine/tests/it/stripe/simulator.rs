@@ -303,6 +303,10 @@ async fn a_saved_500_is_replayed_for_its_key() {
         (Class::Saved, false),
         "{first}"
     );
+    assert!(
+        first.answered_at >= Some(created.created),
+        "by the clock that made it"
+    );
     let second = stripe
         .client
         .confirm_intent(&created.id, &confirmation, &key)

@@ -223,12 +223,13 @@ async fn a_saved_error_is_told_from_one_to_retry() {
 }
 
 #[tokio::test]
-async fn a_429_says_how_long_to_wait() {
+async fn a_429_says_how_long_to_wait_and_when_that_was() {
     let body = r#"{"error":{"type":"invalid_request_error","code":"rate_limit"}}"#;
     let server = Canned::with(http("429 Too Many Requests", "Retry-After: 3\r\n", body)).await;
     let failure = confirm(&server).await;
     assert_eq!(failure.class, Class::Retry);
     assert_eq!(failure.retry_after, Some(Duration::from_secs(3)));
+    assert_eq!(failure.answered_at, Some(784_111_777));
 }
 
 #[tokio::test]
