@@ -35,6 +35,7 @@ const VERSION_WIDTH: usize = 20;
 const HEAD: usize = VERSION_WIDTH + 36;
 
 static PUT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("cache/put.lua")));
+static REMOVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("cache/remove.lua")));
 
 /// A view to be kept.
 #[derive(Debug, Clone)]
@@ -132,6 +133,11 @@ impl Cache {
         self.inner.pending.add(std::iter::once(entry), read_at);
     }
 
+    /// Says that these payments have reached these versions. Older views of them are removed, a few milliseconds later.
+    pub fn outdate(&self, reached: impl Iterator<Item = (Uuid, i64)>) {
+        self.inner.pending.outdate(reached);
+    }
+
     /// Writes views now, each unless Redis holds that version or a newer one.
     ///
     /// # Errors
@@ -205,14 +211,15 @@ impl Store {
         Ok(())
     }
 
-    /// Removes views, so that their readers ask Postgres.
-    async fn remove(&self, payments: &[Uuid]) -> Result<(), CacheError> {
-        for portion in payments.chunks(PORTION) {
-            let mut command = redis::cmd("UNLINK");
-            for payment in portion {
-                command.arg(view_key(*payment));
+    /// Removes the views that are older than these versions, so that their readers ask Postgres.
+    async fn remove(&self, outdated: &[(Uuid, i64)]) -> Result<(), CacheError> {
+        for portion in outdated.chunks(PORTION) {
+            let mut call = REMOVE.prepare_invoke();
+            for (payment, version) in portion {
+                call.key(view_key(*payment))
+                    .arg(format!("{version:0VERSION_WIDTH$}"));
             }
-            command.query_async::<()>(&mut self.0.clone()).await?;
+            call.invoke_async::<()>(&mut self.0.clone()).await?;
         }
         Ok(())
     }

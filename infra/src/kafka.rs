@@ -19,13 +19,27 @@ use tokio::sync::oneshot;
 /// # Errors
 /// If librdkafka refuses the configuration. Brokers that are away are no error here.
 pub fn producer(brokers: &str) -> KafkaResult<FutureProducer> {
-    client(brokers)
+    producing(brokers).create()
+}
+
+/// A [`producer`] that gives each message a batch of its own. A broker refuses batches whole, so only this one tells
+/// which message it was.
+///
+/// # Errors
+/// As of [`producer`].
+pub fn lone_producer(brokers: &str) -> KafkaResult<FutureProducer> {
+    producing(brokers).set("batch.num.messages", "1").create()
+}
+
+fn producing(brokers: &str) -> ClientConfig {
+    let mut config = client(brokers);
+    config
         .set("acks", "all")
         .set("enable.idempotence", "true")
         .set("compression.type", "none")
         .set("linger.ms", "2")
-        .set("message.timeout.ms", "30000")
-        .create()
+        .set("message.timeout.ms", "30000");
+    config
 }
 
 /// A consumer of the group that starts at the beginning and commits only when it is told to.

@@ -29,7 +29,7 @@ const RETRY: Duration = Duration::from_millis(500);
 struct Offer {
     version: i64,
     at: Instant,
-    /// Nothing when there was no room for it: then the payment's key is to be removed.
+    /// Nothing when there was no room for it, or nobody offered it: then an older view is to be removed.
     view: Option<Entry>,
 }
 
@@ -56,7 +56,20 @@ impl Pending {
         self.wake.notify_one();
     }
 
-    /// Takes a portion: views to write, and offers in whose place the payment's key is to be removed.
+    /// Adds versions whose views somebody else was to write.
+    pub(super) fn outdate(&self, reached: impl Iterator<Item = (Uuid, i64)>) {
+        let (mut offers, at) = (self.lock(), Instant::now());
+        for (payment, version) in reached {
+            if offers.len() < PAYMENTS || offers.contains_key(&payment) {
+                let view = None;
+                keep(&mut offers, payment, Offer { version, at, view });
+            }
+        }
+        drop(offers);
+        self.wake.notify_one();
+    }
+
+    /// Takes a portion: views to write, and versions of which older views are to be removed.
     fn take(&self) -> Portion {
         let mut offers = self.lock();
         let payments: Vec<Uuid> = offers.keys().take(PORTION).copied().collect();
@@ -149,7 +162,11 @@ async fn write(pending: &Pending, store: &Store) -> Result<(), CacheError> {
         if portion.views.is_empty() && portion.stale.is_empty() {
             return Ok(());
         }
-        let stale: Vec<Uuid> = portion.stale.iter().map(|(payment, _)| *payment).collect();
+        let stale: Vec<(Uuid, i64)> = portion
+            .stale
+            .iter()
+            .map(|(payment, offer)| (*payment, offer.version))
+            .collect();
         let written = async {
             store.put(&portion.views).await?;
             store.remove(&stale).await

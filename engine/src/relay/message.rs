@@ -1,0 +1,45 @@
+//! A transition as the bytes that go to Kafka.
+
+use contracts::event::{CloudEvent, EventData};
+use contracts::id::{self, EventId};
+
+use crate::outbox::Message;
+
+/// The event of a transition.
+pub(super) fn event(message: &Message) -> serde_json::Result<Vec<u8>> {
+    let data = EventData {
+        payment_id: message.stream.into(),
+        account_id: message.account_id.into(),
+        machine: message.machine.clone().into(),
+        subject: id::subject(&message.machine, message.subject),
+        kind: message.kind.clone().into(),
+        from: (message.from_status != "none").then(|| message.from_status.clone().into()),
+        to: message.to_status.clone().into(),
+        version: message.version,
+        cause: message.cause.clone(),
+        amount: message.amount,
+        currency: message.currency.clone(),
+        amount_capturable: message.amount_capturable,
+        amount_captured: message.amount_captured,
+        amount_refunded: message.amount_refunded,
+        amount_reserved: message.amount_reserved,
+    };
+    serde_json::to_vec(&CloudEvent::new(id_of(message), message.created_at, data))
+}
+
+/// What stands in for an event that Kafka refuses for good.
+pub(super) fn withheld(message: &Message, reason: String) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&CloudEvent::withheld(
+        id_of(message),
+        message.created_at,
+        reason,
+    ))
+}
+
+/// The event's id. A message told twice bears the same one.
+pub(super) fn id_of(message: &Message) -> EventId {
+    EventId {
+        payment: message.stream.into(),
+        version: message.version,
+    }
+}
