@@ -21,7 +21,8 @@ select 'payment', rule.id, start.status, rule.kind, target.status
 from (values
     ('P0',  '{none}',                 'accepted',           '{local_created}'),
     ('P1',  '{local_created}',        'intent_created',     '{requires_payment_method,requires_confirmation}'),
-    ('P2',  '{local_created}',        'intent_adopted',     '{requires_action,processing,requires_capture,succeeded,canceled}'),
+    ('P2',  '{local_created}',        'intent_adopted',     '{requires_action,processing,requires_capture,succeeded}'),
+    ('P4',  '{local_created}',        'intent_adopted',     '{canceled}'),
     ('P3',  '{local_created}',        'intent_rejected',    '{local_rejected}'),
     ('P5',  '{requires_payment_method}', 'method_attached', '{requires_confirmation}'),
     ('P6',  '{requires_payment_method,requires_confirmation,processing}', 'action_required', '{requires_action}'),
@@ -61,7 +62,7 @@ from (values
     ('A0', '{none}',                                    'started',         '{started}'),
     ('A1', '{none}',                                    'observed',        '{requires_action,pending,authorized,captured,failed}'),
     ('A2', '{started,pending}',                         'action_required', '{requires_action}'),
-    ('A3', '{started,requires_action}',                 'pended',          '{pending}'),
+    ('A3', '{started,requires_action,authorized}',      'pended',          '{pending}'),
     ('A4', '{started,requires_action,pending}',         'authorized',      '{authorized}'),
     ('A5', '{started,requires_action,pending,authorized}', 'captured',     '{captured}'),
     ('A6', '{started,requires_action,pending}',         'failed',          '{failed}'),
