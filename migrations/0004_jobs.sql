@@ -64,6 +64,8 @@ alter table inbox alter column payload set compression lz4;
 
 create index inbox_due on inbox (due_at) where status in ('received', 'retrying', 'deferred');
 create index inbox_dead on inbox (id) where status = 'dead';
+-- For the retention of 30 days.
+create index inbox_received on inbox using brin (received_at) with (pages_per_range = 16);
 
 -- A look at a payment that must come even if nobody says anything: Stripe's webhook may be lost.
 create table timer (

@@ -79,7 +79,7 @@ impl Sweeper {
     }
 
     /// One round; says whether Redis is away.
-    async fn sweep(&self, redis_was_away: bool) -> sqlx::Result<bool> {
+    pub(crate) async fn sweep(&self, redis_was_away: bool) -> sqlx::Result<bool> {
         let set_aside = job::quarantine(&self.pool).await?;
         if set_aside > 0 {
             tracing::error!(

@@ -106,11 +106,7 @@ impl Worker {
             let worker = worker.clone();
             async move { worker.perform(id).await }
         };
-        let sweeper = Sweeper {
-            worker: self.clone(),
-            pool: self.inner.pool.clone(),
-            queue: self.inner.queue.clone(),
-        };
+        let sweeper = self.sweeper();
         tokio::join!(
             self.inner
                 .queue
@@ -118,6 +114,19 @@ impl Worker {
             self.apply_webhooks(&shutdown),
             sweeper.run(&shutdown),
         );
+    }
+
+    /// One round of what is otherwise done every second: rings timers, and pushes again what the carrier lost.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn sweep(&self) -> Result<(), crate::Error> {
+        self.sweeper().sweep(false).await?;
+        Ok(())
+    }
+
+    fn sweeper(&self) -> Sweeper {
+        Sweeper { worker: self.clone(), pool: self.inner.pool.clone(), queue: self.inner.queue.clone() }
     }
 
     /// Performs all work that is due now, jobs and webhooks, until there is none: for tests, without Redis and without

@@ -7,3 +7,6 @@
 
 mod stripe;
 mod webhook;
+mod edges;
+mod lifecycle;
+mod world;

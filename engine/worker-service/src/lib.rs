@@ -1,1 +1,114 @@
-//! worker-service
+//! The worker: performs jobs against Stripe, applies webhooks, publishes to Kafka, and looks after what was lost.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{Router, extract::State, response::{IntoResponse, Response}, routing::get};
+use engine::{
+    cache::Cache,
+    queue::{self, Queue},
+    stripe::{Client, ClientConfig},
+    worker::{Parts, Worker},
+};
+use infra::{Env, env::SecretString, health::Readiness};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// What a worker needs to know.
+#[derive(Debug)]
+pub struct Config {
+    /// Where its health is asked: `WORKER_ADDR`.
+    pub address: SocketAddr,
+    /// `DATABASE_URL`.
+    pub database_url: String,
+    /// How many connections it may open: `WORKER_DATABASE_CONNECTIONS`.
+    pub database_connections: u32,
+    /// `REDIS_URL`.
+    pub redis_url: String,
+    /// `KAFKA_BROKERS`.
+    pub kafka_brokers: String,
+    /// `STRIPE_API_KEY`.
+    pub stripe_key: SecretString,
+    /// `STRIPE_API_BASE`.
+    pub stripe_base: String,
+    /// How many jobs it performs at once, each with at most one call to Stripe: `WORKER_CONCURRENCY`.
+    pub concurrency: usize,
+    /// How long a call to Stripe may last: `STRIPE_TIMEOUT_SECONDS`.
+    pub stripe_timeout: Duration,
+    /// How long a job belongs to the worker that took it: `WORKER_LEASE_SECONDS`.
+    pub lease: Duration,
+}
+
+impl Config {
+    /// Reads the environment; faults are collected in `env`.
+    pub fn from_env(env: &mut Env) -> Self {
+        let (stripe_key, stripe_base) = env.stripe();
+        let timeout_seconds = env.parsed("STRIPE_TIMEOUT_SECONDS", 20);
+        let lease_seconds = env.parsed("WORKER_LEASE_SECONDS", 30);
+        if lease_seconds <= timeout_seconds {
+            env.fault(format!(
+                "WORKER_LEASE_SECONDS is {lease_seconds}, but a call may last STRIPE_TIMEOUT_SECONDS = {timeout_seconds}: \
+                 choose a longer lease, or two workers will make each slow call"
+            ));
+        }
+        Self {
+            address: env.parsed("WORKER_ADDR", SocketAddr::from(([127, 0, 0, 1], 8083))),
+            database_url: env.required("DATABASE_URL"),
+            database_connections: env.parsed("WORKER_DATABASE_CONNECTIONS", 12),
+            redis_url: env.required("REDIS_URL"),
+            kafka_brokers: env.required("KAFKA_BROKERS"),
+            stripe_key,
+            stripe_base,
+            concurrency: env.parsed("WORKER_CONCURRENCY", 64),
+            stripe_timeout: Duration::from_secs(timeout_seconds),
+            lease: Duration::from_secs(lease_seconds),
+        }
+    }
+}
+
+/// Works until `shutdown`, then lets running jobs end. Its health is served on `listener`.
+///
+/// # Errors
+/// If the configuration cannot be used.
+pub async fn serve(
+    config: Config,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let pool = infra::postgres::pool(&config.database_url, config.database_connections)?;
+    let cache = Cache::connect(&config.redis_url)?;
+    let stripe = Client::new(&ClientConfig {
+        timeout: config.stripe_timeout,
+        concurrency: config.concurrency,
+        ..ClientConfig::new(config.stripe_base, config.stripe_key)
+    })?;
+    let worker = Worker::new(Parts {
+        pool: pool.clone(),
+        queue: Queue::connect(&config.redis_url, queue::JOBS)?,
+        cache: cache.clone(),
+        stripe,
+        concurrency: config.concurrency,
+        lease: config.lease,
+    });
+    // Whoever should have written these views may have died; an older one must not stay.
+    let published = move |reached: &[(Uuid, i64)]| cache.outdate(reached.iter().copied());
+    let router = Router::new()
+        .route("/health", get(|| async { infra::health::alive("worker-service") }))
+        .route("/livez", get(|| async { infra::health::alive("worker-service") }))
+        .route("/readyz", get(ready))
+        .with_state(pool.clone());
+    tokio::try_join!(
+        infra::http::serve(listener, router, shutdown.clone()),
+        async {
+            worker.run(shutdown.clone()).await;
+            Ok(())
+        },
+        async { Ok(engine::relay::run(pool, &config.kafka_brokers, published, shutdown.clone()).await?) },
+    )?;
+    Ok(())
+}
+
+async fn ready(State(pool): State<PgPool>) -> Response {
+    Readiness::of("worker-service").requires("postgres", infra::postgres::ping(&pool).await).into_response()
+}

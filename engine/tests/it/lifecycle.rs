@@ -1,0 +1,155 @@
+//! Payments from their acceptance to their end, on a real database and a Stripe of our own.
+
+use engine::{Command, Error};
+use serde_json::json;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_confirmed_payment_succeeds_and_its_webhooks_change_nothing() {
+    let world = World::start().await;
+    let payment = world.create("pm_card_visa").await;
+    world.drain().await;
+    let done = world.view(payment).await;
+    assert_eq!(done.status, "succeeded");
+    assert_eq!((done.amount_captured, done.amount_refunded), (1099, 0));
+    assert_eq!(done.latest_attempt.as_ref().unwrap().status, "captured");
+    assert_eq!(world.charges(payment).await, 1);
+
+    for event in world.events().await {
+        world.deliver(&event).await;
+        world.deliver(&event).await;
+    }
+    world.drain().await;
+    assert_eq!(world.view(payment).await.version, done.version);
+    assert_eq!(world.count("select count(*) from inbox where status <> 'ignored'").await, 0);
+    assert_eq!(world.count("select count(*) from job where state <> 'done'").await, 0);
+    assert_eq!(world.count("select count(*) from transition").await, done.version);
+    assert_eq!(world.count("select count(*) from outbox").await, done.version);
+}
+
+#[tokio::test]
+async fn a_declined_payment_takes_nothing_and_may_be_tried_again() {
+    let world = World::start().await;
+    let payment = world.create("pm_card_chargeDeclined").await;
+    world.drain().await;
+    let declined = world.view(payment).await;
+    assert_eq!(declined.status, "requires_payment_method");
+    assert_eq!(declined.last_error.unwrap().code.as_deref(), Some("card_declined"));
+    assert_eq!(world.charges(payment).await, 0);
+
+    let again = Command::Confirm { payment_method: Some("pm_card_visa".into()), return_url: None };
+    world.command(payment, again).await.unwrap();
+    world.drain().await;
+    let done = world.view(payment).await;
+    assert_eq!(done.status, "succeeded");
+    assert_eq!(done.latest_attempt.unwrap().number, 2);
+    assert_eq!(world.charges(payment).await, 1);
+}
+
+#[tokio::test]
+async fn a_refund_gives_back_what_it_says_and_never_more_than_was_taken() {
+    let world = World::start().await;
+    let payment = world.create("pm_card_visa").await;
+    world.drain().await;
+    let refund = |amount| Command::Refund { amount: Some(amount), reason: None };
+    world.command(payment, refund(400)).await.unwrap();
+    let reserved = world.view(payment).await;
+    assert_eq!((reserved.amount_reserved, reserved.amount_refunded), (400, 0));
+    let too_much = world.command(payment, refund(700)).await;
+    assert!(matches!(too_much, Err(Error::Refused(_))), "{too_much:?}");
+    world.command(payment, refund(699)).await.unwrap();
+    world.drain().await;
+    let done = world.view(payment).await;
+    assert_eq!((done.amount_reserved, done.amount_refunded), (0, 1099));
+    assert_eq!(done.status, "succeeded");
+}
+
+#[tokio::test]
+async fn a_manual_payment_is_captured_in_part_or_canceled() {
+    let world = World::start().await;
+    let mut order = World::order("pm_card_visa");
+    order.capture_method = workflows::payment::CaptureMethod::Manual;
+    let made = |order| world.engine.create(order, world.key("/api/v1/payments"));
+    let (captured, canceled) =
+        (made(order.clone()).await.unwrap().payment, made(order).await.unwrap().payment);
+    world.drain().await;
+    assert_eq!(world.view(captured).await.status, "requires_capture");
+    assert_eq!(world.view(captured).await.amount_capturable, 1099);
+
+    world.command(captured, Command::Capture { amount: Some(1000) }).await.unwrap();
+    world.command(canceled, Command::Cancel { reason: None }).await.unwrap();
+    world.drain().await;
+    assert_eq!(world.view(captured).await.status, "succeeded");
+    assert_eq!(world.view(captured).await.amount_captured, 1000);
+    assert_eq!(world.view(canceled).await.status, "canceled");
+    assert_eq!(world.view(canceled).await.latest_attempt.unwrap().status, "voided");
+}
+
+#[tokio::test]
+async fn a_cancel_waits_for_the_call_that_is_in_the_air() {
+    let world = World::start().await;
+    let mut order = World::order("pm_card_visa");
+    order.confirm = false;
+    let payment = world.engine.create(order, world.key("/api/v1/payments")).await.unwrap().payment;
+    let answer = world.command(payment, Command::Cancel { reason: None }).await.unwrap();
+    assert_eq!(answer.status, 200);
+    assert_eq!(world.count("select count(*) from job where kind = 'cancel_intent'").await, 0);
+    world.drain().await;
+    assert_eq!(world.view(payment).await.status, "canceled");
+}
+
+#[tokio::test]
+async fn every_lost_or_broken_answer_is_resolved_without_a_second_charge() {
+    let faults = [
+        json!([{"fault": "drop_after", "count": 4}]),
+        json!([{"fault": "drop_before", "count": 4}]),
+        json!([{"fault": "error_during", "count": 2, "should_retry": false}]),
+        json!([{"fault": "error_after", "count": 2, "should_retry": false}]),
+        json!([{"fault": "error_before", "count": 4, "should_retry": true}]),
+        json!([{"fault": "html_after", "count": 3}]),
+        json!([{"fault": "truncated_after", "count": 3}]),
+        json!([{"fault": "rate_limited", "count": 3}]),
+        json!([{"fault": "conflict", "count": 3}]),
+    ];
+    for fault in faults {
+        let world = World::start().await;
+        world.fault(fault.clone()).await;
+        let payment = world.create("pm_card_visa").await;
+        world.drain().await;
+        assert_eq!(world.view(payment).await.status, "succeeded", "{fault}");
+        world.fault(fault.clone()).await;
+        let refund = Command::Refund { amount: Some(99), reason: None };
+        world.command(payment, refund).await.unwrap();
+        world.drain().await;
+        let done = world.view(payment).await;
+        assert_eq!((done.amount_refunded, done.amount_reserved), (99, 0), "{fault}");
+        assert_eq!(world.charges(payment).await, 1, "{fault}");
+        assert_eq!(world.count("select count(*) from job where state <> 'done'").await, 0, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_stripe_refuses_is_rejected_with_the_reason() {
+    let world = World::start().await;
+    let payment = world.create("pm_of_nobody").await;
+    world.drain().await;
+    let rejected = world.view(payment).await;
+    assert_eq!(rejected.status, "local_rejected");
+    assert_eq!(rejected.last_error.unwrap().code.as_deref(), Some("resource_missing"));
+}
+
+#[tokio::test]
+async fn a_refund_made_in_the_dashboard_is_imported() {
+    let world = World::start().await;
+    let payment = world.create("pm_card_visa").await;
+    world.drain().await;
+    let intent = world.view(payment).await.intent_id.unwrap();
+    world.post("/v1/refunds", &[("payment_intent", &intent), ("amount", "300")]).await;
+    for event in world.events().await {
+        world.deliver(&event).await;
+    }
+    world.drain().await;
+    assert_eq!(world.view(payment).await.amount_refunded, 300);
+    assert_eq!(world.count("select count(*) from refund where status = 'succeeded'").await, 1);
+}

@@ -1,0 +1,197 @@
+//! A world of its own for a test: a database, a Stripe that misbehaves when asked, an engine and a worker without Redis.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use contracts::view::PaymentView;
+use engine::{
+    Answer, Command, Engine, Error, Idempotency, MIGRATIONS, NewPayment, Notes, Parts,
+    cache::Cache,
+    queue::Queue,
+    stripe::{Client, ClientConfig},
+    webhook::signature::{Verifier, sign},
+    worker::{self, Worker},
+};
+use infra::{
+    env::SecretString,
+    testing::{TestDatabase, redis_url, unique},
+};
+use serde_json::{Value, json};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+use workflows::{money::Money, payment::CaptureMethod};
+
+pub(crate) const SECRET: &str = "whsec_of_the_tests";
+
+/// See the module.
+pub(crate) struct World {
+    pub(crate) database: TestDatabase,
+    pub(crate) engine: Engine,
+    pub(crate) worker: Worker,
+    pub(crate) account: Uuid,
+    pub(crate) stripe: String,
+    http: reqwest::Client,
+    _stop: DropGuard,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stripe = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        tokio::spawn(stripe_simulator::serve(
+            stripe_simulator::Config::default(),
+            listener,
+            stop.clone(),
+        ));
+        let database = TestDatabase::create(&MIGRATIONS).await;
+        let queue = Queue::connect(&redis_url(), &format!("{{{}}}", unique("engine"))).unwrap();
+        let cache = Cache::connect(&redis_url()).unwrap();
+        let secret = SecretString::from(SECRET);
+        let engine = Engine::start(Parts {
+            pool: database.pool().clone(),
+            queue: queue.clone(),
+            cache: cache.clone(),
+            verifier: Verifier::new(std::slice::from_ref(&secret)).unwrap(),
+        });
+        let worker = Worker::new(worker::Parts {
+            pool: database.pool().clone(),
+            queue,
+            cache,
+            stripe: Client::new(&ClientConfig::new(stripe.clone(), "sk_test_engine".into())).unwrap(),
+            concurrency: 8,
+            lease: Duration::from_secs(30),
+        });
+        Self {
+            database,
+            engine,
+            worker,
+            account: Uuid::now_v7(),
+            stripe,
+            http: reqwest::Client::new(),
+            _stop: stop.drop_guard(),
+        }
+    }
+
+    pub(crate) fn key(&self, path: &str) -> Idempotency {
+        Idempotency {
+            account: self.account,
+            method: "POST".into(),
+            path: path.into(),
+            key: unique("key"),
+            body_hash: [7; 32],
+        }
+    }
+
+    /// A payment of 10.99 EUR that is confirmed at once.
+    pub(crate) fn order(method: &str) -> NewPayment {
+        NewPayment {
+            money: Money::parse(1099, "eur").unwrap(),
+            capture_method: CaptureMethod::Automatic,
+            confirm: true,
+            payment_method: Some(method.into()),
+            return_url: Some("https://shop.example/back".into()),
+            expires_in: None,
+            notes: Notes::default(),
+        }
+    }
+
+    pub(crate) async fn create(&self, method: &str) -> Uuid {
+        self.engine.create(Self::order(method), self.key("/api/v1/payments")).await.unwrap().payment
+    }
+
+    pub(crate) async fn command(&self, payment: Uuid, command: Command) -> Result<Answer, Error> {
+        self.engine.command(payment, command, self.key(&format!("/api/v1/payments/{payment}"))).await
+    }
+
+    /// Performs all that is due, now and soon: what was put off is brought forward.
+    pub(crate) async fn drain(&self) {
+        for _ in 0..100 {
+            self.worker.drain().await.unwrap();
+            let brought = sqlx::query("update job set due_at = now() where state = 'queued'")
+                .execute(self.database.pool())
+                .await
+                .unwrap();
+            if brought.rows_affected() == 0 {
+                return;
+            }
+        }
+        panic!("there is always more to do");
+    }
+
+    /// The payment as Postgres has it.
+    pub(crate) async fn view(&self, payment: Uuid) -> PaymentView {
+        let (mut views, _) = self
+            .engine
+            .payments(
+                self.account,
+                &engine::PaymentFilter::default(),
+                &engine::Page { limit: 100, starting_after: None, ending_before: None },
+            )
+            .await
+            .unwrap();
+        let at = views.iter().position(|view| view.id.uuid() == payment).unwrap();
+        views.swap_remove(at)
+    }
+
+    /// All events of Stripe's so far, the oldest first.
+    pub(crate) async fn events(&self) -> Vec<Value> {
+        let listed: Value = self.get("/v1/events?limit=100").await;
+        let mut events = listed["data"].as_array().unwrap().clone();
+        events.reverse();
+        events
+    }
+
+    /// Delivers an event as Stripe would.
+    pub(crate) async fn deliver(&self, event: &Value) {
+        let body = Bytes::from(event.to_string());
+        let now = time::OffsetDateTime::now_utc().unix_timestamp();
+        let signature = sign(&body, &SecretString::from(SECRET), now);
+        self.engine.receive(&body, &signature).await.unwrap();
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let answer = self
+            .http
+            .get(format!("{}{path}", self.stripe))
+            .bearer_auth("sk_test_engine")
+            .send()
+            .await
+            .unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+        answer.json().await.unwrap()
+    }
+
+    /// A call of somebody else's to Stripe: a browser, or a person in Stripe's dashboard.
+    pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Value {
+        let request = self.http.post(format!("{}{path}", self.stripe)).bearer_auth("sk_test_engine");
+        request
+            .header("Idempotency-Key", unique("outside"))
+            .form(form)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
+    }
+
+    /// Makes Stripe misbehave.
+    pub(crate) async fn fault(&self, rules: Value) {
+        let put = self.http.put(format!("{}/_sim/faults", self.stripe)).json(&json!({ "rules": rules }));
+        assert!(put.send().await.unwrap().status().is_success());
+    }
+
+    /// How often Stripe charged for a payment.
+    pub(crate) async fn charges(&self, payment: Uuid) -> i64 {
+        let ledger: Value = self.get("/_sim/ledger").await;
+        let payments = ledger["payments"].as_array().unwrap();
+        let ours = payments.iter().find(|it| it["payment_id"] == payment.to_string());
+        ours.map_or(0, |it| it["charges"].as_i64().unwrap())
+    }
+
+    /// A number that a statement counts.
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(self.database.pool()).await.unwrap()
+    }
+}
