@@ -15,6 +15,7 @@ use super::layout::{API_KEY, Layout, url};
 use super::process::Process;
 use super::servers::{Servers, Sharing};
 use super::simulator::Simulator;
+use crate::migrate;
 use crate::output::Progress;
 use crate::stack::Home;
 
@@ -55,7 +56,7 @@ impl Fleet {
             .max_connections(4)
             .connect(&servers.database_url)
             .await?;
-        migrate(&pool).await?;
+        migrate::apply(&pool).await?;
 
         progress.begin("processes");
         let http = reqwest::Client::builder().no_proxy().build()?;
@@ -190,14 +191,6 @@ impl Fleet {
     fn processes(&self) -> impl Iterator<Item = &Process> {
         self.services.iter().chain(&self.workers)
     }
-}
-
-/// Makes the schema.
-async fn migrate(pool: &PgPool) -> Result<()> {
-    sqlx::migrate!("../../migrations")
-        .run(pool)
-        .await
-        .context("migrating the database")
 }
 
 /// Registers the load's user, or logs it in.
