@@ -2,8 +2,13 @@
 
 mod bench;
 mod chaos;
+mod demo;
+mod dev;
 mod load;
+mod migrate;
 mod output;
+mod reset;
+mod seed;
 mod services;
 mod stack;
 
@@ -21,17 +26,28 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Bench(bench::Options),
-    Chaos(chaos::Options),
+    Dev(dev::Options),
+    /// Removes the payments, users and keys that `pawl dev` keeps in .pawl.
+    Reset,
+    /// Brings the database of `DATABASE_URL` to this version's schema.
+    Migrate,
+    /// Makes the demonstration's account, users and API key in the database of `DATABASE_URL`.
+    Seed,
     Services(services::Options),
+    Chaos(chaos::Options),
+    Bench(bench::Options),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Bench(options) => bench::run(options).await,
-        Command::Chaos(options) => chaos::run(options).await,
+        Command::Dev(options) => dev::run(options).await,
+        Command::Reset => reset::run(),
+        Command::Migrate => migrate::run().await,
+        Command::Seed => seed::run().await,
         Command::Services(options) => services::run(options).await,
+        Command::Chaos(options) => chaos::run(options).await,
+        Command::Bench(options) => bench::run(options).await,
     };
     result.unwrap_or_else(|error| {
         output::failure(&error);

@@ -10,6 +10,11 @@ pub(crate) fn line(text: impl AsRef<str>) {
     println!("{}", text.as_ref());
 }
 
+/// Something to know that is no part of the result, on standard error.
+pub(crate) fn notice(text: &str) {
+    eprintln!("{text}");
+}
+
 /// Why the command failed, on standard error: the error and what led to it, each on a line of its own.
 pub(crate) fn failure(error: &anyhow::Error) {
     eprintln!("pawl: {error}");

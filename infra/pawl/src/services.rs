@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use tokio_util::sync::CancellationToken;
 
 use crate::output::Progress;
-use crate::stack::{Broker, Home, Servers};
+use crate::stack::{Broker, Guard, Home, Servers};
 
 /// Starts a private Postgres, Redis and Kafka, runs a command with `DATABASE_URL`, `REDIS_URL` and `KAFKA_BROKERS` set,
 /// stops what it started and exits as the command did.
@@ -60,6 +60,10 @@ async fn supervise(mut command: Command, shutdown: &CancellationToken) -> Result
         .spawn()
         .with_context(|| format!("run {name}"))?;
     let group = child.id().map(|id| Pid::from_raw(id.cast_signed()));
+    // For the case that we are killed, as the servers have theirs.
+    let _guard = group
+        .map(|group| Guard::over(-group.as_raw(), Signal::SIGTERM))
+        .transpose()?;
     tokio::select! {
         status = child.wait() => return Ok(status?),
         () = shutdown.cancelled() => {}

@@ -14,13 +14,44 @@ use std::os::unix::process::CommandExt;
 /// How long a server may take for an orderly end before it is killed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Stops process `$1` when the pipe on standard input closes without a word: that is, when our process died.
+/// Sends signal `$1` to process (or group) `$2` when the pipe on standard input closes: that is, when our process died.
 const GUARD: &str = r#"
-read -r word && exit
-kill -INT "$1"
-n=0; while kill -0 "$1" && [ $((n += 1)) -lt 20 ]; do sleep 1; done
-kill -KILL "$1"
+read -r word
+kill -s "$1" -- "$2"
+n=0; while kill -s 0 -- "$2" && [ $((n += 1)) -lt 20 ]; do sleep 1; done
+kill -s KILL -- "$2"
 "#;
+
+/// A process that outlives ours, if ours dies without a word, for as long as it takes to stop another one.
+///
+/// Dropping it stops nobody.
+#[derive(Debug)]
+pub(crate) struct Guard(process::Child);
+
+impl Guard {
+    /// Will send `signal`, and later SIGKILL, to a process, or to a process group named by its negative id.
+    pub(crate) fn over(target: i32, signal: Signal) -> Result<Guard> {
+        let guard = Command::new("sh")
+            .args(["-c", GUARD, "guard"])
+            .args([
+                signal.as_str().trim_start_matches("SIG"),
+                &target.to_string(),
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn();
+        Ok(Guard(guard.context("start a guard process with `sh`")?))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// A running child in a process group of its own, so that a terminal's Ctrl-C reaches us and not it.
 ///
@@ -30,7 +61,8 @@ pub(crate) struct Child {
     name: &'static str,
     log: PathBuf,
     process: process::Child,
-    guard: process::Child,
+    // After the process's own end in `drop`, so that a kill -9 of us in the middle of that is still covered.
+    guard: Option<Guard>,
 }
 
 impl Child {
@@ -47,20 +79,16 @@ impl Child {
             .with_context(|| {
                 format!("{name} could not be started: is `{program}` installed? (infra/scripts/setup.sh installs what is missing)")
             })?;
-        let guard = guard(process.id());
         let mut child = Child {
             name,
             log: log.to_owned(),
-            guard: match guard {
-                Ok(guard) => guard,
-                Err(error) => {
-                    let _ = kill(pid(process.id()), Signal::SIGKILL);
-                    return Err(error).context("start a guard process with `sh`");
-                }
-            },
             process,
+            guard: None,
         };
-        child.running()?;
+        child.guard = Some(Guard::over(
+            child.process.id().cast_signed(),
+            Signal::SIGINT,
+        )?);
         Ok(child)
     }
 
@@ -121,21 +149,7 @@ impl Drop for Child {
                 let _ = self.process.wait();
             }
         }
-        // Only now, so that a kill -9 of us in the middle of the above is still covered.
-        let _ = self.guard.kill();
-        let _ = self.guard.wait();
     }
-}
-
-fn guard(child: u32) -> std::io::Result<process::Child> {
-    Command::new("sh")
-        .args(["-c", GUARD, "guard"])
-        .arg(child.to_string())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
 }
 
 fn pid(id: u32) -> Pid {

@@ -22,6 +22,7 @@ mod redis;
 mod servers;
 mod unprivileged;
 
+pub(crate) use child::Guard;
 pub(crate) use home::{Home, Place};
 pub(crate) use kafka::Kafka;
 pub(crate) use postgres::Postgres;

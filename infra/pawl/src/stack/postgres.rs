@@ -72,11 +72,6 @@ impl Postgres {
         self.url_of("pawl")
     }
 
-    /// The postmaster's process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     fn url_of(&self, database: &str) -> String {
         format!("postgres://pawl@127.0.0.1:{}/{database}", self.port)
     }

@@ -48,11 +48,6 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// The server's process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     async fn ready(mut self) -> Result<Redis> {
         let client = redis::Client::open(self.url())?;
         let deadline = Instant::now() + Duration::from_secs(20);

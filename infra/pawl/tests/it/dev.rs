@@ -1,0 +1,184 @@
+//! `pawl dev` and `pawl reset`.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Stdio};
+use std::time::Instant;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::program::{Workshop, signal, wait_for};
+
+const ADDRESSES: [&str; 5] = [
+    "GATEWAY_ADDR",
+    "AUTH_ADDR",
+    "CORE_ADDR",
+    "WORKER_ADDR",
+    "SIMULATOR_ADDR",
+];
+
+/// `pawl dev` on ports of its own, and what it wrote into `.pawl/dev.json`.
+fn start(workshop: &Workshop) -> (Child, Value) {
+    let mut command = workshop.pawl(&["dev"]);
+    for name in ADDRESSES {
+        command.env(name, "127.0.0.1:0");
+    }
+    let output = fs::File::create(workshop.join("output")).unwrap();
+    let mut child = command.stdout(output).spawn().unwrap();
+    wait_for("ready", || {
+        assert!(child.try_wait().unwrap().is_none(), "pawl dev ended");
+        fs::read_to_string(workshop.join("output"))
+            .unwrap()
+            .lines()
+            .any(|line| line.starts_with("ready"))
+    });
+    let facts = fs::read(workshop.join(".pawl/dev.json")).unwrap();
+    (child, serde_json::from_slice(&facts).unwrap())
+}
+
+fn stop(workshop: &Workshop, mut child: Child) {
+    signal(&child, Signal::SIGTERM);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(workshop.servers(), [""; 0]);
+}
+
+/// Runs the line of the announcement that asks this service for this path, as if pasted.
+fn paste(workshop: &Workshop, path: &str) -> Value {
+    let output = fs::read_to_string(workshop.join("output")).unwrap();
+    let line = output
+        .lines()
+        .find(|line| line.contains("curl") && line.contains(path))
+        .unwrap();
+    let answer = std::process::Command::new("sh")
+        .args(["-c", line])
+        .output()
+        .unwrap();
+    serde_json::from_slice(&answer.stdout)
+        .unwrap_or_else(|_| panic!("{line}\n{}", String::from_utf8_lossy(&answer.stdout)))
+}
+
+#[test]
+fn the_lines_it_prints_work_and_its_payments_are_found_again() {
+    let workshop = Workshop::new();
+    let (child, facts) = start(&workshop);
+    for name in [
+        "gateway",
+        "auth",
+        "core",
+        "worker",
+        "simulator",
+        "database_url",
+        "redis_url",
+        "kafka_brokers",
+        "api_key",
+        "webhook_secret",
+    ] {
+        assert!(
+            facts[name].as_str().is_some_and(|value| !value.is_empty()),
+            "{name} in {facts}"
+        );
+    }
+    for person in ["user", "operator"] {
+        assert!(facts[person]["email"].is_string() && facts[person]["password"].is_string());
+    }
+    let mode = fs::metadata(workshop.join(".pawl/dev.json"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let payment = paste(&workshop, "Prefer");
+    assert_eq!(payment["status"], "succeeded", "{payment}");
+    let listed = paste(&workshop, "limit=1");
+    assert_eq!(listed["data"][0]["id"], payment["id"]);
+    let login = paste(&workshop, "login");
+    assert!(login["token"].is_string(), "{login}");
+    stop(&workshop, child);
+
+    let begun = Instant::now();
+    let (child, again) = start(&workshop);
+    assert!(begun.elapsed().as_secs() < 10, "took {:?}", begun.elapsed());
+    assert_eq!(again["api_key"], facts["api_key"]);
+    assert_eq!(paste(&workshop, "limit=1")["data"][0]["id"], payment["id"]);
+
+    let refused = workshop.pawl(&["reset"]).output().unwrap();
+    assert!(!refused.status.success());
+    stop(&workshop, child);
+    assert!(
+        workshop
+            .pawl(&["reset"])
+            .stdout(Stdio::null())
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(!workshop.join(".pawl/dev.json").exists());
+    assert_eq!(fs::read_dir(workshop.join(".pawl/dev")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_a_killed_one_left_is_taken_over() {
+    let workshop = Workshop::new();
+    let (mut child, _) = start(&workshop);
+    let payment = paste(&workshop, "Prefer");
+    signal(&child, Signal::SIGKILL);
+    child.wait().unwrap();
+    let (child, _) = start(&workshop);
+    assert_eq!(paste(&workshop, "limit=1")["data"][0]["id"], payment["id"]);
+    stop(&workshop, child);
+}
+
+#[test]
+fn an_early_signal_leaves_nothing_running() {
+    let workshop = Workshop::new();
+    let mut child = workshop
+        .pawl(&["dev"])
+        .envs(ADDRESSES.map(|name| (name, "127.0.0.1:0")))
+        .spawn()
+        .unwrap();
+    wait_for("a server", || {
+        workshop.join(".pawl/dev/postgres.log").exists()
+    });
+    signal(&child, Signal::SIGINT);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(workshop.servers(), [""; 0]);
+}
+
+#[test]
+fn a_busy_port_is_named_before_anything_starts() {
+    let workshop = Workshop::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let output = workshop
+        .pawl(&["dev"])
+        .envs(ADDRESSES.map(|name| (name, "127.0.0.1:0")))
+        .env("CORE_ADDR", address.to_string())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains("CORE_ADDR") && told.contains(&address.port().to_string()),
+        "{told}"
+    );
+    assert!(!workshop.join(".pawl/dev/postgres").exists());
+}
+
+#[test]
+fn every_fault_of_the_environment_is_named_at_once() {
+    let workshop = Workshop::new();
+    let output = workshop
+        .pawl(&["dev"])
+        .env("GATEWAY_ADDR", "here")
+        .env("WORKER_CONCURRENCY", "many")
+        .env("JWT_PRIVATE_KEY", "secret")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr);
+    for name in ["GATEWAY_ADDR", "WORKER_CONCURRENCY", "JWT_PRIVATE_KEY"] {
+        assert!(told.contains(name), "{name} is not in {told}");
+    }
+}
