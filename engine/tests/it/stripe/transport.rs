@@ -225,7 +225,12 @@ async fn a_saved_error_is_told_from_one_to_retry() {
 #[tokio::test]
 async fn a_429_says_how_long_to_wait_and_when_that_was() {
     let body = r#"{"error":{"type":"invalid_request_error","code":"rate_limit"}}"#;
-    let server = Canned::with(http("429 Too Many Requests", "Retry-After: 3\r\n", body)).await;
+    let server = Canned::with(http(
+        "429 Too Many Requests",
+        "Retry-After: 3\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+        body,
+    ))
+    .await;
     let failure = confirm(&server).await;
     assert_eq!(failure.class, Class::Retry);
     assert_eq!(failure.retry_after, Some(Duration::from_secs(3)));
