@@ -1,0 +1,20 @@
+//! The simulator over real HTTP, each rule of Stripe by itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may stop here"
+)]
+
+mod door;
+mod faults;
+mod idempotency;
+mod intents;
+mod ledger;
+mod lists;
+mod outcomes;
+mod refunds;
+mod shop;
+mod state;
+mod stripe_python;
+mod support;
+mod webhooks;

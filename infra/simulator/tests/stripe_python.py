@@ -1,0 +1,180 @@
+"""Talks to the simulator with Stripe's own client; exits 0 when every call did what Stripe does."""
+
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+try:
+    import stripe
+except ImportError:
+    sys.exit("the package stripe cannot be imported by this python: pip install stripe")
+
+stripe.api_base = sys.argv[1]
+stripe.api_key = "sk_test_python"
+stripe.max_network_retries = 0
+
+arrived = []
+
+
+class Endpoint(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        arrived.append((body, self.headers["Stripe-Signature"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def expect(found, wanted):
+    assert found == wanted, f"found {found!r}, wanted {wanted!r}"
+
+
+def webhooks():
+    server = HTTPServer(("127.0.0.1", 0), Endpoint)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    endpoint = stripe.WebhookEndpoint.create(
+        url=f"http://127.0.0.1:{server.server_port}/hook", enabled_events=["*"]
+    )
+    assert endpoint.secret.startswith("whsec_")
+    expect(stripe.WebhookEndpoint.retrieve(endpoint.id).url, endpoint.url)
+    return endpoint.secret
+
+
+def pays():
+    intent = stripe.PaymentIntent.create(
+        amount=2000,
+        currency="usd",
+        payment_method="pm_card_visa",
+        payment_method_types=["card"],
+        metadata={"payment_id": "pay_python"},
+        expand=["latest_charge"],
+    )
+    expect(intent.status, "requires_confirmation")
+    expect(intent.metadata["payment_id"], "pay_python")
+    intent = stripe.PaymentIntent.confirm(intent.id, expand=["latest_charge"])
+    expect(intent.status, "succeeded")
+    expect(intent.latest_charge.paid, True)
+    expect(stripe.PaymentIntent.retrieve(intent.id).amount_received, 2000)
+    expect(stripe.Charge.retrieve(intent.latest_charge.id).payment_intent, intent.id)
+    return intent
+
+
+def refunds(intent):
+    refund = stripe.Refund.create(payment_intent=intent.id, amount=500, reason="duplicate")
+    expect(refund.status, "succeeded")
+    expect(stripe.Refund.retrieve(refund.id).amount, 500)
+    expect([it.id for it in stripe.Refund.list(payment_intent=intent.id)], [refund.id])
+    stripe.Refund.create(charge=intent.latest_charge.id)
+    try:
+        stripe.Refund.create(payment_intent=intent.id)
+        raise AssertionError("refunded too much")
+    except stripe.InvalidRequestError as error:
+        expect((error.http_status, error.code), (400, "charge_already_refunded"))
+
+
+def captures_and_cancels():
+    def held():
+        return stripe.PaymentIntent.create(
+            amount=3000,
+            currency="eur",
+            payment_method="pm_card_mastercard",
+            payment_method_types=["card"],
+            capture_method="manual",
+            confirm=True,
+            expand=["latest_charge"],
+        )
+
+    intent = held()
+    expect(intent.status, "requires_capture")
+    assert intent.latest_charge.payment_method_details.card.capture_before > time.time()
+    expect(stripe.PaymentIntent.capture(intent.id, amount_to_capture=1000).amount_received, 1000)
+    intent = stripe.PaymentIntent.cancel(held().id, cancellation_reason="abandoned")
+    expect((intent.status, intent.cancellation_reason), ("canceled", "abandoned"))
+
+
+def fails():
+    try:
+        stripe.PaymentIntent.create(
+            amount=2000,
+            currency="usd",
+            payment_method="pm_card_chargeDeclinedInsufficientFunds",
+            payment_method_types=["card"],
+            confirm=True,
+        )
+        raise AssertionError("the card was not declined")
+    except stripe.CardError as error:
+        expect((error.http_status, error.code), (402, "card_declined"))
+        expect(error.error.decline_code, "insufficient_funds")
+        expect(error.error.payment_intent.status, "requires_payment_method")
+    try:
+        stripe.PaymentIntent.retrieve("pi_none")
+        raise AssertionError("an unknown intent was found")
+    except stripe.InvalidRequestError as error:
+        expect((error.http_status, error.code), (404, "resource_missing"))
+    try:
+        stripe.PaymentIntent.list(api_key="sk_live_no")
+        raise AssertionError("a live key was accepted")
+    except stripe.AuthenticationError as error:
+        expect(error.http_status, 401)
+    key = {"idempotency_key": "python-once"}
+    first = stripe.PaymentIntent.create(amount=900, currency="usd", **key)
+    expect(stripe.PaymentIntent.create(amount=900, currency="usd", **key).id, first.id)
+    try:
+        stripe.PaymentIntent.create(amount=901, currency="usd", **key)
+        raise AssertionError("one key took two amounts")
+    except stripe.IdempotencyError as error:
+        expect(error.http_status, 400)
+
+
+def authenticates():
+    intent = stripe.PaymentIntent.create(
+        amount=2000,
+        currency="usd",
+        payment_method="pm_card_authenticationRequired",
+        confirm=True,
+        return_url="http://shop.test/back",
+    )
+    expect((intent.status, intent.next_action.type), ("requires_action", "redirect_to_url"))
+    assert intent.next_action.redirect_to_url.url.startswith(stripe.api_base)
+
+
+def lists():
+    newest = stripe.PaymentIntent.list(limit=2, expand=["data.latest_charge"])
+    assert newest.has_more
+    everything = [it.id for it in stripe.PaymentIntent.list(limit=2).auto_paging_iter()]
+    expect(len(everything), len(set(everything)))
+    recent = stripe.PaymentIntent.list(created={"gte": int(time.time()) - 60, "lte": int(time.time())})
+    assert recent.data
+    event = stripe.Event.list(types=["charge.succeeded", "refund.created"], limit=1).data[0]
+    expect(stripe.Event.retrieve(event.id).type, event.type)
+    older = stripe.Event.list(type="payment_intent.created", delivery_success=True)
+    expect({it.type for it in older}, {"payment_intent.created"})
+
+
+def verifies(secret, wanted):
+    deadline = time.monotonic() + 10
+    while len(arrived) < wanted and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(arrived) >= wanted, f"{len(arrived)} of {wanted} webhooks came"
+    for body, signature in arrived:
+        event = stripe.Webhook.construct_event(body, signature, secret)
+        expect(event.object, "event")
+        assert event.data.object.id
+    try:
+        stripe.Webhook.construct_event(arrived[0][0] + b" ", arrived[0][1], secret)
+        raise AssertionError("a changed body was accepted")
+    except stripe.SignatureVerificationError:
+        pass
+
+
+secret = webhooks()
+refunds(pays())
+captures_and_cancels()
+fails()
+authenticates()
+verifies(secret, 20)
+lists()
