@@ -1,0 +1,34 @@
+//! What is drawn from the table of edges.
+
+use workflows::drawing;
+use workflows::edges::{self, Machine};
+
+#[test]
+fn the_document_is_drawn_from_the_table() {
+    let written = include_str!("../../../docs/machines.md");
+    assert!(
+        written == drawing::document(),
+        "docs/machines.md is old: cargo run -p workflows --example draw"
+    );
+}
+
+#[test]
+fn a_drawing_has_every_edge_of_the_ordinary_course() {
+    for machine in Machine::ALL {
+        let drawing = drawing::mermaid(*machine);
+        for edge in edges::of(*machine) {
+            let from = if edge.from == edges::NONE {
+                "[*]"
+            } else {
+                edge.from
+            };
+            let arrow = format!("    {from} --> {}: ", edge.to);
+            let label = format!("{} {}", edge.id, edge.kind);
+            let drawn = drawing
+                .lines()
+                .any(|line| line.starts_with(&arrow) && line.contains(&label));
+            let correcting = matches!(edge.kind, "resync" | "forced");
+            assert_eq!(drawn, !correcting, "{edge:?}");
+        }
+    }
+}

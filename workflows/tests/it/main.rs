@@ -1,0 +1,15 @@
+//! The tests of the pure crate: tables, orders of arrival, and walks through a small world with a Stripe in it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may stop here"
+)]
+
+mod documents;
+mod machines;
+mod money;
+mod orders;
+mod played;
+mod samples;
+mod snapshots;

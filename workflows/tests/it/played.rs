@@ -1,0 +1,145 @@
+//! A stream that is played through events, and that watches over the rules while it moves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+use workflows::attempt::Attempt;
+use workflows::edges::{self, Edge, Machine, NONE};
+use workflows::stream::{self, Effect, Event, Refusal, Step, Stream};
+
+/// A stream with all that was ever decided about it.
+#[derive(Clone)]
+pub(crate) struct Played {
+    pub(crate) stream: Stream,
+    /// Every attempt as it would be stored.
+    pub(crate) attempts: BTreeMap<Uuid, Attempt>,
+    /// What the last event asked to be done, and what all of them did.
+    pub(crate) asked: Vec<Effect>,
+    /// Whether a look at Stripe is due.
+    pub(crate) look: bool,
+    edges: BTreeSet<(Machine, &'static str, &'static str, &'static str)>,
+}
+
+impl Played {
+    pub(crate) fn of(stream: Stream) -> Self {
+        let attempts = stream.attempt.iter().cloned().map(|it| (it.id, it));
+        Self {
+            attempts: attempts.collect(),
+            asked: Vec::new(),
+            look: false,
+            edges: edges::all().into_iter().map(key).collect(),
+            stream,
+        }
+    }
+
+    /// Applies an event as the engine does, and checks what must hold of every step.
+    pub(crate) fn play(&mut self, event: &Event) -> Result<Step, Refusal> {
+        let step = stream::step(&self.stream, event)?;
+        self.check(&step, event);
+        if let Some(closed) = &step.closed_attempt {
+            self.attempts.insert(closed.id, closed.clone());
+        }
+        if let Some(newest) = &step.stream.attempt {
+            self.attempts.insert(newest.id, newest.clone());
+        }
+        self.check_rows(&step);
+        self.look |= step.effects.contains(&Effect::Resync);
+        self.asked.clone_from(&step.effects);
+        self.stream = step.stream.clone();
+        Ok(step)
+    }
+
+    fn check(&self, step: &Step, event: &Event) {
+        let before = &self.stream.payment;
+        let after = &step.stream.payment;
+        let mut subjects = BTreeSet::new();
+        let mut version = before.version;
+        for transition in &step.transitions {
+            version += 1;
+            assert_eq!(transition.version, version, "versions have no gap");
+            assert!(
+                subjects.insert(transition.subject),
+                "one event moves one thing once: {event:?}"
+            );
+            let edge = (
+                transition.machine,
+                transition.from,
+                transition.kind,
+                transition.to,
+            );
+            assert!(self.edges.contains(&edge), "{edge:?} is in the table");
+        }
+        assert_eq!(
+            after.version, version,
+            "the version is the last transition's"
+        );
+        assert!(after.captured <= after.authorized, "{event:?}");
+        assert!(after.refunded <= after.captured, "{event:?}");
+        assert!(after.reserved >= 0 && after.refunded >= 0, "{event:?}");
+        if after.status.is_final() {
+            assert_eq!(after.open_call, None, "nothing is open at the end");
+        }
+        if step.is_empty() {
+            assert_eq!(step.stream, self.stream, "an empty step changes nothing");
+        }
+    }
+
+    fn check_rows(&self, step: &Step) {
+        let open = self.attempts.values().filter(|it| it.status.is_open());
+        assert!(open.count() <= 1, "at most one attempt is open");
+        let count = i32::try_from(self.attempts.len()).unwrap();
+        assert_eq!(count, step.stream.payment.attempts, "every attempt counts");
+        for transition in &step.transitions {
+            if transition.machine == Machine::Attempt {
+                let stored = &self.attempts[&transition.subject];
+                assert_eq!(
+                    stored.status.as_str(),
+                    transition.to,
+                    "what moved is stored"
+                );
+            }
+        }
+    }
+}
+
+fn key(edge: Edge) -> (Machine, &'static str, &'static str, &'static str) {
+    (edge.machine, edge.from, edge.kind, edge.to)
+}
+
+/// A line that says what a step did, for tables.
+pub(crate) fn line(result: &Result<Step, Refusal>) -> String {
+    let step = match result {
+        Ok(step) => step,
+        Err(refusal) => return format!("refused: {refusal}"),
+    };
+    let mut words: Vec<String> = Vec::new();
+    for transition in &step.transitions {
+        let from = if transition.from == NONE {
+            ""
+        } else {
+            transition.from
+        };
+        words.push(format!(
+            "{} {} {from}>{}",
+            transition.machine, transition.kind, transition.to
+        ));
+    }
+    for effect in &step.effects {
+        words.push(format!("do {}", name(effect)));
+    }
+    if words.is_empty() {
+        words.push(if step.is_empty() { "nothing" } else { "noted" }.to_owned());
+    }
+    words.join(", ")
+}
+
+fn name(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::CreateIntent => "create_intent",
+        Effect::ConfirmIntent { .. } => "confirm_intent",
+        Effect::CaptureIntent { .. } => "capture_intent",
+        Effect::CancelIntent { .. } => "cancel_intent",
+        Effect::CreateRefund { .. } => "create_refund",
+        Effect::Resync => "resync",
+    }
+}
