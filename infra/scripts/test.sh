@@ -66,5 +66,5 @@ if [ -s "$results/failed" ] && grep -qx build "$results/failed"; then
 fi
 # Servers of this test alone, whatever the environment or .env names.
 step servers env DATABASE_URL= REDIS_URL= KAFKA_BROKERS= target/debug/pawl services -- infra/scripts/test.sh with-servers
-RUSTDOCFLAGS="-D warnings" step documentation cargo doc --workspace --no-deps --document-private-items --quiet
+RUSTDOCFLAGS="-D warnings" step documentation cargo doc --workspace --no-deps --quiet
 summary

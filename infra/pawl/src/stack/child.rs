@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const GUARD: &str = r#"
 read -r word
 kill -s "$1" -- "$2"
-n=0; while kill -s 0 -- "$2" && [ $((n += 1)) -lt 20 ]; do sleep 1; done
+n=0; while kill -s 0 -- "$2" && [ $((n += 1)) -lt 200 ]; do sleep 0.1; done
 kill -s KILL -- "$2"
 "#;
 

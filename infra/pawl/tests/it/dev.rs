@@ -123,8 +123,10 @@ fn what_a_killed_one_left_is_taken_over() {
     let workshop = Workshop::new();
     let (mut child, _) = start(&workshop);
     let payment = paste(&workshop, "Prefer");
+    workshop.kill_guards();
     signal(&child, Signal::SIGKILL);
     child.wait().unwrap();
+    assert!(!workshop.servers().is_empty());
     let (child, _) = start(&workshop);
     assert_eq!(paste(&workshop, "limit=1")["data"][0]["id"], payment["id"]);
     stop(&workshop, child);

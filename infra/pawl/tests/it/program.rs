@@ -11,23 +11,23 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// A directory that has nothing to do with this checkout.
-pub struct Workshop(TempDir);
+pub(crate) struct Workshop(TempDir);
 
 impl Workshop {
-    pub fn new() -> Workshop {
+    pub(crate) fn new() -> Workshop {
         Workshop(TempDir::with_prefix("pawl-test-").unwrap())
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    pub fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// `pawl` with these arguments, and an environment that names no server.
-    pub fn pawl(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn pawl(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pawl"));
         command
             .args(arguments)
@@ -51,18 +51,32 @@ impl Workshop {
     }
 
     /// The command lines of all processes that work in this directory or in one that it links to.
-    pub fn servers(&self) -> Vec<String> {
+    pub(crate) fn servers(&self) -> Vec<String> {
+        self.processes().into_iter().map(|(_, line)| line).collect()
+    }
+
+    /// Ends those processes that would stop the servers of a killed `pawl`.
+    pub(crate) fn kill_guards(&self) {
+        for (id, line) in self.processes() {
+            if line.contains(" guard ") {
+                kill(id, Signal::SIGKILL).unwrap();
+            }
+        }
+    }
+
+    fn processes(&self) -> Vec<(Pid, String)> {
         let top = self.path().canonicalize().unwrap();
         let mut places = vec![top.clone()];
         places.extend(links_below(&top));
         let processes = fs::read_dir("/proc").unwrap().flatten();
         processes
             .filter_map(|entry| {
+                let id = entry.file_name().to_str()?.parse().ok()?;
                 let cwd = fs::read_link(entry.path().join("cwd")).ok()?;
                 let inside = places.iter().any(|place| cwd.starts_with(place));
                 let line = fs::read(entry.path().join("cmdline")).ok()?;
                 let line = String::from_utf8_lossy(&line).replace('\0', " ");
-                (inside && !line.is_empty()).then_some(line)
+                (inside && !line.is_empty()).then_some((Pid::from_raw(id), line))
             })
             .collect()
     }
@@ -93,12 +107,12 @@ fn links_below(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-pub fn signal(child: &Child, signal: Signal) {
+pub(crate) fn signal(child: &Child, signal: Signal) {
     kill(Pid::from_raw(child.id().cast_signed()), signal).unwrap();
 }
 
 /// Polls until `done`, for at most a minute.
-pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_mins(1);
     while !done() {
         assert!(Instant::now() < deadline, "waited a minute for {what}");
