@@ -23,5 +23,7 @@ pub fn point_of(kind: &str, point: &str) {
 }
 
 fn wanted() -> Option<&'static str> {
-    WANTED.get_or_init(|| std::env::var("PAWL_CRASH_AT").ok()).as_deref()
+    WANTED
+        .get_or_init(|| std::env::var("PAWL_CRASH_AT").ok())
+        .as_deref()
 }

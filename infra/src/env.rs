@@ -13,6 +13,16 @@ pub const STRIPE_API_BASE: &str = "https://api.stripe.com";
 /// The values of `.env.example` carry one of these, so that they are recognised wherever they turn up.
 const DEMO_MARKS: [&str; 3] = ["pawl_demo", "PawlDemo", "changeme"];
 
+/// Variables that are addresses, with the beginning of their scheme and the form to show.
+const ADDRESSES: [(&str, &str, &str); 2] = [
+    (
+        "DATABASE_URL",
+        "postgres",
+        "postgres://user:password@host:port/database",
+    ),
+    ("REDIS_URL", "redis", "redis://host:port"),
+];
+
 /// The variables of this process: those of the environment, and below them those of `.env` where it exists.
 ///
 /// An empty value counts as unset, so that a line of `.env` can be emptied instead of removed.
@@ -72,14 +82,25 @@ impl Env {
         }
     }
 
-    /// The value of a variable that must be there; a missing one is a fault, and the empty string stands in for it.
+    /// The value of a variable that must be there; a missing one is a fault, and the empty string stands in for it. An
+    /// address of something else than the name says is a fault too.
     pub fn required(&mut self, name: &str) -> String {
-        self.optional(name).unwrap_or_else(|| {
+        let Some(value) = self.optional(name) else {
             self.fault(format!(
                 "{name} is missing: set it in the environment or in .env (.env.example shows every variable)"
             ));
-            String::new()
-        })
+            return String::new();
+        };
+        for (_, scheme, form) in ADDRESSES.iter().filter(|(known, ..)| *known == name) {
+            // The value itself is not repeated: it may hold a password.
+            if !value
+                .split_once("://")
+                .is_some_and(|(given, _)| given.starts_with(scheme))
+            {
+                self.fault(format!("{name} is no address of the form {form}"));
+            }
+        }
+        value
     }
 
     /// Like [`Env::required`], for a value that must never be printed. Beside a live Stripe key a secret copied

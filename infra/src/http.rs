@@ -28,14 +28,29 @@ use tracing::Instrument;
 
 /// The largest request body that is read; a longer one is answered 413.
 pub const BODY_LIMIT: usize = 64 * 1024;
-/// The longest a request may take from its headers to the head of its answer.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long a client may take to send the headers, and between two pieces of a body.
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long open requests may go on once the service is told to stop.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when the system has no descriptor left for a new connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long things may take before they are cut short.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Sending the headers of a request, and each pause between two pieces of its body: 15 s.
+    pub read: Duration,
+    /// From a request's headers to the head of its answer: 60 s.
+    pub request: Duration,
+    /// Finishing the open requests once the service is told to stop: 10 s.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            read: Duration::from_secs(15),
+            request: Duration::from_mins(1),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -96,16 +111,29 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Serves `router` until `shutdown` is cancelled; then no connection is accepted any more, and open requests have 10 s
-/// to finish.
+/// Serves `router` until `shutdown` is cancelled; then no connection is accepted any more, and open requests have some
+/// time to finish. See [`Limits`] for the times.
 ///
-/// Each request gets a [`RequestId`] and the peer's address ([`ConnectInfo`]) as extensions; `X-Request-Id` goes out with each
-/// answer. A handler that panics is a 500, one that takes over [`REQUEST_TIMEOUT`] a 503, a body over [`BODY_LIMIT`] a
-/// 413, each as problem+json.
+/// Each request gets a [`RequestId`] and the peer's address ([`ConnectInfo`]) as extensions; `X-Request-Id` goes out with
+/// each answer. A handler that panics is a 500, one that takes too long a 503, a body declared longer than
+/// [`BODY_LIMIT`] a 413, each as problem+json; a longer body that was not declared is refused by axum's extractors.
 ///
 /// # Errors
 /// None today: a connection's failure is that connection's own affair.
 pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    serve_within(Limits::default(), listener, router, shutdown).await
+}
+
+/// [`serve`] with other limits than a service has by default.
+///
+/// # Errors
+/// None today, see [`serve`].
+pub async fn serve_within(
+    limits: Limits,
     listener: TcpListener,
     router: Router,
     shutdown: CancellationToken,
@@ -121,7 +149,12 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                tokio::spawn(connection(stream, peer, router.clone(), graceful.watcher()));
+                let answering = Answering {
+                    router: router.clone(),
+                    peer,
+                    limits,
+                };
+                tokio::spawn(connection(stream, answering, graceful.watcher()));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -131,7 +164,7 @@ pub async fn serve(
         }
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown())
+    if tokio::time::timeout(limits.drain, graceful.shutdown())
         .await
         .is_err()
     {
@@ -149,15 +182,23 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     )
 }
 
+/// What the requests of one connection are answered with.
+#[derive(Clone)]
+struct Answering {
+    router: Router,
+    peer: SocketAddr,
+    limits: Limits,
+}
+
 /// Serves one connection to its end.
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, watcher: Watcher) {
+async fn connection(stream: TcpStream, answering: Answering, watcher: Watcher) {
     // Answers are small and complete: waiting for more bytes only adds 40 ms.
     stream.set_nodelay(true).ok();
-    let service = service_fn(move |request| answer(router.clone(), peer, request));
+    let Answering { peer, limits, .. } = answering;
+    let service = service_fn(move |request| answer(answering.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(READ_TIMEOUT)
-        .pipeline_flush(true)
+        .header_read_timeout(limits.read)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%peer, %error, "a connection broke");
@@ -166,10 +207,14 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, watcher
 
 /// Answers one request, whatever its handler does.
 async fn answer(
-    mut router: Router,
-    peer: SocketAddr,
+    answering: Answering,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
+    let Answering {
+        mut router,
+        peer,
+        limits,
+    } = answering;
     let id = RequestId::of(&request);
     let mut response = if declares_too_much(&request) {
         problem(
@@ -179,7 +224,7 @@ async fn answer(
             &id,
         )
     } else {
-        let mut request = request.map(|body| Body::new(TimeoutBody::new(READ_TIMEOUT, body)));
+        let mut request = request.map(|body| Body::new(TimeoutBody::new(limits.read, body)));
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(id.clone());
         let span = tracing::debug_span!("request", id = id.as_str(), method = %request.method(), path = request.uri().path());
@@ -187,7 +232,7 @@ async fn answer(
             id.clone(),
             AssertUnwindSafe(router.call(request)).catch_unwind(),
         );
-        match tokio::time::timeout(REQUEST_TIMEOUT, handled.instrument(span)).await {
+        match tokio::time::timeout(limits.request, handled.instrument(span)).await {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_panic)) => problem(

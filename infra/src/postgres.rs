@@ -17,9 +17,11 @@ const FRESH_FOR: Duration = Duration::from_secs(2);
 /// # Errors
 /// If `url` is not a Postgres URL.
 pub fn pool(url: &str, max: u32) -> anyhow::Result<PgPool> {
-    let options: PgConnectOptions = url.parse().context(
-        "the database URL is not of the form postgres://user:password@host:port/database",
-    )?;
+    let form = "the database URL is not of the form postgres://user:password@host:port/database";
+    // sqlx itself takes any scheme.
+    let options =
+        Some(url).filter(|url| url.starts_with("postgres://") || url.starts_with("postgresql://"));
+    let options: PgConnectOptions = options.context(form)?.parse().context(form)?;
     Ok(pool_with(options, max))
 }
 

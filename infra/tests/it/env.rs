@@ -1,0 +1,113 @@
+//! The environment, judged as a whole.
+
+use std::net::SocketAddr;
+
+use infra::Env;
+use infra::env::{ExposeSecret, STRIPE_API_BASE, is_demo};
+
+fn said(env: Env) -> String {
+    env.finish()
+        .map_or_else(|faults| faults.to_string(), |()| String::new())
+}
+
+#[test]
+fn every_fault_is_named_at_once_with_what_to_do() {
+    let mut env = Env::of([("PORT", "eighty"), ("EMPTY", "")]);
+    env.required("DATABASE_URL");
+    env.required("EMPTY");
+    env.secret("JWT_PRIVATE_KEY");
+    assert_eq!(env.parsed("PORT", 80_u16), 80);
+    env.fault("and this one");
+    let said = said(env);
+    assert_eq!(said.lines().count(), 5, "{said}");
+    for word in [
+        "DATABASE_URL is missing",
+        "EMPTY is missing",
+        "JWT_PRIVATE_KEY is missing",
+        "PORT is \"eighty\"",
+        "and this one",
+        ".env",
+    ] {
+        assert!(said.contains(word), "{word:?} is not in:\n{said}");
+    }
+}
+
+#[test]
+fn what_is_there_is_read_and_what_may_be_absent_has_its_default() {
+    let mut env = Env::of([("ADDR", " 127.0.0.1:80 "), ("NAME", "pawl"), ("EMPTY", "")]);
+    let default = SocketAddr::from(([127, 0, 0, 1], 1));
+    assert_eq!(env.parsed("ADDR", default).port(), 80);
+    assert_eq!(env.parsed("OTHER_ADDR", default).port(), 1);
+    assert_eq!(env.parsed("EMPTY", 7), 7);
+    assert_eq!(env.required("NAME"), "pawl");
+    assert_eq!(env.optional("EMPTY"), None);
+    assert_eq!(said(env), "");
+}
+
+#[test]
+fn a_live_key_goes_to_stripe_and_nowhere_else() {
+    let cases = [
+        ("sk_test_1", None, true),
+        ("sk_test_1", Some("http://127.0.0.1:12111"), true),
+        ("sk_live_1", None, true),
+        ("sk_live_1", Some("https://api.stripe.com/"), true),
+        ("rk_live_1", Some("https://api.stripe.com"), true),
+        ("sk_live_1", Some("http://127.0.0.1:12111"), false),
+        ("rk_live_1", Some("http://127.0.0.1:12111"), false),
+        ("sk_live_1", Some("http://api.stripe.com"), false),
+        (
+            "sk_live_1",
+            Some("https://api.stripe.com.example.org"),
+            false,
+        ),
+    ];
+    for (key, base, allowed) in cases {
+        let variables = base.map(|base| ("STRIPE_API_BASE", base));
+        let mut env = Env::of(variables.into_iter().chain([("STRIPE_API_KEY", key)]));
+        let (read, address) = env.stripe();
+        assert_eq!(read.expose_secret(), key);
+        assert!(base.is_some() || address == STRIPE_API_BASE);
+        let said = said(env);
+        assert_eq!(said.is_empty(), allowed, "{key} {base:?}: {said}");
+        assert!(!said.contains("live_1"), "the key is repeated: {said}");
+    }
+}
+
+#[test]
+fn a_secret_that_everybody_knows_is_refused_only_beside_a_live_key() {
+    for (key, allowed) in [("sk_test_1", true), ("sk_live_1", false)] {
+        let mut env = Env::of([
+            ("STRIPE_API_KEY", key),
+            ("STRIPE_WEBHOOK_SECRET", "whsec_pawl_demo_1"),
+        ]);
+        let secret = env.secret("STRIPE_WEBHOOK_SECRET");
+        assert!(is_demo(secret.expose_secret()));
+        assert_eq!(format!("{secret:?}"), "SecretBox<str>([REDACTED])");
+        let said = said(env);
+        assert_eq!(said.is_empty(), allowed, "{key}: {said}");
+        assert!(!said.contains("whsec"), "{said}");
+    }
+}
+
+#[test]
+fn an_address_of_something_else_is_named_without_its_password() {
+    let mut env = Env::of([
+        ("DATABASE_URL", "mysql://pawl:horse@db/pawl"),
+        ("REDIS_URL", "127.0.0.1:6379"),
+    ]);
+    env.secret("DATABASE_URL");
+    env.required("REDIS_URL");
+    let said = said(env);
+    assert!(
+        said.contains("DATABASE_URL") && said.contains("REDIS_URL"),
+        "{said}"
+    );
+    assert!(!said.contains("horse"), "{said}");
+    let mut env = Env::of([
+        ("DATABASE_URL", "postgresql:///pawl"),
+        ("REDIS_URL", "rediss://127.0.0.1"),
+    ]);
+    env.secret("DATABASE_URL");
+    env.required("REDIS_URL");
+    env.finish().unwrap();
+}
