@@ -66,9 +66,10 @@ impl Doors {
             auth: listen("AUTH_ADDR", configs.auth.address).await?,
             core: listen("CORE_ADDR", configs.core.address).await?,
             worker: listen("WORKER_ADDR", configs.worker.address).await?,
-            simulator: match own_simulator {
-                true => Some(listen("SIMULATOR_ADDR", simulator).await?),
-                false => None,
+            simulator: if own_simulator {
+                Some(listen("SIMULATOR_ADDR", simulator).await?)
+            } else {
+                None
             },
         })
     }
