@@ -117,7 +117,7 @@ pub enum Refusal {
     /// A cancel is asked for already.
     #[error("a cancel has been requested")]
     CancelPending,
-    /// An attempt is under way at the bank.
+    /// An attempt is under way at the bank, or has taken the money.
     #[error("an attempt is under way")]
     AttemptOpen,
     /// There is nothing to confirm with.

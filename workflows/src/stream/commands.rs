@@ -64,15 +64,17 @@ pub(super) fn confirm(
     if payment.payment_method.is_none() {
         return Err(Refusal::PaymentMethodMissing);
     }
-    // A customer who did not finish an action may try again: the new attempt takes the old one's place.
-    let waiting = draft.stream.attempt.as_ref().is_some_and(|attempt| {
-        matches!(
-            attempt.status,
-            attempt::Status::Started | attempt::Status::RequiresAction
-        )
-    });
-    if waiting {
-        draft.attempt(attempt::Kind::Voided, attempt::Status::Voided)?;
+    match draft.stream.attempt.as_ref().map(|newest| newest.status) {
+        None
+        | Some(attempt::Status::Failed | attempt::Status::Expired | attempt::Status::Voided) => {}
+        // A customer who did not finish an action may try again: the new attempt takes the old one's place.
+        Some(attempt::Status::Started | attempt::Status::RequiresAction) => {
+            draft.attempt(attempt::Kind::Voided, attempt::Status::Voided)?;
+        }
+        // Its charge was seen before the intent that it belongs to: the payment has moved on at Stripe.
+        Some(
+            attempt::Status::Pending | attempt::Status::Authorized | attempt::Status::Captured,
+        ) => return Err(Refusal::AttemptOpen),
     }
     draft.start_attempt(attempt)
 }

@@ -6,7 +6,7 @@ use super::Refusal;
 use super::draft::Draft;
 use super::intents::check_currency;
 use crate::refund::{Kind, Refund, Status, edge};
-use crate::stripe::{self, REFUND_ID, StripeError};
+use crate::stripe::{self, PAYMENT_ID, REFUND_ID, StripeError};
 
 pub(super) fn seen(
     draft: &mut Draft,
@@ -14,6 +14,16 @@ pub(super) fn seen(
     answers: Option<Uuid>,
     fresh: Uuid,
 ) -> Result<(), Refusal> {
+    if names_payment(draft, seen) && draft.stream.payment.intent_id.is_none() {
+        // Nobody has told us of the intent yet: look, which brings both.
+        draft
+            .stream
+            .payment
+            .intent_id
+            .clone_from(&seen.payment_intent);
+        draft.look();
+        return Ok(());
+    }
     let status = check(draft, seen)?;
     let index = match answers {
         Some(id) => Some(
@@ -91,6 +101,12 @@ pub(super) fn resynced(
         // The intent was read before its capture: the next report or look brings both.
         None => Ok(()),
     }
+}
+
+/// Whether somebody wrote on the refund that it is of this payment.
+fn names_payment(draft: &Draft, seen: &stripe::Refund) -> bool {
+    let told = seen.metadata.get(PAYMENT_ID);
+    told.is_some_and(|id| *id == draft.stream.payment.id.to_string())
 }
 
 /// Refuses what is not of this payment, and says where the refund stands.

@@ -13,3 +13,5 @@ mod orders;
 mod played;
 mod samples;
 mod snapshots;
+mod walks;
+mod world;

@@ -1,10 +1,11 @@
 //! A stream that is played through events, and that watches over the rules while it moves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use uuid::Uuid;
 use workflows::attempt::Attempt;
-use workflows::edges::{self, Edge, Machine, NONE};
+use workflows::edges::{self, Machine, NONE};
 use workflows::stream::{self, Effect, Event, Refusal, Step, Stream};
 
 /// A stream with all that was ever decided about it.
@@ -17,8 +18,17 @@ pub(crate) struct Played {
     pub(crate) asked: Vec<Effect>,
     /// Whether a look at Stripe is due.
     pub(crate) look: bool,
-    edges: BTreeSet<(Machine, &'static str, &'static str, &'static str)>,
+    minted: u128,
 }
+
+type Key = (Machine, &'static str, &'static str, &'static str);
+
+static EDGES: LazyLock<BTreeSet<Key>> = LazyLock::new(|| {
+    let edges = edges::all().into_iter();
+    edges
+        .map(|edge| (edge.machine, edge.from, edge.kind, edge.to))
+        .collect()
+});
 
 impl Played {
     pub(crate) fn of(stream: Stream) -> Self {
@@ -27,13 +37,14 @@ impl Played {
             attempts: attempts.collect(),
             asked: Vec::new(),
             look: false,
-            edges: edges::all().into_iter().map(key).collect(),
+            minted: 0,
             stream,
         }
     }
 
     /// Applies an event as the engine does, and checks what must hold of every step.
     pub(crate) fn play(&mut self, event: &Event) -> Result<Step, Refusal> {
+        let event = &self.with_fresh_ids(event);
         let step = stream::step(&self.stream, event)?;
         self.check(&step, event);
         if let Some(closed) = &step.closed_attempt {
@@ -47,6 +58,31 @@ impl Played {
         self.asked.clone_from(&step.effects);
         self.stream = step.stream.clone();
         Ok(step)
+    }
+
+    /// The caller of `step` mints ids each time anew, for a repeated event too.
+    fn with_fresh_ids(&mut self, event: &Event) -> Event {
+        let mut event = event.clone();
+        let mut mint = || {
+            self.minted += 1;
+            Uuid::from_u128((1 << 100) + self.minted)
+        };
+        match &mut event {
+            Event::IntentSeen { fresh_attempt, .. }
+            | Event::CallProvedVoid { fresh_attempt, .. }
+            | Event::ChargeSeen { fresh_attempt, .. } => *fresh_attempt = mint(),
+            Event::RefundSeen { fresh_refund, .. } => *fresh_refund = mint(),
+            Event::Resynced {
+                fresh_attempt,
+                fresh_refunds,
+                ..
+            } => {
+                *fresh_attempt = mint();
+                fresh_refunds.iter_mut().for_each(|fresh| *fresh = mint());
+            }
+            _ => {}
+        }
+        event
     }
 
     fn check(&self, step: &Step, event: &Event) {
@@ -67,7 +103,7 @@ impl Played {
                 transition.kind,
                 transition.to,
             );
-            assert!(self.edges.contains(&edge), "{edge:?} is in the table");
+            assert!(EDGES.contains(&edge), "{edge:?} is in the table");
         }
         assert_eq!(
             after.version, version,
@@ -100,10 +136,6 @@ impl Played {
             }
         }
     }
-}
-
-fn key(edge: Edge) -> (Machine, &'static str, &'static str, &'static str) {
-    (edge.machine, edge.from, edge.kind, edge.to)
 }
 
 /// A line that says what a step did, for tables.
