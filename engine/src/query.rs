@@ -86,16 +86,23 @@ impl Engine {
         }
     }
 
-    /// Waits until a payment asks something of its client or is at rest, at most until `deadline`, and answers how it is
-    /// then.
+    /// Waits for a version above `after` in which a payment asks something of its client or is at rest, at most until
+    /// `deadline`, and answers how it is then: the cache may still be at an older version, and the version of a command
+    /// is never its end.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unavailable`].
-    pub async fn wait(&self, account: Uuid, id: Uuid, deadline: Instant) -> Result<View, Error> {
+    pub async fn wait(
+        &self,
+        account: Uuid,
+        id: Uuid,
+        after: i64,
+        deadline: Instant,
+    ) -> Result<View, Error> {
         let mut pause = LOOK;
         loop {
             let view = self.payment(account, id).await?.ok_or(Error::NotFound)?;
-            if Instant::now() + pause >= deadline || is_settled(&view) {
+            if Instant::now() + pause >= deadline || view.version > after && is_settled(&view) {
                 return Ok(view);
             }
             tokio::time::sleep(pause).await;

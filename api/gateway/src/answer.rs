@@ -59,7 +59,12 @@ pub(crate) async fn settled(
         return accepted(answer, Some(location));
     };
     let deadline = Instant::now() + wait.duration();
-    if let Ok(view) = engine.wait(account, answer.payment, deadline).await {
+    let waited = engine
+        .wait(account, answer.payment, answer.version, deadline)
+        .await;
+    if let Ok(view) = waited
+        && view.version > answer.version
+    {
         answer.body = view.body;
     }
     let mut response = accepted(answer, Some(location));

@@ -1,0 +1,17 @@
+//! The gateway over HTTP with real tokens, Postgres and Redis, each test on a database and ports of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may stop here"
+)]
+
+mod accounts;
+mod bad_input;
+mod idempotency;
+mod lists;
+mod moving;
+mod openapi;
+mod outage;
+mod payments;
+mod stage;
+mod webhooks;

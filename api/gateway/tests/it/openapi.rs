@@ -1,0 +1,121 @@
+//! The description of the API and the API are one.
+
+use std::collections::BTreeSet;
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::stage::{Stage, body};
+
+/// Every route of the design that stands today.
+const ROUTES: [&str; 15] = [
+    "get /api/v1/payment_intents/{intent_id}",
+    "get /api/v1/payments",
+    "get /api/v1/payments/{id}",
+    "get /api/v1/payments/{id}/events",
+    "get /api/v1/payments/{id}/refunds",
+    "get /api/v1/refunds/{id}",
+    "get /health",
+    "get /livez",
+    "get /readyz",
+    "post /api/v1/payments",
+    "post /api/v1/payments/{id}/cancel",
+    "post /api/v1/payments/{id}/capture",
+    "post /api/v1/payments/{id}/confirm",
+    "post /api/v1/payments/{id}/refunds",
+    "post /webhooks/stripe",
+];
+
+async fn document(stage: &Stage) -> Value {
+    let response = stage
+        .bare(Method::GET, "/openapi.json")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.headers()["content-type"], "application/json");
+    body(response, StatusCode::OK).await
+}
+
+fn routes(document: &Value) -> BTreeSet<String> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths
+        .flat_map(|(path, item)| {
+            item.as_object()
+                .unwrap()
+                .keys()
+                .map(move |method| format!("{method} {path}"))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn the_document_lists_each_route_and_each_listed_route_exists() {
+    let stage = Stage::start().await;
+    let document = document(&stage).await;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert_eq!(routes(&document), ROUTES.map(str::to_owned).into());
+    for route in routes(&document) {
+        let (method, path) = route.split_once(' ').unwrap();
+        let path = path
+            .replace("{id}", "pay_01h2xcejqtf2nbrexx3vqjhp41")
+            .replace("{intent_id}", "pi_1");
+        let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+        let response = stage.bare(method, &path).send().await.unwrap();
+        let status = response.status();
+        assert!(
+            status != StatusCode::NOT_FOUND && status != StatusCode::METHOD_NOT_ALLOWED,
+            "{route}: {status}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_reference_of_the_document_leads_somewhere() {
+    fn references(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(Value::String(target)) = fields.get("$ref") {
+                    found.insert(target.clone());
+                }
+                fields.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+    let stage = Stage::start().await;
+    let document = document(&stage).await;
+    let mut found = BTreeSet::new();
+    references(&document, &mut found);
+    assert!(
+        found.contains("#/components/schemas/PaymentView"),
+        "{found:?}"
+    );
+    for target in found {
+        assert!(
+            document.pointer(target.trim_start_matches('#')).is_some(),
+            "{target}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_type_of_a_problem_can_be_followed() {
+    let stage = Stage::start().await;
+    let problem: Value = stage
+        .get("/api/v1/payments/nothing")
+        .await
+        .json()
+        .await
+        .unwrap();
+    let (page, anchor) = problem["type"].as_str().unwrap().split_once('#').unwrap();
+    let text = stage
+        .bare(Method::GET, page)
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(text.contains(&format!("### {anchor}\n")));
+}
