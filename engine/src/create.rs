@@ -57,7 +57,12 @@ impl Engine {
 }
 
 impl Create {
-    fn prepare(new: NewPayment, idempotency: Idempotency, id: Uuid, now: OffsetDateTime) -> Result<Self, Error> {
+    fn prepare(
+        new: NewPayment,
+        idempotency: Idempotency,
+        id: Uuid,
+        now: OffsetDateTime,
+    ) -> Result<Self, Error> {
         // Microseconds are what Postgres keeps: the answer must show the time that a later read shows.
         let now = now
             .replace_nanosecond(now.microsecond() * 1000)

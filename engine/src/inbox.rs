@@ -104,6 +104,8 @@ struct Read {
     waiting: Waiting,
     payment: Option<Uuid>,
     event: Option<Event>,
+    /// What Stripe has given back of the payment, if all that the event says is that this sum changed.
+    refunded: Option<i64>,
     fate: Option<Fate>,
 }
 
@@ -242,13 +244,14 @@ fn understood(
         waiting,
         payment: None,
         event: None,
+        refunded: None,
         fate: Some(fate),
     };
-    let (target, event) = match meaning {
+    let (target, event, refunded) = match meaning {
         Err(error) => return nothing(waiting, Fate::Dead(error.to_string())),
         Ok(Meaning::Unrelated | Meaning::Unknown) => return nothing(waiting, Fate::Ignored),
-        Ok(Meaning::Report { target, event }) => (target, *event),
-        Ok(Meaning::Hint { target, .. }) => (target, Event::Hinted),
+        Ok(Meaning::Report { target, event }) => (target, *event, None),
+        Ok(Meaning::Hint { target, refunded }) => (target, Event::Hinted, refunded),
     };
     let payment = target
         .payment_id
@@ -258,6 +261,7 @@ fn understood(
             waiting,
             payment: Some(payment),
             event: Some(event),
+            refunded,
             fate: None,
         },
         None => {
@@ -297,6 +301,12 @@ async fn pass_over_known(connection: &mut PgConnection, read: &mut [Read]) -> sq
         match records.get(&payment) {
             None => it.fate = Some(no_local_object(&it.waiting)),
             Some(_) if looks_at_refunds(event) => {}
+            // Every refund that Stripe counts is one of ours, made or under way.
+            Some(Record { payment, .. })
+                if it.refunded == Some(payment.refunded + payment.reserved) =>
+            {
+                it.fate = Some(Fate::Ignored);
+            }
             Some(record) => {
                 let stream = Stream {
                     payment: record.payment.clone(),

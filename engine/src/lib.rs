@@ -17,7 +17,6 @@ mod outbox;
 mod query;
 pub mod queue;
 mod record;
-mod refresher;
 pub mod relay;
 mod store;
 pub mod stripe;
@@ -37,7 +36,6 @@ pub use inbox::{Received, WebhookError};
 pub use operate::JOB_STATES;
 pub use query::{Page, PaymentFilter};
 pub use record::{Notes, Record, View};
-pub use refresher::Refresher;
 pub use store::job::Kind as JobKind;
 
 /// The schema, applied by `pawl migrate` and by the tests.

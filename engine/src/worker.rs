@@ -126,7 +126,11 @@ impl Worker {
     }
 
     fn sweeper(&self) -> Sweeper {
-        Sweeper { worker: self.clone(), pool: self.inner.pool.clone(), queue: self.inner.queue.clone() }
+        Sweeper {
+            worker: self.clone(),
+            pool: self.inner.pool.clone(),
+            queue: self.inner.queue.clone(),
+        }
     }
 
     /// Performs all work that is due now, jobs and webhooks, until there is none: for tests, without Redis and without

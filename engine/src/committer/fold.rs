@@ -33,7 +33,7 @@ pub(crate) struct Fold {
     transitions: Vec<transition::New>,
     jobs: Vec<job::New>,
     resyncs: BTreeSet<Uuid>,
-    /// Payments whose next call follows from something else than the answer of the one before.
+    /// Payments whose open call was settled by something else than its own answer.
     superseded: BTreeSet<Uuid>,
 }
 
@@ -165,14 +165,13 @@ impl Fold {
                 Effect::Resync => {
                     self.resyncs.insert(payment);
                 }
-                effect => {
-                    let is_call = !matches!(effect, Effect::CreateRefund { .. });
-                    if is_call && (before.payment.open_call.is_none() || !is_answer(event)) {
-                        self.superseded.insert(payment);
-                    }
-                    self.jobs.push(job::New::of(payment, effect));
-                }
+                effect => self.jobs.push(job::New::of(payment, effect)),
             }
+        }
+        let closed = before.payment.open_call.is_some()
+            && before.payment.open_call != step.stream.payment.open_call;
+        if closed && !is_answer(event) {
+            self.superseded.insert(payment);
         }
         held.take(step.stream, step.closed_attempt, &before, self.now);
         Ok(Applied::Moved)

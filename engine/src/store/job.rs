@@ -133,11 +133,12 @@ pub(crate) struct Claimed {
 pub(crate) enum Finish {
     /// It is done.
     Done,
-    /// It is tried again later, with the same key.
+    /// It is tried again later, with the same key. What was not sent is no try, and its key has not begun to age.
     Again {
         after: Duration,
         error: String,
         unknown: bool,
+        sent: bool,
     },
     /// Given up: a person must look.
     Dead { error: String },
@@ -277,30 +278,41 @@ pub(crate) async fn finish(
     let mut seconds = Vec::with_capacity(endings.len());
     let mut errors = Vec::with_capacity(endings.len());
     let mut unknowns = Vec::with_capacity(endings.len());
+    let mut sents = Vec::with_capacity(endings.len());
     for ending in endings {
-        let (state, after, error, unknown) = match ending.finish {
-            Finish::Done => ("done", 0.0, None, false),
+        let (state, after, error, unknown, sent) = match ending.finish {
+            Finish::Done => ("done", 0.0, None, false, true),
             Finish::Again {
                 after,
                 error,
                 unknown,
-            } => ("queued", after.as_secs_f64(), Some(error.clone()), *unknown),
-            Finish::Dead { error } => ("dead", 0.0, Some(error.clone()), true),
+                sent,
+            } => (
+                "queued",
+                after.as_secs_f64(),
+                Some(error.clone()),
+                *unknown,
+                *sent,
+            ),
+            Finish::Dead { error } => ("dead", 0.0, Some(error.clone()), true, true),
         };
         states.push(state.to_owned());
         seconds.push(after);
         errors.push(error);
         unknowns.push(unknown);
+        sents.push(sent);
     }
     let rows = sqlx::query!(
         r#"update job set
             state = case when t.state = 'done' and job.again then 'queued' else t.state end,
             due_at = now() + make_interval(secs => t.seconds),
             lease = null, lease_until = null,
-            tries = tries + 1, error = coalesce(t.error, job.error), unknown = t.unknown,
+            tries = tries + t.sent::int, picks = picks - (not t.sent)::int,
+            first_sent_at = case when t.sent or t.unknown or tries > 0 then first_sent_at end,
+            error = coalesce(t.error, job.error), unknown = t.unknown,
             finished_at = case when t.state = 'queued' or job.again then null else now() end
-         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::text[], $6::bool[])
-              as t (id, lease, state, seconds, error, unknown)
+         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::text[], $6::bool[], $7::bool[])
+              as t (id, lease, state, seconds, error, unknown, sent)
          where job.id = t.id and job.lease = t.lease
          returning job.id, job.state = 'queued' and job.again as "again!""#,
         &ids,
@@ -309,6 +321,7 @@ pub(crate) async fn finish(
         &seconds,
         &errors as &[Option<String>],
         &unknowns,
+        &sents,
     )
     .fetch_all(connection)
     .await?;
@@ -348,7 +361,9 @@ pub(crate) async fn quarantine(pool: &PgPool) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "update job set state = 'dead', lease = null, lease_until = null, unknown = true,
                 error = 'taken ' || picks || ' times without an end: it may kill its process'
-         where state = 'running' and lease_until <= now() and picks - tries > $1",
+         where id in
+            (select id from job where state = 'running' and lease_until <= now() and picks - tries > $1
+             for update skip locked)",
         PICKS_WITHOUT_TRY,
     )
     .execute(pool)

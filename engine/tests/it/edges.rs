@@ -9,22 +9,32 @@ use workflows::edges;
 #[tokio::test]
 async fn the_database_allows_exactly_the_edges_of_the_machines() {
     let database = TestDatabase::create(&MIGRATIONS).await;
-    let rows: Vec<(String, String, String, String, String)> =
-        sqlx::query_as("select id, machine, from_status, kind, to_status from edge where not retired")
-            .fetch_all(database.pool())
-            .await
-            .unwrap();
+    let rows: Vec<(String, String, String, String, String)> = sqlx::query_as(
+        "select id, machine, from_status, kind, to_status from edge where not retired",
+    )
+    .fetch_all(database.pool())
+    .await
+    .unwrap();
     let stored: BTreeSet<_> = rows.into_iter().collect();
     let coded: BTreeSet<_> = edges::all()
         .into_iter()
         .map(|edge| {
             let own = |text: &str| text.to_owned();
-            (own(edge.id), own(edge.machine.as_str()), own(edge.from), own(edge.kind), own(edge.to))
+            (
+                own(edge.id),
+                own(edge.machine.as_str()),
+                own(edge.from),
+                own(edge.kind),
+                own(edge.to),
+            )
         })
         .collect();
     let missing: Vec<_> = coded.difference(&stored).collect();
     let unknown: Vec<_> = stored.difference(&coded).collect();
-    assert!(missing.is_empty() && unknown.is_empty(), "not in the database: {missing:#?}\nnot in the code: {unknown:#?}");
+    assert!(
+        missing.is_empty() && unknown.is_empty(),
+        "not in the database: {missing:#?}\nnot in the code: {unknown:#?}"
+    );
 }
 
 #[tokio::test]
@@ -45,7 +55,9 @@ async fn a_move_that_is_no_edge_cannot_be_written() {
     .execute(database.pool())
     .await
     .unwrap_err();
-    let constraint = refused.as_database_error().and_then(|it| it.constraint().map(str::to_owned));
+    let constraint = refused
+        .as_database_error()
+        .and_then(|it| it.constraint().map(str::to_owned));
     assert_eq!(constraint.as_deref(), Some("transition_is_an_edge"));
 }
 
@@ -53,8 +65,14 @@ async fn a_move_that_is_no_edge_cannot_be_written() {
 async fn the_database_refuses_to_store_broken_money() {
     let database = TestDatabase::create(&MIGRATIONS).await;
     let cases = [
-        ("amount_captured = 101, amount_authorized = 100", "payment_captured_within_authorized"),
-        ("amount_authorized = 100, amount_captured = 100, amount_refunded = 101", "payment_refunded_within_captured"),
+        (
+            "amount_captured = 101, amount_authorized = 100",
+            "payment_captured_within_authorized",
+        ),
+        (
+            "amount_authorized = 100, amount_captured = 100, amount_refunded = 101",
+            "payment_refunded_within_captured",
+        ),
     ];
     sqlx::query(
         "insert into payment (id, account_id, status, version, amount, currency, capture_method, confirm, created_at, updated_at)
@@ -68,7 +86,9 @@ async fn the_database_refuses_to_store_broken_money() {
             .execute(database.pool())
             .await
             .unwrap_err();
-        let constraint = refused.as_database_error().and_then(|it| it.constraint().map(str::to_owned));
+        let constraint = refused
+            .as_database_error()
+            .and_then(|it| it.constraint().map(str::to_owned));
         assert_eq!(constraint.as_deref(), Some(rule));
     }
 }

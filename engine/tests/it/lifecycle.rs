@@ -22,10 +22,26 @@ async fn a_confirmed_payment_succeeds_and_its_webhooks_change_nothing() {
     }
     world.drain().await;
     assert_eq!(world.view(payment).await.version, done.version);
-    assert_eq!(world.count("select count(*) from inbox where status <> 'ignored'").await, 0);
-    assert_eq!(world.count("select count(*) from job where state <> 'done'").await, 0);
-    assert_eq!(world.count("select count(*) from transition").await, done.version);
-    assert_eq!(world.count("select count(*) from outbox").await, done.version);
+    assert_eq!(
+        world
+            .count("select count(*) from inbox where status <> 'ignored'")
+            .await,
+        0
+    );
+    assert_eq!(
+        world
+            .count("select count(*) from job where state <> 'done'")
+            .await,
+        0
+    );
+    assert_eq!(
+        world.count("select count(*) from transition").await,
+        done.version
+    );
+    assert_eq!(
+        world.count("select count(*) from outbox").await,
+        done.version
+    );
 }
 
 #[tokio::test]
@@ -35,10 +51,16 @@ async fn a_declined_payment_takes_nothing_and_may_be_tried_again() {
     world.drain().await;
     let declined = world.view(payment).await;
     assert_eq!(declined.status, "requires_payment_method");
-    assert_eq!(declined.last_error.unwrap().code.as_deref(), Some("card_declined"));
+    assert_eq!(
+        declined.last_error.unwrap().code.as_deref(),
+        Some("card_declined")
+    );
     assert_eq!(world.charges(payment).await, 0);
 
-    let again = Command::Confirm { payment_method: Some("pm_card_visa".into()), return_url: None };
+    let again = Command::Confirm {
+        payment_method: Some("pm_card_visa".into()),
+        return_url: None,
+    };
     world.command(payment, again).await.unwrap();
     world.drain().await;
     let done = world.view(payment).await;
@@ -52,10 +74,16 @@ async fn a_refund_gives_back_what_it_says_and_never_more_than_was_taken() {
     let world = World::start().await;
     let payment = world.create("pm_card_visa").await;
     world.drain().await;
-    let refund = |amount| Command::Refund { amount: Some(amount), reason: None };
+    let refund = |amount| Command::Refund {
+        amount: Some(amount),
+        reason: None,
+    };
     world.command(payment, refund(400)).await.unwrap();
     let reserved = world.view(payment).await;
-    assert_eq!((reserved.amount_reserved, reserved.amount_refunded), (400, 0));
+    assert_eq!(
+        (reserved.amount_reserved, reserved.amount_refunded),
+        (400, 0)
+    );
     let too_much = world.command(payment, refund(700)).await;
     assert!(matches!(too_much, Err(Error::Refused(_))), "{too_much:?}");
     world.command(payment, refund(699)).await.unwrap();
@@ -71,19 +99,30 @@ async fn a_manual_payment_is_captured_in_part_or_canceled() {
     let mut order = World::order("pm_card_visa");
     order.capture_method = workflows::payment::CaptureMethod::Manual;
     let made = |order| world.engine.create(order, world.key("/api/v1/payments"));
-    let (captured, canceled) =
-        (made(order.clone()).await.unwrap().payment, made(order).await.unwrap().payment);
+    let (captured, canceled) = (
+        made(order.clone()).await.unwrap().payment,
+        made(order).await.unwrap().payment,
+    );
     world.drain().await;
     assert_eq!(world.view(captured).await.status, "requires_capture");
     assert_eq!(world.view(captured).await.amount_capturable, 1099);
 
-    world.command(captured, Command::Capture { amount: Some(1000) }).await.unwrap();
-    world.command(canceled, Command::Cancel { reason: None }).await.unwrap();
+    world
+        .command(captured, Command::Capture { amount: Some(1000) })
+        .await
+        .unwrap();
+    world
+        .command(canceled, Command::Cancel { reason: None })
+        .await
+        .unwrap();
     world.drain().await;
     assert_eq!(world.view(captured).await.status, "succeeded");
     assert_eq!(world.view(captured).await.amount_captured, 1000);
     assert_eq!(world.view(canceled).await.status, "canceled");
-    assert_eq!(world.view(canceled).await.latest_attempt.unwrap().status, "voided");
+    assert_eq!(
+        world.view(canceled).await.latest_attempt.unwrap().status,
+        "voided"
+    );
 }
 
 #[tokio::test]
@@ -91,10 +130,23 @@ async fn a_cancel_waits_for_the_call_that_is_in_the_air() {
     let world = World::start().await;
     let mut order = World::order("pm_card_visa");
     order.confirm = false;
-    let payment = world.engine.create(order, world.key("/api/v1/payments")).await.unwrap().payment;
-    let answer = world.command(payment, Command::Cancel { reason: None }).await.unwrap();
+    let payment = world
+        .engine
+        .create(order, world.key("/api/v1/payments"))
+        .await
+        .unwrap()
+        .payment;
+    let answer = world
+        .command(payment, Command::Cancel { reason: None })
+        .await
+        .unwrap();
     assert_eq!(answer.status, 200);
-    assert_eq!(world.count("select count(*) from job where kind = 'cancel_intent'").await, 0);
+    assert_eq!(
+        world
+            .count("select count(*) from job where kind = 'cancel_intent'")
+            .await,
+        0
+    );
     world.drain().await;
     assert_eq!(world.view(payment).await.status, "canceled");
 }
@@ -119,13 +171,26 @@ async fn every_lost_or_broken_answer_is_resolved_without_a_second_charge() {
         world.drain().await;
         assert_eq!(world.view(payment).await.status, "succeeded", "{fault}");
         world.fault(fault.clone()).await;
-        let refund = Command::Refund { amount: Some(99), reason: None };
+        let refund = Command::Refund {
+            amount: Some(99),
+            reason: None,
+        };
         world.command(payment, refund).await.unwrap();
         world.drain().await;
         let done = world.view(payment).await;
-        assert_eq!((done.amount_refunded, done.amount_reserved), (99, 0), "{fault}");
+        assert_eq!(
+            (done.amount_refunded, done.amount_reserved),
+            (99, 0),
+            "{fault}"
+        );
         assert_eq!(world.charges(payment).await, 1, "{fault}");
-        assert_eq!(world.count("select count(*) from job where state <> 'done'").await, 0, "{fault}");
+        assert_eq!(
+            world
+                .count("select count(*) from job where state <> 'done'")
+                .await,
+            0,
+            "{fault}"
+        );
     }
 }
 
@@ -136,7 +201,10 @@ async fn a_payment_that_stripe_refuses_is_rejected_with_the_reason() {
     world.drain().await;
     let rejected = world.view(payment).await;
     assert_eq!(rejected.status, "local_rejected");
-    assert_eq!(rejected.last_error.unwrap().code.as_deref(), Some("resource_missing"));
+    assert_eq!(
+        rejected.last_error.unwrap().code.as_deref(),
+        Some("resource_missing")
+    );
 }
 
 #[tokio::test]
@@ -145,11 +213,21 @@ async fn a_refund_made_in_the_dashboard_is_imported() {
     let payment = world.create("pm_card_visa").await;
     world.drain().await;
     let intent = world.view(payment).await.intent_id.unwrap();
-    world.post("/v1/refunds", &[("payment_intent", &intent), ("amount", "300")]).await;
+    world
+        .post(
+            "/v1/refunds",
+            &[("payment_intent", &intent), ("amount", "300")],
+        )
+        .await;
     for event in world.events().await {
         world.deliver(&event).await;
     }
     world.drain().await;
     assert_eq!(world.view(payment).await.amount_refunded, 300);
-    assert_eq!(world.count("select count(*) from refund where status = 'succeeded'").await, 1);
+    assert_eq!(
+        world
+            .count("select count(*) from refund where status = 'succeeded'")
+            .await,
+        1
+    );
 }

@@ -5,8 +5,14 @@
     reason = "a test may stop here"
 )]
 
-mod stripe;
-mod webhook;
+mod cache;
 mod edges;
 mod lifecycle;
+mod permutations;
+mod queue;
+mod redis_server;
+mod relay;
+mod stripe;
+mod wait;
+mod webhook;
 mod world;

@@ -1,4 +1,8 @@
 //! A world of its own for a test: a database, a Stripe that misbehaves when asked, an engine and a worker without Redis.
+#![allow(
+    dead_code,
+    reason = "two test binaries share this file, and neither uses all of it"
+)]
 
 use std::time::Duration;
 
@@ -58,7 +62,8 @@ impl World {
             pool: database.pool().clone(),
             queue,
             cache,
-            stripe: Client::new(&ClientConfig::new(stripe.clone(), "sk_test_engine".into())).unwrap(),
+            stripe: Client::new(&ClientConfig::new(stripe.clone(), "sk_test_engine".into()))
+                .unwrap(),
             concurrency: 8,
             lease: Duration::from_secs(30),
         });
@@ -97,11 +102,21 @@ impl World {
     }
 
     pub(crate) async fn create(&self, method: &str) -> Uuid {
-        self.engine.create(Self::order(method), self.key("/api/v1/payments")).await.unwrap().payment
+        self.engine
+            .create(Self::order(method), self.key("/api/v1/payments"))
+            .await
+            .unwrap()
+            .payment
     }
 
     pub(crate) async fn command(&self, payment: Uuid, command: Command) -> Result<Answer, Error> {
-        self.engine.command(payment, command, self.key(&format!("/api/v1/payments/{payment}"))).await
+        self.engine
+            .command(
+                payment,
+                command,
+                self.key(&format!("/api/v1/payments/{payment}")),
+            )
+            .await
     }
 
     /// Performs all that is due, now and soon: what was put off is brought forward.
@@ -126,11 +141,18 @@ impl World {
             .payments(
                 self.account,
                 &engine::PaymentFilter::default(),
-                &engine::Page { limit: 100, starting_after: None, ending_before: None },
+                &engine::Page {
+                    limit: 100,
+                    starting_after: None,
+                    ending_before: None,
+                },
             )
             .await
             .unwrap();
-        let at = views.iter().position(|view| view.id.uuid() == payment).unwrap();
+        let at = views
+            .iter()
+            .position(|view| view.id.uuid() == payment)
+            .unwrap();
         views.swap_remove(at)
     }
 
@@ -158,13 +180,20 @@ impl World {
             .send()
             .await
             .unwrap();
-        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+        assert!(
+            answer.status().is_success(),
+            "{path}: {}",
+            answer.text().await.unwrap()
+        );
         answer.json().await.unwrap()
     }
 
     /// A call of somebody else's to Stripe: a browser, or a person in Stripe's dashboard.
     pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Value {
-        let request = self.http.post(format!("{}{path}", self.stripe)).bearer_auth("sk_test_engine");
+        let request = self
+            .http
+            .post(format!("{}{path}", self.stripe))
+            .bearer_auth("sk_test_engine");
         request
             .header("Idempotency-Key", unique("outside"))
             .form(form)
@@ -178,7 +207,10 @@ impl World {
 
     /// Makes Stripe misbehave.
     pub(crate) async fn fault(&self, rules: Value) {
-        let put = self.http.put(format!("{}/_sim/faults", self.stripe)).json(&json!({ "rules": rules }));
+        let put = self
+            .http
+            .put(format!("{}/_sim/faults", self.stripe))
+            .json(&json!({ "rules": rules }));
         assert!(put.send().await.unwrap().status().is_success());
     }
 
@@ -186,12 +218,17 @@ impl World {
     pub(crate) async fn charges(&self, payment: Uuid) -> i64 {
         let ledger: Value = self.get("/_sim/ledger").await;
         let payments = ledger["payments"].as_array().unwrap();
-        let ours = payments.iter().find(|it| it["payment_id"] == payment.to_string());
+        let ours = payments
+            .iter()
+            .find(|it| it["payment_id"] == payment.to_string());
         ours.map_or(0, |it| it["charges"].as_i64().unwrap())
     }
 
     /// A number that a statement counts.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
-        sqlx::query_scalar(sql).fetch_one(self.database.pool()).await.unwrap()
+        sqlx::query_scalar(sql)
+            .fetch_one(self.database.pool())
+            .await
+            .unwrap()
     }
 }

@@ -1,0 +1,152 @@
+//! The worker dies between two durable effects, another takes over, and the end is the same as if nothing had happened.
+
+use std::os::unix::process::ExitStatusExt;
+
+use engine::Command;
+use futures::{StreamExt, stream};
+use uuid::Uuid;
+use workflows::payment::CaptureMethod;
+
+use crate::{
+    process::{Process, until},
+    world::World,
+};
+
+const SIGABRT: i32 = 6;
+
+/// How many cases run at once. Each has a Redis database of its own, of which there are sixteen.
+const AT_ONCE: usize = 5;
+
+/// The work that a worker finds waiting.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Work {
+    Pay,
+    Capture,
+    Cancel,
+    Refund,
+    Resync,
+    Webhook,
+}
+
+/// Where the payment stands when all is done.
+#[derive(Debug, PartialEq)]
+struct End {
+    status: String,
+    captured: i64,
+    refunded: i64,
+    reserved: i64,
+    attempt: Option<String>,
+    charges: i64,
+    unfinished_jobs: i64,
+    waiting_events: i64,
+    unsent_messages: i64,
+    gaps: i64,
+}
+
+impl End {
+    async fn of(world: &World, payment: Uuid) -> Self {
+        let view = world.view(payment).await;
+        Self {
+            status: view.status.into(),
+            captured: view.amount_captured,
+            refunded: view.amount_refunded,
+            reserved: view.amount_reserved,
+            attempt: view.latest_attempt.map(|it| it.status.into()),
+            charges: world.charges(payment).await,
+            unfinished_jobs: world.count("select count(*) from job where state <> 'done'").await,
+            waiting_events: world.count("select count(*) from inbox where done_at is null").await,
+            unsent_messages: world.count("select count(*) from outbox").await,
+            gaps: world.count("select coalesce(max(version) - count(*), 0) from transition").await,
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.unfinished_jobs == 0 && self.waiting_events == 0 && self.unsent_messages == 0
+    }
+}
+
+/// Brings a payment to the moment before the work, which is then left to the process.
+async fn prepare(world: &World, work: Work) -> Uuid {
+    let mut order = World::order("pm_card_visa");
+    if matches!(work, Work::Capture | Work::Cancel) {
+        order.capture_method = CaptureMethod::Manual;
+    }
+    order.confirm = work != Work::Webhook;
+    let payment = world.engine.create(order, world.key("/api/v1/payments")).await.unwrap().payment;
+    if work == Work::Pay {
+        return payment;
+    }
+    world.drain().await;
+    let command = match work {
+        Work::Capture => Some(Command::Capture { amount: None }),
+        Work::Cancel => Some(Command::Cancel { reason: None }),
+        Work::Refund => Some(Command::Refund { amount: Some(99), reason: None }),
+        Work::Pay | Work::Resync | Work::Webhook => None,
+    };
+    if let Some(command) = command {
+        world.command(payment, command).await.unwrap();
+    }
+    if work == Work::Resync {
+        sqlx::query("insert into timer (payment_id, kind, due_at) values ($1, 'check', now())")
+            .bind(payment)
+            .execute(world.database.pool())
+            .await
+            .unwrap();
+    }
+    if work == Work::Webhook {
+        let intent = world.view(payment).await.intent_id.unwrap();
+        world.post(&format!("/v1/payment_intents/{intent}/confirm"), &[("return_url", "https://shop.example/back")]).await;
+        for event in world.events().await {
+            world.deliver(&event).await;
+        }
+    }
+    payment
+}
+
+/// Does the work, dying once at the point if one is given.
+async fn end_of(work: Work, point: Option<&str>, redis: u8) -> End {
+    let world = World::start().await;
+    let payment = prepare(&world, work).await;
+    if let Some(point) = point {
+        let died = Process::start(&world, redis, Some(point)).ended().await;
+        assert_eq!(died.signal(), Some(SIGABRT), "{work:?} never came to {point}: {died}");
+    }
+    let process = Process::start(&world, redis, None);
+    let end = until(|| End::of(&world, payment), End::is_quiet).await;
+    let stopped = process.stop().await;
+    assert!(stopped.success(), "it did not stop cleanly: {stopped}");
+    end
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_at_any_point_changes_no_end() {
+    let kinds = [
+        (Work::Pay, "create_intent"),
+        (Work::Pay, "confirm_intent"),
+        (Work::Capture, "capture_intent"),
+        (Work::Cancel, "cancel_intent"),
+        (Work::Refund, "create_refund"),
+        (Work::Resync, "resync"),
+    ];
+    let mut cases: Vec<(Work, String)> = kinds
+        .iter()
+        .flat_map(|(work, kind)| ["claimed", "called", "finished"].map(|point| (*work, format!("{kind}.{point}"))))
+        .collect();
+    cases.extend(["inbox.applying", "inbox.applied", "relay.published"].map(|point| (Work::Webhook, point.to_owned())));
+
+    let ends = stream::iter(cases.into_iter().zip(0_u8..))
+        .map(|((work, point), at)| async move {
+            let redis = 1 + at % 15;
+            let undisturbed = end_of(work, None, redis).await;
+            let disturbed = end_of(work, Some(&point), redis).await;
+            (work, point, undisturbed, disturbed)
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await;
+    for (work, point, undisturbed, disturbed) in ends {
+        assert_eq!(disturbed, undisturbed, "{work:?} after a death at {point}");
+        assert_eq!(disturbed.charges, 1, "{work:?} after a death at {point}");
+        assert_eq!(disturbed.gaps, 0, "{work:?} after a death at {point}");
+    }
+}

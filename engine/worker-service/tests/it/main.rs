@@ -1,0 +1,11 @@
+//! The worker as a process, dying at every point where half of a work is durable.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may stop here"
+)]
+
+mod crash;
+mod process;
+#[path = "../../../tests/it/world.rs"]
+mod world;

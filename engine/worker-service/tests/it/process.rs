@@ -1,0 +1,69 @@
+//! A worker in a process of its own.
+
+use std::{
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use infra::testing::{kafka_brokers, redis_url};
+use tokio::process::{Child, Command};
+
+use crate::world::World;
+
+/// How long a process may take to do what a test waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts a worker on the world's database and Stripe, with a Redis database of its own, to die at a named point or
+    /// not at all.
+    pub(crate) fn start(world: &World, redis: u8, crash_at: Option<&str>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_worker-service"));
+        command
+            .env_clear()
+            .env("DATABASE_URL", world.database.url())
+            .env("REDIS_URL", format!("{}/{redis}", redis_url().trim_end_matches('/')))
+            .env("KAFKA_BROKERS", kafka_brokers().expect("KAFKA_BROKERS is set by `make test`"))
+            .env("STRIPE_API_KEY", "sk_test_worker")
+            .env("STRIPE_API_BASE", &world.stripe)
+            .env("STRIPE_TIMEOUT_SECONDS", "1")
+            .env("WORKER_LEASE_SECONDS", "2")
+            .env("WORKER_ADDR", "127.0.0.1:0")
+            .env("RUST_LOG", "warn")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        if let Some(point) = crash_at {
+            command.env("PAWL_CRASH_AT", point);
+        }
+        Self { child: command.spawn().unwrap() }
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").unwrap()
+    }
+
+    /// Asks it to stop, as `kill` does, and waits until it has.
+    pub(crate) async fn stop(self) -> ExitStatus {
+        let id = self.child.id().expect("it runs").to_string();
+        let killed = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        assert!(killed.success());
+        self.ended().await
+    }
+}
+
+/// Looks again and again until `found`, or fails after a minute with what was seen last.
+pub(crate) async fn until<T: std::fmt::Debug, F: Future<Output = T>>(look: impl Fn() -> F, found: impl Fn(&T) -> bool) -> T {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let seen = look().await;
+        if found(&seen) {
+            return seen;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "not in time; last seen: {seen:#?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
