@@ -74,9 +74,9 @@ impl Default for Config {
             webhook_timeout: Duration::from_secs(10),
             webhook_concurrency: 256,
             settle_after: Duration::from_secs(2),
-            keep_intents: 300_000,
-            keep_events: 100_000,
-            keep_keys: 300_000,
+            keep_intents: 100_000,
+            keep_events: 60_000,
+            keep_keys: 200_000,
             state_file: None,
             seed: 1,
             shop: None,
@@ -125,17 +125,20 @@ impl From<Settings> for Config {
     fn from(settings: Settings) -> Self {
         let secret = settings.webhook_secret.as_deref().unwrap_or_default();
         let secret = secret.split(',').next().unwrap_or_default().trim();
-        let endpoint = settings.webhook_url.map(|url| WebhookEndpoint {
+        let given = |setting: Option<String>| setting.filter(|text| !text.is_empty());
+        let endpoint = given(settings.webhook_url).map(|url| WebhookEndpoint {
             url,
             secret: secret.to_owned(),
             enabled_events: vec!["*".to_owned()],
         });
-        let shop = settings.shop_gateway_url.zip(settings.shop_api_key);
+        let shop = given(settings.shop_gateway_url).zip(given(settings.shop_api_key));
         Self {
-            public_url: settings.public_url,
+            public_url: given(settings.public_url),
             endpoints: endpoint.into_iter().collect(),
             settle_after: Duration::from_millis(settings.settle_ms),
-            state_file: settings.state_file,
+            state_file: settings
+                .state_file
+                .filter(|path| !path.as_os_str().is_empty()),
             seed: settings.seed,
             shop: shop.map(|(gateway_url, api_key)| Shop {
                 gateway_url,

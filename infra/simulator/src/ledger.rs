@@ -98,31 +98,40 @@ struct Line {
 
 /// The books of `store`: all payments, or only `payment`; `limit` of them from the `offset`th on, oldest first.
 pub(crate) fn report(store: &Store, payment: Option<&str>, offset: usize, limit: usize) -> Report {
-    let mut places = HashMap::new();
-    let mut payments: Vec<Account> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut payments: Vec<Vec<&Intent>> = Vec::new();
     for intent in store.intents.iter() {
         if payment.is_some_and(|wanted| wanted != intent.payment()) {
             continue;
         }
-        let place = match places.entry(intent.payment()) {
-            Entry::Occupied(known) => *known.get(),
+        match places.entry(intent.payment()) {
+            Entry::Occupied(known) => payments[*known.get()].push(intent),
             Entry::Vacant(new) => {
-                payments.push(Account::open(intent));
-                *new.insert(payments.len() - 1)
+                new.insert(payments.len());
+                payments.push(vec![intent]);
             }
-        };
-        payments[place].add(store, intent);
+        }
     }
-    let has_more = payments.len() > offset.saturating_add(limit);
+    let shown = payments.iter().skip(offset).take(limit);
     Report {
-        payments: payments.into_iter().skip(offset).take(limit).collect(),
+        payments: shown
+            .filter_map(|intents| Account::of(store, intents))
+            .collect(),
         totals: store.ledger.totals.clone(),
         charged_more_than_once: store.ledger.charged_more_than_once,
-        has_more,
+        has_more: payments.len() > offset.saturating_add(limit),
     }
 }
 
 impl Account {
+    fn of(store: &Store, intents: &[&Intent]) -> Option<Self> {
+        let mut account = Self::open(intents.first()?);
+        for intent in intents {
+            account.add(store, intent);
+        }
+        Some(account)
+    }
+
     fn open(intent: &Intent) -> Self {
         Self {
             payment_id: intent.metadata.get("payment_id").cloned(),

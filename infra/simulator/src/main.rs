@@ -5,7 +5,9 @@ use stripe_simulator::{Settings, serve, stop_signal};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
+// One thread: the work is microseconds of memory and much waiting for sockets, so that a second thread would mostly wake
+// the first one.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     dotenvy::dotenv().ok();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));

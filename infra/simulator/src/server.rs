@@ -65,7 +65,12 @@ pub async fn serve(
     }
     connections.close();
     let _ = tokio::time::timeout(GRACE, connections.wait()).await;
-    keeper.await.context("the state file's writer stopped")
+    keeper.await.context("the state file's writer stopped")?;
+    // Written after the last request, so that nothing that was answered is forgotten.
+    match &simulator.config.state_file {
+        Some(path) => snapshot::save(&simulator, path),
+        None => Ok(()),
+    }
 }
 
 /// A token that is cancelled at SIGTERM or Ctrl-C.

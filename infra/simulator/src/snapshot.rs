@@ -67,28 +67,26 @@ pub(crate) fn save(simulator: &Simulator, path: &Path) -> anyhow::Result<()> {
     fs::rename(&temporary, path).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Writes the state every few seconds while it changes, and a last time at `shutdown`.
+/// Writes the state every few seconds while it changes, until `shutdown`.
 pub(crate) async fn keep(simulator: Arc<Simulator>, shutdown: CancellationToken) {
     let Some(path) = simulator.config.state_file.clone() else {
         return;
     };
     let mut written = simulator.operations.load(Ordering::Relaxed);
-    loop {
-        let ends = tokio::select! {
-            () = shutdown.cancelled() => true,
-            () = tokio::time::sleep(INTERVAL) => false,
-        };
+    while shutdown
+        .run_until_cancelled(tokio::time::sleep(INTERVAL))
+        .await
+        .is_some()
+    {
         let now = simulator.operations.load(Ordering::Relaxed);
-        if now != written || ends {
-            written = now;
-            let (simulator, path) = (Arc::clone(&simulator), path.clone());
-            let saved = tokio::task::spawn_blocking(move || save(&simulator, &path)).await;
-            if let Ok(Err(fault)) = saved {
-                tracing::error!("the state was not written: {fault:#}");
-            }
+        if now == written {
+            continue;
         }
-        if ends {
-            return;
+        written = now;
+        let (simulator, path) = (Arc::clone(&simulator), path.clone());
+        let saved = tokio::task::spawn_blocking(move || save(&simulator, &path)).await;
+        if let Ok(Err(fault)) = saved {
+            tracing::error!("the state was not written: {fault:#}");
         }
     }
 }

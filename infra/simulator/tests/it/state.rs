@@ -39,7 +39,7 @@ async fn a_restart_finishes_what_was_under_way() {
         ..quick()
     };
     let slow = Config {
-        settle_after: std::time::Duration::from_secs(3_600),
+        settle_after: std::time::Duration::from_hours(1),
         ..config.clone()
     };
     let endpoint = Endpoint::start(0).await;
