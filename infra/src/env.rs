@@ -139,21 +139,8 @@ impl Env {
     }
 
     /// The processor's key (`STRIPE_API_KEY`) and address (`STRIPE_API_BASE`, Stripe's own by default).
-    ///
-    /// A live key sent to anything but Stripe is a fault: it would give the key away, and a simulator would answer
-    /// that money had moved which had not.
     pub fn stripe(&mut self) -> (SecretString, String) {
-        let key = self.secret("STRIPE_API_KEY");
-        let base = self.optional("STRIPE_API_BASE").map_or_else(
-            || STRIPE_API_BASE.to_owned(),
-            |base| base.trim_end_matches('/').to_owned(),
-        );
-        if self.is_live() && base != STRIPE_API_BASE {
-            self.fault(format!(
-                "STRIPE_API_BASE is {base:?} while STRIPE_API_KEY is a live key: remove it (a live key goes to {STRIPE_API_BASE} only) or use a test key"
-            ));
-        }
-        (key, base)
+        (self.secret("STRIPE_API_KEY"), self.stripe_base())
     }
 
     /// Records a fault that a configuration found by itself; it is named with all others by [`Env::finish`].
@@ -163,14 +150,35 @@ impl Env {
 
     /// Ends the reading; what was read may be used only if this is `Ok`.
     ///
+    /// A live key beside the address of anything but Stripe is a fault of every service, whether it reads them or not:
+    /// it would give the key away, and a simulator would say that money had moved which had not.
+    ///
     /// # Errors
     /// All faults met since [`Env::load`].
-    pub fn finish(self) -> Result<(), Faults> {
+    pub fn finish(mut self) -> Result<(), Faults> {
+        let base = self.stripe_base();
+        if self.is_live() && base != STRIPE_API_BASE {
+            self.fault(format!(
+                "STRIPE_API_BASE is {base:?} while STRIPE_API_KEY is a live key: remove it (a live key goes to {STRIPE_API_BASE} only) or use a test key"
+            ));
+        } else if !base.starts_with("http://") && !base.starts_with("https://") {
+            self.fault(format!(
+                "STRIPE_API_BASE is {base:?}, which is not an http(s) address"
+            ));
+        }
         if self.faults.is_empty() {
             Ok(())
         } else {
             Err(Faults(self.faults))
         }
+    }
+
+    fn stripe_base(&self) -> String {
+        let base = self.optional("STRIPE_API_BASE");
+        base.map_or_else(
+            || STRIPE_API_BASE.to_owned(),
+            |base| base.trim_end_matches('/').to_owned(),
+        )
     }
 
     /// Whether real money moves here: the key in the environment is one of Stripe's live keys.

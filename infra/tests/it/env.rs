@@ -74,6 +74,21 @@ fn a_live_key_goes_to_stripe_and_nowhere_else() {
 }
 
 #[test]
+fn a_service_that_never_calls_stripe_refuses_a_live_key_beside_a_simulator_too() {
+    let variables = [
+        ("STRIPE_API_KEY", "sk_live_1"),
+        ("STRIPE_API_BASE", "http://127.0.0.1:12111"),
+    ];
+    assert_eq!(said(Env::of(variables)).lines().count(), 1);
+    assert_eq!(
+        said(Env::of([("STRIPE_API_BASE", "localhost")]))
+            .lines()
+            .count(),
+        1
+    );
+}
+
+#[test]
 fn a_secret_that_everybody_knows_is_refused_only_beside_a_live_key() {
     for (key, allowed) in [("sk_test_1", true), ("sk_live_1", false)] {
         let mut env = Env::of([
