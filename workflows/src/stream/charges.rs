@@ -18,12 +18,16 @@ pub(super) fn seen(
 ) -> Result<(), Refusal> {
     check_ours(&draft.stream.payment, charge)?;
     let payment = &mut draft.stream.payment;
-    let unknown = payment.intent_id.is_none();
-    if unknown {
+    if payment.intent_id.is_none() {
         payment.intent_id.clone_from(&charge.payment_intent);
     }
+    // Before its intent is known, a payment has no attempt that the charge could be told apart from.
+    let known = !matches!(
+        payment.status,
+        payment::Status::LocalCreated | payment::Status::LocalRejected
+    );
     let goal = match goal(kind) {
-        Some(goal) if !unknown && payment.status != payment::Status::LocalRejected => goal,
+        Some(goal) if known => goal,
         _ => {
             draft.look();
             return Ok(());
