@@ -22,13 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Hashes and verifies passwords. Whoever calls waits for one of a few places, so that a flood of logins leaves the
 /// rest of the service its processors and its memory.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Passwords {
     places: Arc<Semaphore>,
     argon: Argon2<'static>,
     /// The hash that stands in for that of a user who does not exist.
-    nobody: Arc<str>,
-    hashed: Arc<AtomicU64>,
+    nobody: String,
+    hashed: AtomicU64,
 }
 
 impl Passwords {
@@ -47,8 +47,8 @@ impl Passwords {
         Ok(Self {
             places: Arc::new(Semaphore::new(processors.saturating_sub(1).max(1))),
             argon,
-            nobody: nobody.to_string().into(),
-            hashed: Arc::default(),
+            nobody: nobody.to_string(),
+            hashed: AtomicU64::new(0),
         })
     }
 

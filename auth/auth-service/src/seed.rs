@@ -17,8 +17,8 @@ use crate::{Error, Passwords, store};
 pub async fn account(pool: &PgPool, name: &str) -> Result<Uuid, Error> {
     let mut tx = pool.begin().await?;
     // A name is not unique, so two seeds at once would make two accounts.
-    sqlx::query!("select pg_advisory_xact_lock(hashtext('pawl seed account')) is null as done")
-        .fetch_one(&mut *tx)
+    sqlx::query("select pg_advisory_xact_lock(hashtext('pawl seed account'))")
+        .execute(&mut *tx)
         .await?;
     let account = match store::oldest_account_named(&mut tx, name).await? {
         Some(account) => account,
