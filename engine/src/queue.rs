@@ -3,9 +3,9 @@
 //! Redis holds nothing that cannot be rebuilt. An id that is lost is pushed again by the sweeper, one that comes twice
 //! meets the claim in Postgres. So every fault here has the same answer: start again and go on.
 //!
-//! What apalis-redis 1.0.0 does wrong, and what stands against it, is in `docs/decisions.md`; in short: ids never pass
-//! through its `scheduled` set (thousands of due ids jam it for ever), its workers end at any error of Redis and are
-//! started again under a fresh name, and what they finished is removed here.
+//! Against what apalis-redis 1.0.0 does wrong: ids never pass through its `scheduled` set, where some thousand due ids
+//! jam a queue for ever; its workers, which end at any error of Redis and refuse every name they have seen, are started
+//! again under fresh names; its retries, locks and events are not used; what it keeps of finished jobs is removed.
 
 mod keys;
 mod pace;

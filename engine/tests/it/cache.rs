@@ -177,3 +177,26 @@ async fn a_change_made_while_redis_is_away_leaves_no_old_view_behind() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_older_than_what_the_world_was_told_is_removed_and_no_other() {
+    let cache = Cache::connect(&redis_url()).unwrap();
+    let (old, same, newer) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+    cache
+        .put(&[view(old, 9), view(same, 10), view(newer, 11)])
+        .await
+        .unwrap();
+    cache.outdate([newer, same, old].map(|payment| (payment, 10)).into_iter());
+    until("the old view is gone", async || {
+        cache.read(old).await.unwrap().is_none()
+    })
+    .await;
+    assert_eq!(
+        cache.read(same).await.unwrap(),
+        Some(found(&view(same, 10)))
+    );
+    assert_eq!(
+        cache.read(newer).await.unwrap(),
+        Some(found(&view(newer, 11)))
+    );
+}

@@ -148,7 +148,7 @@ async fn read(
             }
         }
     };
-    timeout(Duration::from_secs(60), reading)
+    timeout(Duration::from_mins(1), reading)
         .await
         .expect("Kafka has all messages");
     found
