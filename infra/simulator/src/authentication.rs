@@ -2,6 +2,7 @@
 
 use hyper::StatusCode;
 
+use crate::currency;
 use crate::form::Form;
 use crate::http::{self, Request, Response};
 use crate::intent::{Intent, Status};
@@ -67,9 +68,9 @@ fn back(intent: &Intent) -> Option<String> {
 fn page(intent: &Intent) -> String {
     let waits = intent.status == Status::RequiresAction;
     let body = if waits {
-        let amount = format!("{} {}", intent.amount, intent.currency.to_uppercase());
+        let amount = currency::shown(intent.amount, &intent.currency);
         format!(
-            "<p>A payment of <b>{}</b>, in the currency's smallest unit, waits for you.</p>\
+            "<p>A payment of <b>{}</b> waits for you.</p>\
              <form method=\"post\"><button name=\"outcome\" value=\"pass\">Complete</button>\
              <button class=\"quiet\" name=\"outcome\" value=\"fail\">Fail authentication</button></form>",
             escape(&amount)

@@ -100,7 +100,7 @@ pub struct Settings {
     public_url: Option<String>,
     /// Where all state is kept between runs
     #[arg(long, env = "SIMULATOR_STATE_FILE")]
-    state_file: Option<PathBuf>,
+    state_file: Option<String>,
     /// Endpoint that is sent all events, signed with the first of `STRIPE_WEBHOOK_SECRET`
     #[arg(long, env = "SIMULATOR_WEBHOOK_URL", requires = "webhook_secret")]
     webhook_url: Option<String>,
@@ -136,9 +136,7 @@ impl From<Settings> for Config {
             public_url: given(settings.public_url),
             endpoints: endpoint.into_iter().collect(),
             settle_after: Duration::from_millis(settings.settle_ms),
-            state_file: settings
-                .state_file
-                .filter(|path| !path.as_os_str().is_empty()),
+            state_file: given(settings.state_file).map(PathBuf::from),
             seed: settings.seed,
             shop: shop.map(|(gateway_url, api_key)| Shop {
                 gateway_url,

@@ -86,3 +86,33 @@ pub(crate) fn chargeable(amount: i64, currency: &str) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+/// `amount` of `currency`'s smallest unit as a person reads it, `USD 18.00`.
+pub(crate) fn shown(amount: i64, currency: &str) -> String {
+    let digits = match currency {
+        "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "vnd"
+        | "vuv" | "xaf" | "xof" | "xpf" => 0,
+        "bhd" | "jod" | "kwd" | "omr" | "tnd" => 3,
+        _ => 2,
+    };
+    let unit = 10_i64.pow(digits);
+    let width = usize::try_from(digits).unwrap_or_default();
+    let name = currency.to_uppercase();
+    match digits {
+        0 => format!("{name} {amount}"),
+        _ => format!("{name} {}.{:0width$}", amount / unit, amount % unit),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn amounts_are_shown_with_their_currencys_decimals() {
+        assert_eq!(shown(1_800, "usd"), "USD 18.00");
+        assert_eq!(shown(5, "eur"), "EUR 0.05");
+        assert_eq!(shown(1_800, "jpy"), "JPY 1800");
+        assert_eq!(shown(1_810, "kwd"), "KWD 1.810");
+    }
+}

@@ -13,6 +13,7 @@ mod ledger;
 mod lists;
 mod outcomes;
 mod refunds;
+mod settings;
 mod shop;
 mod state;
 mod stripe_python;
