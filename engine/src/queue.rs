@@ -10,6 +10,7 @@
 mod keys;
 mod pace;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use apalis_redis::RedisStorage;
 use redis::RedisError;
 use redis::aio::ConnectionManager;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tower::limit::ConcurrencyLimitLayer;
@@ -37,6 +38,8 @@ pub const JOBS: &str = "{pawl}:jobs";
 const WORKER_PATIENCE: Duration = Duration::from_secs(10);
 /// A push that takes longer is left to the sweeper.
 const PUSH_PATIENCE: Duration = Duration::from_secs(2);
+/// Whoever asks how long the queue is wants to know whether to do the jobs without it.
+const LOOK_PATIENCE: Duration = Duration::from_millis(250);
 /// How long handlers may go on after shutdown was asked for.
 const DRAIN: Duration = Duration::from_secs(20);
 /// Ids per fetch. Never above the concurrency: what is fetched but not started holds back the worker's heartbeat.
@@ -96,9 +99,12 @@ impl Queue {
     /// How many ids wait for a worker. While many do, pushing due jobs again only adds duplicates.
     ///
     /// # Errors
-    /// [`QueueError::Redis`].
+    /// [`QueueError::Redis`], after a quarter of a second at most.
     pub async fn backlog(&self) -> Result<u64, QueueError> {
-        Ok(self.keys.backlog(&self.push).await?)
+        timeout(LOOK_PATIENCE, self.keys.backlog(&self.push))
+            .await
+            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+            .map_err(QueueError::Redis)
     }
 
     /// Calls `handler` for each id, for at most `concurrency` at a time, until `shutdown`; then lets running handlers

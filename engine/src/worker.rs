@@ -133,22 +133,26 @@ impl Worker {
         }
     }
 
-    /// Performs all work that is due now, jobs and webhooks, until there is none: for tests, without Redis and without
-    /// waiting. Returns how much it did.
+    /// Performs all work that is due, jobs and webhooks, until there is none: for tests, without Redis and without
+    /// waiting.
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn drain(&self) -> Result<usize, crate::Error> {
-        let mut done = 0;
-        loop {
-            let applied = self.inner.applier.apply_due().await?;
-            let due = job::overdue(&self.inner.pool, Duration::ZERO, 100).await?;
-            if applied == 0 && due.is_empty() {
-                return Ok(done);
-            }
-            done += applied + due.len();
-            futures::future::join_all(due.into_iter().map(|id| self.perform(id))).await;
-        }
+    pub async fn drain(&self) -> Result<(), crate::Error> {
+        while self.round().await? > 0 {}
+        Ok(())
+    }
+
+    /// Performs the work that is due at this moment, and not what follows from it. Returns how much that was.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn round(&self) -> Result<usize, crate::Error> {
+        let applied = self.inner.applier.apply_due().await?;
+        let due = job::overdue(&self.inner.pool, Duration::ZERO, 100).await?;
+        let done = applied + due.len();
+        futures::future::join_all(due.into_iter().map(|id| self.perform(id))).await;
+        Ok(done)
     }
 
     /// Performs one job, if it is due and in no other hands. Errors are on record in the job, or end with its lease.

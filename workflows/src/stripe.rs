@@ -4,12 +4,22 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use type_safe_id::{DynamicType, TypeSafeId};
+use uuid::Uuid;
 
 /// The key of `metadata` that carries our payment's UUID, in its hyphenated form, on every intent we create.
 pub const PAYMENT_ID: &str = "payment_id";
 
 /// The key of `metadata` that carries our refund's UUID, in its hyphenated form, on every refund we create.
 pub const REFUND_ID: &str = "refund_id";
+
+/// The id that one of our marks in Stripe's metadata names, written as clients see it (a `TypeID` such as `pay_…`) or as a
+/// bare UUID. Other text is somebody else's.
+#[must_use]
+pub fn id_of(text: &str) -> Option<Uuid> {
+    let id = text.parse::<TypeSafeId<DynamicType>>();
+    id.map_or_else(|_| text.parse().ok(), |id| Some(id.uuid()))
+}
 
 /// The status of a `PaymentIntent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

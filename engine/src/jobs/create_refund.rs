@@ -5,7 +5,7 @@ use workflows::{
     payment::Call,
     refund::Status,
     stream::Event,
-    stripe::{REFUND_ID, Refund},
+    stripe::{REFUND_ID, Refund, id_of},
 };
 
 use super::{Deed, Work, stripe_error};
@@ -75,7 +75,7 @@ fn is_ours(refund: &Refund, id: Uuid) -> bool {
     refund
         .metadata
         .get(REFUND_ID)
-        .is_some_and(|text| text.parse() == Ok(id))
+        .is_some_and(|text| id_of(text) == Some(id))
 }
 
 /// Stripe ended the call or its key is too old: the list tells whether the refund was made.

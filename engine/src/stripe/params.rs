@@ -1,5 +1,6 @@
 //! What is sent with a call: its idempotency key and its form.
 
+use contracts::id::{AccountId, PaymentId, RefundId};
 use uuid::Uuid;
 
 /// The key of one call, which stays the same for that call for ever. A POST cannot be made without one.
@@ -141,8 +142,8 @@ impl CreateIntent {
                 self.statement_descriptor.as_deref(),
             )
             .maybe("receipt_email", self.receipt_email.as_deref())
-            .with("metadata[payment_id]", &self.payment)
-            .with("metadata[account_id]", &self.account)
+            .with("metadata[payment_id]", &PaymentId::from_uuid(self.payment))
+            .with("metadata[account_id]", &AccountId::from_uuid(self.account))
             .with(EXPAND, LATEST_CHARGE)
     }
 }
@@ -162,9 +163,9 @@ impl CreateRefund {
             .with("payment_intent", &self.intent_id)
             .with("amount", &self.amount)
             .maybe("reason", self.reason.as_deref())
-            .with("metadata[refund_id]", &self.refund)
-            .with("metadata[payment_id]", &self.payment)
-            .with("metadata[account_id]", &self.account)
+            .with("metadata[refund_id]", &RefundId::from_uuid(self.refund))
+            .with("metadata[payment_id]", &PaymentId::from_uuid(self.payment))
+            .with("metadata[account_id]", &AccountId::from_uuid(self.account))
     }
 }
 

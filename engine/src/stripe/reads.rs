@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
-use workflows::stripe::{Charge, Intent, PAYMENT_ID, Refund};
+use workflows::stripe::{Charge, Intent, PAYMENT_ID, Refund, id_of};
 
 use super::calls::segment;
 use super::class::Class;
@@ -60,7 +60,6 @@ impl Client {
         payment: Uuid,
         created: Created,
     ) -> Result<Answered<Option<Intent>>, Failure> {
-        let wanted = payment.to_string();
         let base = Form::default()
             .with("created[gte]", &created.from)
             .with("created[lte]", &created.to)
@@ -72,9 +71,9 @@ impl Client {
             let answer: Answered<Page<Intent>> = self.read("/v1/payment_intents", &query).await?;
             let Page { data, has_more } = answer.object;
             after = data.last().map(|intent| intent.id.clone());
-            let found = data
-                .into_iter()
-                .find(|intent| intent.metadata.get(PAYMENT_ID) == Some(&wanted));
+            let found = data.into_iter().find(|intent| {
+                intent.metadata.get(PAYMENT_ID).and_then(|text| id_of(text)) == Some(payment)
+            });
             if found.is_some() || !has_more || after.is_none() {
                 return Ok(Answered {
                     object: found,

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 use workflows::stream::Event;
-use workflows::stripe::{Charge, ChargeStatus, Intent, PAYMENT_ID, Refund};
+use workflows::stripe::{Charge, ChargeStatus, Intent, PAYMENT_ID, Refund, id_of};
 use workflows::{attempt, payment};
 
 use super::{Incoming, Object, Pointers};
@@ -224,7 +224,7 @@ impl Target {
     }
 }
 
-/// Text that is no UUID is somebody else's metadata.
+/// Text that is no id is somebody else's metadata.
 fn payment_id(text: Option<&String>) -> Option<Uuid> {
-    Uuid::try_parse(text?).ok()
+    id_of(text?)
 }

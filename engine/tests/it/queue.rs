@@ -157,6 +157,12 @@ async fn a_pause_of_redis_loses_nothing_although_nobody_pushes_again() {
     let jobs = jobs(3_000);
     queue.push(&jobs).await.unwrap();
     redis.command(&["CLIENT", "PAUSE", "1000", "ALL"]).await;
+    let asked = Instant::now();
+    assert!(queue.backlog().await.is_err());
+    assert!(
+        asked.elapsed() < Duration::from_millis(900),
+        "a look does not wait"
+    );
     until("all jobs are handled", async || worker.seen.has_all(&jobs)).await;
     worker.stop().await;
 }

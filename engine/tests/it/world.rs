@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::view::PaymentView;
+use contracts::{id::PaymentId, view::PaymentView};
 use engine::{
     Answer, Command, Engine, Error, Idempotency, MIGRATIONS, NewPayment, Notes, Parts,
     cache::Cache,
@@ -220,7 +220,7 @@ impl World {
         let payments = ledger["payments"].as_array().unwrap();
         let ours = payments
             .iter()
-            .find(|it| it["payment_id"] == payment.to_string());
+            .find(|it| it["payment_id"] == PaymentId::from_uuid(payment).to_string());
         ours.map_or(0, |it| it["charges"].as_i64().unwrap())
     }
 

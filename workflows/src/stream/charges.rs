@@ -8,7 +8,7 @@ use super::draft::Draft;
 use super::intents::check_currency;
 use crate::attempt::{Attempt, Kind, Status, edge};
 use crate::payment;
-use crate::stripe::{Charge, PAYMENT_ID};
+use crate::stripe::{Charge, PAYMENT_ID, id_of};
 
 pub(super) fn seen(
     draft: &mut Draft,
@@ -33,7 +33,13 @@ pub(super) fn seen(
             return Ok(());
         }
     };
-    let ended = payment.status.is_final();
+    if payment.status.is_final() {
+        // Nothing that a charge goes through can change a payment that has ended, but money after a cancel is strange.
+        if payment.status == payment::Status::Canceled && goal == Status::Captured {
+            draft.look();
+        }
+        return Ok(());
+    }
     let error = charge.error();
     let outcome = Outcome {
         status: goal,
@@ -41,22 +47,22 @@ pub(super) fn seen(
         error: error.as_ref().filter(|_| goal == Status::Failed),
         fresh,
     };
-    match &draft.stream.attempt {
-        None if edge(None, Kind::Observed, goal).is_some() => attempts::carry(draft, &outcome),
-        Some(newest) if names(newest, charge, goal) => {
-            // One charge only ever goes forward: what is no way forward is an old report of the same charge.
-            match edge(Some(newest.status), kind, goal) {
-                Some(_) => attempts::carry(draft, &outcome),
-                None => Ok(()),
-            }
-        }
-        // No charge of a payment that has ended can change it any more.
-        Some(_) if ended => Ok(()),
-        _ => {
+    let (from, kind) = match &draft.stream.attempt {
+        None => (None, Kind::Observed),
+        Some(newest) if names(newest, charge, goal) => (Some(newest.status), kind),
+        Some(_) => {
             draft.look();
-            Ok(())
+            return Ok(());
         }
+    };
+    if edge(from, kind, goal).is_some() {
+        return attempts::carry(draft, &outcome);
     }
+    // One charge only ever goes forward, so what is no way forward is old, unless it says that an open one has ended.
+    if from.is_none_or(Status::is_open) && !goal.is_open() {
+        draft.look();
+    }
+    Ok(())
 }
 
 /// Where a charge's event says that its attempt stands; nothing for a hint.
@@ -83,7 +89,7 @@ fn names(newest: &Attempt, charge: &Charge, goal: Status) -> bool {
 
 fn check_ours(payment: &payment::Payment, charge: &Charge) -> Result<(), Refusal> {
     let told = charge.metadata.get(PAYMENT_ID);
-    let named = told.map(|id| *id == payment.id.to_string());
+    let named = told.map(|text| id_of(text) == Some(payment.id));
     let known = match (&payment.intent_id, &charge.payment_intent) {
         (Some(ours), Some(told)) => Some(ours == told),
         _ => None,

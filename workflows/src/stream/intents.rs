@@ -7,7 +7,7 @@ use super::attempts::{self, Outcome};
 use super::draft::Draft;
 use crate::attempt;
 use crate::payment::{self, Call, Kind, Payment, Status};
-use crate::stripe::{Intent, PAYMENT_ID, StripeError};
+use crate::stripe::{Intent, PAYMENT_ID, StripeError, id_of};
 
 /// An intent as Stripe showed it, with what the report means.
 pub(super) struct Report<'a> {
@@ -61,8 +61,8 @@ impl Report<'_> {
         };
         draft.close(Call::CreateIntent);
         draft.absorb(self.intent)?;
-        self.carry_attempt(draft, status)?;
         draft.payment(kind, status)?;
+        self.carry_attempt(draft, status)?;
         let payment = &draft.stream.payment;
         let confirms = payment.confirm && payment.payment_method.is_some();
         if waits && confirms && payment.attempts == 0 && !payment.cancel_requested {
@@ -229,8 +229,8 @@ impl Report<'_> {
     fn advance(&self, draft: &mut Draft, kind: Kind, status: Status) -> Result<(), Refusal> {
         let from = draft.stream.payment.status;
         draft.absorb(self.intent)?;
-        self.carry_attempt(draft, status)?;
         draft.payment(kind, status)?;
+        self.carry_attempt(draft, status)?;
         close_proved(draft, from);
         Ok(())
     }
@@ -324,7 +324,7 @@ pub(super) fn check_ours(
     answers_create: bool,
 ) -> Result<(), Refusal> {
     let told = intent.metadata.get(PAYMENT_ID);
-    let named = told.map(|id| *id == payment.id.to_string());
+    let named = told.map(|text| id_of(text) == Some(payment.id));
     let known = payment.intent_id.as_ref().map(|id| *id == intent.id);
     let ours = match (known, named) {
         (Some(false), _) | (_, Some(false)) => false,

@@ -6,7 +6,7 @@ use super::Refusal;
 use super::draft::Draft;
 use super::intents::check_currency;
 use crate::refund::{Kind, Refund, Status, edge};
-use crate::stripe::{self, PAYMENT_ID, REFUND_ID, StripeError};
+use crate::stripe::{self, PAYMENT_ID, REFUND_ID, StripeError, id_of};
 
 pub(super) fn seen(
     draft: &mut Draft,
@@ -106,7 +106,7 @@ pub(super) fn resynced(
 /// Whether somebody wrote on the refund that it is of this payment.
 fn names_payment(draft: &Draft, seen: &stripe::Refund) -> bool {
     let told = seen.metadata.get(PAYMENT_ID);
-    told.is_some_and(|id| *id == draft.stream.payment.id.to_string())
+    told.is_some_and(|text| id_of(text) == Some(draft.stream.payment.id))
 }
 
 /// Refuses what is not of this payment, and says where the refund stands.
@@ -129,7 +129,7 @@ fn find(draft: &Draft, seen: &stripe::Refund) -> Option<usize> {
         .iter()
         .position(|known| known.stripe_id.as_deref() == Some(seen.id.as_str()));
     by_stripe_id.or_else(|| {
-        let ours: Uuid = seen.metadata.get(REFUND_ID)?.parse().ok()?;
+        let ours = id_of(seen.metadata.get(REFUND_ID)?)?;
         refunds
             .iter()
             .position(|known| known.id == ours && known.stripe_id.is_none())

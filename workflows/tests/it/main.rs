@@ -13,5 +13,6 @@ mod orders;
 mod played;
 mod samples;
 mod snapshots;
+mod steps;
 mod walks;
 mod world;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contracts::id::{AccountId, PaymentId, RefundId};
 use engine::stripe::breaker::State;
 use engine::stripe::{
     Class, ConfirmIntent, CreateIntent, CreateRefund, Created, Failure, IdempotencyKey, VERSION,
@@ -69,8 +70,8 @@ async fn a_post_carries_the_key_the_version_and_the_form() {
         assert!(head.contains(line), "{line} is missing in {head}");
     }
     let form: Vec<(String, String)> = serde_urlencoded::from_str(body).unwrap();
-    let account = Uuid::from_u128(7).to_string();
-    let payment = payment.to_string();
+    let account = AccountId::from_uuid(Uuid::from_u128(7)).to_string();
+    let payment = PaymentId::from_uuid(payment).to_string();
     for (name, value) in [
         ("amount", "1099"),
         ("currency", "eur"),
@@ -116,9 +117,18 @@ async fn a_refund_names_what_it_is_for() {
         [
             ("payment_intent", "pi_1".to_owned()),
             ("amount", "5".to_owned()),
-            ("metadata[refund_id]", refund.to_string()),
-            ("metadata[payment_id]", payment.to_string()),
-            ("metadata[account_id]", account.to_string()),
+            (
+                "metadata[refund_id]",
+                RefundId::from_uuid(refund).to_string()
+            ),
+            (
+                "metadata[payment_id]",
+                PaymentId::from_uuid(payment).to_string()
+            ),
+            (
+                "metadata[account_id]",
+                AccountId::from_uuid(account).to_string()
+            ),
         ]
         .map(|(name, value)| (name.to_owned(), value))
     );

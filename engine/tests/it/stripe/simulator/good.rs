@@ -1,5 +1,6 @@
 //! Calls that Stripe answers, and what they leave there.
 
+use contracts::id::{PaymentId, RefundId};
 use engine::stripe::{Class, ConfirmIntent};
 use uuid::Uuid;
 use workflows::stripe::{ChargeStatus, IntentStatus, PAYMENT_ID, REFUND_ID, RefundStatus};
@@ -12,7 +13,10 @@ async fn a_payment_is_created_confirmed_and_read_again() {
     let payment = Uuid::now_v7();
     let created = stripe.create(payment, "pm_card_visa", false).await;
     assert_eq!(created.status, IntentStatus::RequiresConfirmation);
-    assert_eq!(created.metadata.get(PAYMENT_ID), Some(&payment.to_string()));
+    assert_eq!(
+        created.metadata.get(PAYMENT_ID),
+        Some(&PaymentId::from_uuid(payment).to_string())
+    );
     let confirmed = stripe
         .client
         .confirm_intent(&created.id, &ConfirmIntent::default(), &key())
@@ -95,7 +99,10 @@ async fn a_refund_is_created_read_and_listed() {
         .unwrap()
         .object;
     assert_eq!((made.status, made.amount), (RefundStatus::Succeeded, 500));
-    assert_eq!(made.metadata.get(REFUND_ID), Some(&new.refund.to_string()));
+    assert_eq!(
+        made.metadata.get(REFUND_ID),
+        Some(&RefundId::from_uuid(new.refund).to_string())
+    );
     assert_eq!(
         stripe
             .client

@@ -1,0 +1,227 @@
+//! Every event in every status: what it does, or why it is refused, as a table in `steps.txt`.
+
+use std::fmt::Write;
+
+use workflows::attempt;
+use workflows::payment::{Call, Kind, Status};
+use workflows::stream::{self, Event, Stream};
+use workflows::stripe::{ChargeStatus, IntentStatus, RefundStatus};
+
+use crate::played::line;
+use crate::samples::{
+    AMOUNT, answered, charge, charged, confirming, decline, declined, id, intent, looked, refusal,
+    resting, stripe_refund, told,
+};
+
+/// Where the table is; written anew by `cargo test -p workflows --test it write_the_table -- --ignored`, then read.
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/steps.txt");
+
+#[test]
+fn every_event_in_every_status_does_what_the_table_says() {
+    let expected = include_str!("steps.txt");
+    let found = table();
+    for (expected, found) in expected.lines().zip(found.lines()) {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(found.lines().count(), expected.lines().count());
+}
+
+#[test]
+#[ignore = "writes the table anew; read what changed"]
+#[expect(clippy::disallowed_methods, reason = "a test may write its table")]
+fn write_the_table() {
+    std::fs::write(TABLE, table()).unwrap();
+}
+
+fn table() -> String {
+    let mut streams: Vec<(String, Stream)> = Status::ALL
+        .iter()
+        .map(|status| (status.to_string(), resting(*status)))
+        .collect();
+    streams.push(("confirm under way".to_owned(), confirming()));
+    let mut text = String::new();
+    for (name, stream) in streams {
+        writeln!(text, "{name}").unwrap();
+        for (event_name, event) in events() {
+            let told = line(&stream::step(&stream, &event));
+            writeln!(text, "    {event_name:<41} {told}").unwrap();
+        }
+    }
+    text
+}
+
+/// One sample of each event, and of each thing that it can say.
+fn events() -> Vec<(String, Event)> {
+    let mut events = commands();
+    events.extend(reports());
+    events.extend(ends_of_calls());
+    events
+        .into_iter()
+        .map(|(what, event)| {
+            (
+                format!("{} {what}", name(&event)).trim_end().to_owned(),
+                event,
+            )
+        })
+        .collect()
+}
+
+/// A new event fails to compile until the table has it.
+fn name(event: &Event) -> &'static str {
+    match event {
+        Event::ConfirmRequested { .. } => "confirm_requested",
+        Event::CaptureRequested { .. } => "capture_requested",
+        Event::CancelRequested { .. } => "cancel_requested",
+        Event::RefundRequested { .. } => "refund_requested",
+        Event::Forced { .. } => "forced",
+        Event::IntentSeen { .. } => "intent_seen",
+        Event::IntentRejected { .. } => "intent_rejected",
+        Event::ConfirmRefused { .. } => "confirm_refused",
+        Event::CallRefused { .. } => "call_refused",
+        Event::CallProvedVoid { .. } => "call_proved_void",
+        Event::ChargeSeen { .. } => "charge_seen",
+        Event::RefundSeen { .. } => "refund_seen",
+        Event::RefundRejected { .. } => "refund_rejected",
+        Event::Hinted => "hinted",
+        Event::Resynced { .. } => "resynced",
+    }
+}
+
+fn commands() -> Vec<(String, Event)> {
+    vec![
+        (
+            String::new(),
+            Event::ConfirmRequested {
+                attempt: id(50),
+                payment_method: None,
+                return_url: None,
+            },
+        ),
+        ("all".to_owned(), Event::CaptureRequested { amount: None }),
+        (
+            "too much".to_owned(),
+            Event::CaptureRequested {
+                amount: Some(AMOUNT + 1),
+            },
+        ),
+        (String::new(), Event::CancelRequested { reason: None }),
+        ("all".to_owned(), refund_requested(None)),
+        ("too much".to_owned(), refund_requested(Some(AMOUNT + 1))),
+        ("nothing".to_owned(), refund_requested(Some(0))),
+        (
+            "canceled".to_owned(),
+            Event::Forced {
+                to: Status::Canceled,
+                reason: "lost at sea".to_owned(),
+            },
+        ),
+    ]
+}
+
+fn refund_requested(amount: Option<i64>) -> Event {
+    Event::RefundRequested {
+        refund: id(51),
+        amount,
+        reason: None,
+    }
+}
+
+const STATUSES: [IntentStatus; 7] = [
+    IntentStatus::RequiresPaymentMethod,
+    IntentStatus::RequiresConfirmation,
+    IntentStatus::RequiresAction,
+    IntentStatus::Processing,
+    IntentStatus::RequiresCapture,
+    IntentStatus::Succeeded,
+    IntentStatus::Canceled,
+];
+
+fn reports() -> Vec<(String, Event)> {
+    let mut reports = vec![
+        (
+            "payment_failed".to_owned(),
+            told(Kind::PaymentFailed, declined("ch_1")),
+        ),
+        (
+            "unknown".to_owned(),
+            told(Kind::Resync, intent(IntentStatus::Unknown)),
+        ),
+    ];
+    for status in STATUSES {
+        let kind = Kind::of_intent(status).unwrap();
+        let word = Status::of_intent(status).unwrap();
+        reports.push((word.to_string(), told(kind, intent(status))));
+        reports.push((format!("look {word}"), looked(intent(status), vec![])));
+        let attempt = Some(id(11));
+        let answer = answered(Call::ConfirmIntent, attempt, intent(status));
+        reports.push((format!("confirmed {word}"), answer));
+    }
+    for (kind, status, captured) in [
+        (attempt::Kind::Pended, ChargeStatus::Pending, false),
+        (attempt::Kind::Authorized, ChargeStatus::Succeeded, false),
+        (attempt::Kind::Captured, ChargeStatus::Succeeded, true),
+        (attempt::Kind::Failed, ChargeStatus::Failed, false),
+        (attempt::Kind::Expired, ChargeStatus::Failed, false),
+    ] {
+        let seen = charged(kind, charge("ch_1", status, captured));
+        reports.push((kind.to_string(), seen));
+        let other = charged(kind, charge("ch_9", status, captured));
+        reports.push((format!("{kind} another"), other));
+    }
+    let import = stripe_refund("re_9", RefundStatus::Succeeded, AMOUNT);
+    reports.push((
+        "unknown".to_owned(),
+        Event::RefundSeen {
+            refund: import,
+            answers: None,
+            fresh_refund: id(52),
+        },
+    ));
+    reports.push((String::new(), Event::Hinted));
+    reports
+}
+
+fn ends_of_calls() -> Vec<(String, Event)> {
+    let error = refusal("resource_missing");
+    let mut ends = vec![
+        (
+            String::new(),
+            Event::IntentRejected {
+                error: error.clone(),
+            },
+        ),
+        (
+            String::new(),
+            Event::ConfirmRefused {
+                attempt: id(11),
+                error: decline(None),
+            },
+        ),
+        (
+            String::new(),
+            Event::RefundRejected {
+                refund: id(51),
+                error: error.clone(),
+            },
+        ),
+    ];
+    for call in Call::ALL {
+        ends.push((
+            call.to_string(),
+            Event::CallRefused {
+                call: *call,
+                error: error.clone(),
+            },
+        ));
+        ends.push((
+            call.to_string(),
+            Event::CallProvedVoid {
+                call: *call,
+                refund: Some(id(51)),
+                amount: None,
+                fresh_attempt: id(53),
+            },
+        ));
+    }
+    ends
+}
