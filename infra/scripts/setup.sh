@@ -114,7 +114,8 @@ fi
 if ! has_kafka; then
     say "downloading Apache Kafka's jars (44 MB) with Maven"
     rm -rf .pawl/kafka.new
-    mvn -B -q -ntp -Dstyle.color=never -f infra/kafka/pom.xml -Djars="$PWD/.pawl/kafka.new/jars" package
+    mvn -B -ntp -f infra/kafka/pom.xml -Djars="$PWD/.pawl/kafka.new/jars" package >.pawl/maven.log 2>&1 ||
+        { tail -n 15 .pawl/maven.log >&2; stop "Maven failed; all it said is in .pawl/maven.log"; }
     cp infra/kafka/pom.xml .pawl/kafka.new/pom.xml
     rm -rf .pawl/kafka
     mv .pawl/kafka.new .pawl/kafka
