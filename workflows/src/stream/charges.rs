@@ -55,7 +55,9 @@ pub(super) fn seen(
             return Ok(());
         }
     };
-    if edge(from, kind, goal).is_some() {
+    // A capture that takes its time shows in the intent: a charge that is pending was never authorized before.
+    let backwards = (from, goal) == (Some(Status::Authorized), Status::Pending);
+    if edge(from, kind, goal).is_some() && !backwards {
         return attempts::carry(draft, &outcome);
     }
     // One charge only ever goes forward, so what is no way forward is old, unless it says that an open one has ended.

@@ -6,11 +6,13 @@
     reason = "a test may stop here"
 )]
 
+mod calls;
 mod documents;
 mod machines;
 mod money;
 mod orders;
 mod played;
+mod refunds;
 mod samples;
 mod snapshots;
 mod steps;

@@ -1,0 +1,424 @@
+//! The one open call of a payment: what opens it, what waits for it, what closes it.
+
+use workflows::attempt;
+use workflows::payment::{Call, Kind, Payment, Status};
+use workflows::stream::{self, Effect, Event, Refusal};
+use workflows::stripe::{ChargeRef, Intent, IntentStatus, PAYMENT_ID};
+
+use crate::played::Played;
+use crate::samples::{
+    AMOUNT, accepted, answered, confirming, decline, declined, id, intent, looked, payment,
+    refusal, resting, told,
+};
+
+const CANCEL: Event = Event::CancelRequested { reason: None };
+
+fn created() -> Event {
+    let waiting = intent(IntentStatus::RequiresPaymentMethod);
+    answered(Call::CreateIntent, None, waiting)
+}
+
+fn confirm(attempt: u128) -> Event {
+    Event::ConfirmRequested {
+        attempt: id(attempt),
+        payment_method: None,
+        return_url: None,
+    }
+}
+
+fn capture(amount: Option<i64>) -> Event {
+    Event::CaptureRequested { amount }
+}
+
+fn void(call: Call, amount: Option<i64>) -> Event {
+    Event::CallProvedVoid {
+        call,
+        refund: None,
+        amount,
+        fresh_attempt: id(70),
+    }
+}
+
+#[test]
+fn a_new_payment_asks_for_its_intent() {
+    let step = stream::start(payment()).unwrap();
+    assert_eq!(step.effects, [Effect::CreateIntent]);
+    assert_eq!(step.stream.payment.open_call, Some(Call::CreateIntent));
+    assert_eq!(step.stream.payment.version, 1);
+    let first = step.transitions[0];
+    assert_eq!(
+        (first.from, first.kind, first.to),
+        ("none", "accepted", "local_created")
+    );
+}
+
+#[test]
+fn a_payment_that_is_to_be_confirmed_goes_on_when_its_intent_is_there() {
+    for report in [
+        created(),
+        told(
+            Kind::IntentCreated,
+            intent(IntentStatus::RequiresPaymentMethod),
+        ),
+        looked(intent(IntentStatus::RequiresConfirmation), vec![]),
+    ] {
+        let new = Payment {
+            confirm: true,
+            ..payment()
+        };
+        let mut played = Played::of(stream::start(new).unwrap().stream);
+        let step = played.play(&report).unwrap();
+        assert!(
+            matches!(step.effects[..], [Effect::ConfirmIntent { .. }]),
+            "{step:?}"
+        );
+        assert_eq!(played.stream.payment.open_call, Some(Call::ConfirmIntent));
+        // The answer of the create comes after the webhook and must not close the confirm.
+        assert!(played.play(&created()).is_ok());
+        assert_eq!(played.stream.payment.open_call, Some(Call::ConfirmIntent));
+    }
+}
+
+#[test]
+fn without_a_payment_method_nothing_is_confirmed() {
+    let new = Payment {
+        confirm: true,
+        payment_method: None,
+        ..payment()
+    };
+    let mut played = Played::of(stream::start(new).unwrap().stream);
+    assert!(played.play(&created()).unwrap().effects.is_empty());
+    assert_eq!(
+        played.play(&confirm(50)),
+        Err(Refusal::PaymentMethodMissing)
+    );
+}
+
+#[test]
+fn an_intent_is_adopted_by_what_we_wrote_on_it_and_by_nothing_else() {
+    let stranger = Intent {
+        metadata: [(PAYMENT_ID.to_owned(), id(2).to_string())].into(),
+        ..intent(IntentStatus::RequiresPaymentMethod)
+    };
+    let nameless = Intent {
+        metadata: [].into(),
+        ..intent(IntentStatus::RequiresPaymentMethod)
+    };
+    let mut played = Played::of(accepted());
+    for other in [stranger.clone(), nameless.clone()] {
+        let report = told(Kind::IntentCreated, other);
+        assert_eq!(played.play(&report), Err(Refusal::NotOurs));
+    }
+    let answer = answered(Call::CreateIntent, None, stranger);
+    assert_eq!(played.play(&answer), Err(Refusal::NotOurs));
+    let dollars = Intent {
+        currency: "usd".to_owned(),
+        ..intent(IntentStatus::RequiresPaymentMethod)
+    };
+    let report = told(Kind::IntentCreated, dollars);
+    assert_eq!(played.play(&report), Err(Refusal::WrongCurrency));
+    played
+        .play(&answered(Call::CreateIntent, None, nameless))
+        .unwrap();
+    let another = Intent {
+        id: "pi_2".to_owned(),
+        ..intent(IntentStatus::Succeeded)
+    };
+    assert_eq!(played.play(&looked(another, vec![])), Err(Refusal::NotOurs));
+    assert_eq!(played.stream.payment.intent_id.as_deref(), Some("pi_1"));
+}
+
+#[test]
+fn a_secret_that_a_webhook_leaves_out_is_kept() {
+    let mut played = Played::of(resting(Status::RequiresPaymentMethod));
+    played
+        .play(&told(
+            Kind::ActionRequired,
+            intent(IntentStatus::RequiresAction),
+        ))
+        .unwrap();
+    let payment = &played.stream.payment;
+    assert_eq!(payment.client_secret.as_deref(), Some("pi_1_secret"));
+    assert!(payment.next_action.is_some());
+    played
+        .play(&told(Kind::Succeeded, intent(IntentStatus::Succeeded)))
+        .unwrap();
+    assert_eq!(played.stream.payment.next_action, None);
+}
+
+#[test]
+fn a_cancel_waits_for_the_open_call() {
+    let mut played = Played::of(accepted());
+    let step = played.play(&CANCEL).unwrap();
+    assert!(step.effects.is_empty());
+    assert_eq!(played.play(&CANCEL), Err(Refusal::CancelPending));
+    let step = played.play(&created()).unwrap();
+    assert_eq!(step.effects, [Effect::CancelIntent { reason: None }]);
+    assert_eq!(played.stream.payment.open_call, Some(Call::CancelIntent));
+    let refused = played.play(&confirm(50));
+    assert_eq!(
+        refused,
+        Err(Refusal::CallOpen {
+            call: Call::CancelIntent
+        })
+    );
+}
+
+#[test]
+fn a_cancel_behind_a_confirm_goes_out_when_the_attempt_has_failed() {
+    let mut played = Played::of(confirming());
+    played.play(&CANCEL).unwrap();
+    let answer = answered(Call::ConfirmIntent, Some(id(11)), declined("ch_1"));
+    let step = played.play(&answer).unwrap();
+    assert_eq!(step.effects, [Effect::CancelIntent { reason: None }]);
+}
+
+#[test]
+fn a_cancel_that_loses_against_the_money_is_forgotten() {
+    let mut played = Played::of(confirming());
+    let reason = Some("abandoned".to_owned());
+    played.play(&Event::CancelRequested { reason }).unwrap();
+    let answer = answered(
+        Call::ConfirmIntent,
+        Some(id(11)),
+        intent(IntentStatus::Succeeded),
+    );
+    let step = played.play(&answer).unwrap();
+    assert!(step.effects.is_empty());
+    let payment = &played.stream.payment;
+    assert_eq!(
+        (payment.cancel_requested, &payment.cancellation_reason),
+        (false, &None)
+    );
+}
+
+#[test]
+fn a_cancel_that_stripe_does_not_do_is_not_tried_for_ever() {
+    let answer = answered(Call::CancelIntent, None, intent(IntentStatus::Processing));
+    let refused = Event::CallRefused {
+        call: Call::CancelIntent,
+        error: refusal("resource_missing"),
+    };
+    for end in [answer, refused] {
+        let mut played = Played::of(resting(Status::Processing));
+        played.play(&CANCEL).unwrap();
+        let step = played.play(&end).unwrap();
+        assert!(step.effects.is_empty(), "{step:?}");
+        let payment = &played.stream.payment;
+        assert_eq!((payment.open_call, payment.cancel_requested), (None, false));
+    }
+}
+
+#[test]
+fn the_reason_of_a_cancel_reaches_stripe_and_stripes_reason_stays() {
+    let mut played = Played::of(resting(Status::RequiresCapture));
+    let reason = Some("abandoned".to_owned());
+    let step = played
+        .play(&Event::CancelRequested {
+            reason: reason.clone(),
+        })
+        .unwrap();
+    assert_eq!(step.effects, [Effect::CancelIntent { reason }]);
+    let canceled = Intent {
+        cancellation_reason: Some("automatic".to_owned()),
+        ..intent(IntentStatus::Canceled)
+    };
+    played.play(&told(Kind::Canceled, canceled)).unwrap();
+    let payment = &played.stream.payment;
+    assert_eq!(payment.cancellation_reason.as_deref(), Some("automatic"));
+    // Stripe's word for an authorization that ran out.
+    let newest = played.stream.attempt.as_ref().unwrap();
+    assert_eq!(newest.status, attempt::Status::Expired);
+}
+
+#[test]
+fn a_capture_takes_what_can_be_captured_and_not_more() {
+    let mut played = Played::of(resting(Status::RequiresCapture));
+    let refused = played.play(&capture(Some(AMOUNT + 1)));
+    assert_eq!(refused, Err(Refusal::CaptureExceeds { capturable: AMOUNT }));
+    assert!(matches!(
+        played.play(&capture(Some(0))),
+        Err(Refusal::Amount(_))
+    ));
+    let step = played.play(&capture(None)).unwrap();
+    assert_eq!(step.effects, [Effect::CaptureIntent { amount: AMOUNT }]);
+    let refused = played.play(&capture(Some(1)));
+    assert_eq!(
+        refused,
+        Err(Refusal::CallOpen {
+            call: Call::CaptureIntent
+        })
+    );
+    let partly = Intent {
+        amount_received: 400,
+        ..intent(IntentStatus::Succeeded)
+    };
+    played
+        .play(&answered(Call::CaptureIntent, None, partly))
+        .unwrap();
+    let payment = &played.stream.payment;
+    assert_eq!(
+        (payment.captured, payment.capturable, payment.authorized),
+        (400, 0, AMOUNT)
+    );
+    assert_eq!(payment.open_call, None);
+}
+
+#[test]
+fn a_slow_capture_shows_in_its_answer() {
+    let mut played = Played::of(resting(Status::RequiresCapture));
+    played.play(&capture(None)).unwrap();
+    let slow = intent(IntentStatus::Processing);
+    played
+        .play(&answered(Call::CaptureIntent, None, slow))
+        .unwrap();
+    assert_eq!(played.stream.payment.status, Status::Processing);
+    let newest = played.stream.attempt.as_ref().unwrap();
+    assert_eq!(newest.status, attempt::Status::Pending);
+}
+
+#[test]
+fn a_refused_capture_says_why_and_can_be_asked_for_again() {
+    let mut played = Played::of(resting(Status::RequiresCapture));
+    played.play(&capture(None)).unwrap();
+    let refused = Event::CallRefused {
+        call: Call::CaptureIntent,
+        error: refusal("capture_charge_authorization_expired"),
+    };
+    let step = played.play(&refused).unwrap();
+    assert!(step.transitions.is_empty() && !step.is_empty());
+    assert!(played.stream.payment.last_error.is_some());
+    assert!(played.play(&refused).unwrap().is_empty());
+    assert!(played.play(&capture(None)).is_ok());
+}
+
+#[test]
+fn a_new_try_takes_the_place_of_an_unfinished_action() {
+    let mut played = Played::of(resting(Status::RequiresAction));
+    let step = played.play(&confirm(50)).unwrap();
+    let closed = step.closed_attempt.unwrap();
+    assert_eq!(
+        (closed.id, closed.status),
+        (id(11), attempt::Status::Voided)
+    );
+    let newest = played.stream.attempt.as_ref().unwrap();
+    assert_eq!((newest.id, newest.number), (id(50), 2));
+    // Stripe still shows the old action: that proves nothing about the new confirm.
+    let step = played
+        .play(&looked(intent(IntentStatus::RequiresAction), vec![]))
+        .unwrap();
+    assert!(step.is_empty(), "{step:?}");
+}
+
+#[test]
+fn an_answer_that_names_an_older_attempt_closes_nothing() {
+    let mut played = Played::of(confirming());
+    played
+        .play(&told(Kind::PaymentFailed, declined("ch_1")))
+        .unwrap();
+    played.play(&confirm(50)).unwrap();
+    let late = answered(Call::ConfirmIntent, Some(id(11)), declined("ch_1"));
+    let step = played.play(&late).unwrap();
+    assert!(step.transitions.is_empty());
+    assert_eq!(played.stream.payment.open_call, Some(Call::ConfirmIntent));
+    let late = Event::ConfirmRefused {
+        attempt: id(11),
+        error: decline(None),
+    };
+    assert!(played.play(&late).unwrap().is_empty());
+}
+
+#[test]
+fn an_answer_that_tells_nothing_new_still_closes_its_call() {
+    let mut played = Played::of(resting(Status::RequiresCapture));
+    played.play(&capture(None)).unwrap();
+    let held = intent(IntentStatus::RequiresCapture);
+    let step = played
+        .play(&answered(Call::CaptureIntent, None, held))
+        .unwrap();
+    assert!(step.transitions.is_empty() && !step.is_empty());
+    assert_eq!(played.stream.payment.open_call, None);
+}
+
+#[test]
+fn a_call_that_proved_void_is_made_anew() {
+    let mut played = Played::of(accepted());
+    let step = played.play(&void(Call::CreateIntent, None)).unwrap();
+    assert_eq!(step.effects, [Effect::CreateIntent]);
+
+    let mut played = Played::of(confirming());
+    let step = played.play(&void(Call::ConfirmIntent, None)).unwrap();
+    assert_eq!(step.closed_attempt.unwrap().status, attempt::Status::Failed);
+    assert_eq!(played.stream.payment.open_call, Some(Call::ConfirmIntent));
+
+    let mut played = Played::of(resting(Status::RequiresCapture));
+    played.play(&capture(Some(300))).unwrap();
+    let step = played.play(&void(Call::CaptureIntent, Some(300))).unwrap();
+    assert_eq!(step.effects, [Effect::CaptureIntent { amount: 300 }]);
+    played.play(&CANCEL).unwrap();
+    let step = played.play(&void(Call::CaptureIntent, Some(300))).unwrap();
+    assert_eq!(step.effects, [Effect::CancelIntent { reason: None }]);
+    let step = played.play(&void(Call::CancelIntent, None)).unwrap();
+    assert_eq!(step.effects, [Effect::CancelIntent { reason: None }]);
+}
+
+#[test]
+fn a_look_leaves_a_call_open_whose_outcome_it_does_not_show() {
+    let mut played = Played::of(confirming());
+    let waiting = intent(IntentStatus::RequiresPaymentMethod);
+    assert!(played.play(&looked(waiting, vec![])).unwrap().is_empty());
+    assert_eq!(played.stream.payment.open_call, Some(Call::ConfirmIntent));
+    played
+        .play(&looked(intent(IntentStatus::Processing), vec![]))
+        .unwrap();
+    assert_eq!(played.stream.payment.open_call, None);
+    let newest = played.stream.attempt.as_ref().unwrap();
+    assert_eq!(
+        (newest.id, newest.status),
+        (id(11), attempt::Status::Pending)
+    );
+}
+
+#[test]
+fn the_deadline_of_a_capture_is_kept_from_the_expanded_charge() {
+    let mut played = Played::of(confirming());
+    let held = Intent {
+        latest_charge: Some(ChargeRef {
+            id: "ch_1".to_owned(),
+            capture_before: Some(77),
+        }),
+        ..intent(IntentStatus::RequiresCapture)
+    };
+    played.play(&told(Kind::CapturableUpdated, held)).unwrap();
+    assert_eq!(played.stream.payment.capture_before, Some(77));
+    assert!(
+        played
+            .play(&looked(intent(IntentStatus::RequiresCapture), vec![]))
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(played.stream.payment.capture_before, Some(77));
+}
+
+#[test]
+fn sums_that_do_not_add_up_are_refused() {
+    let mut played = Played::of(resting(Status::Succeeded));
+    played
+        .play(&Event::RefundRequested {
+            refund: id(51),
+            amount: None,
+            reason: None,
+        })
+        .unwrap();
+    for (received, capturable) in [(-1, 0), (i64::MAX, 1), (0, -1)] {
+        let broken = Intent {
+            amount_received: received,
+            amount_capturable: capturable,
+            ..intent(IntentStatus::Succeeded)
+        };
+        assert_eq!(
+            played.play(&looked(broken, vec![])),
+            Err(Refusal::BrokenSums)
+        );
+    }
+}
