@@ -123,7 +123,7 @@ fn a_look_at_stripe_leads_from_everywhere_to_stripes_own_words() {
     ] {
         let all = statuses(machine);
         let theirs = all.iter().filter(|word| !local.contains(word));
-        assert_eq!(led_by(machine, "resync"), pairs(&all, theirs), "{machine}");
+        assert_eq!(led_by(machine, "resync"), pairs(&all, &theirs), "{machine}");
     }
 }
 
@@ -133,7 +133,7 @@ fn an_operator_may_force_a_payment_and_a_refund_anywhere() {
         let all = statuses(machine);
         assert_eq!(
             led_by(machine, "forced"),
-            pairs(&all, all.iter()),
+            pairs(&all, &all.iter()),
             "{machine}"
         );
     }
@@ -247,7 +247,7 @@ fn led_by(machine: Machine, kind: &str) -> BTreeSet<(&'static str, &'static str)
 
 fn pairs<'a>(
     from: &[&'static str],
-    to: impl Iterator<Item = &'a &'static str> + Clone,
+    to: &(impl Iterator<Item = &'a &'static str> + Clone),
 ) -> BTreeSet<(&'static str, &'static str)> {
     from.iter()
         .flat_map(|from| to.clone().map(|to| (*from, *to)))

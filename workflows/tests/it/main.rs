@@ -8,10 +8,12 @@
 
 mod calls;
 mod documents;
+mod intents;
 mod machines;
 mod money;
 mod orders;
 mod played;
+mod processor;
 mod refunds;
 mod samples;
 mod snapshots;

@@ -78,7 +78,7 @@ impl Played {
                 ..
             } => {
                 *fresh_attempt = mint();
-                fresh_refunds.iter_mut().for_each(|fresh| *fresh = mint());
+                fresh_refunds.fill_with(mint);
             }
             _ => {}
         }

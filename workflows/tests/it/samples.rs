@@ -250,6 +250,12 @@ pub(crate) fn answered(call: Call, attempt: Option<Uuid>, intent: Intent) -> Eve
     }
 }
 
+/// The answer of the call that creates the intent.
+pub(crate) fn created() -> Event {
+    let waiting = intent(IntentStatus::RequiresPaymentMethod);
+    answered(Call::CreateIntent, None, waiting)
+}
+
 /// A webhook about a charge.
 pub(crate) fn charged(kind: attempt::Kind, charge: Charge) -> Event {
     Event::ChargeSeen {
