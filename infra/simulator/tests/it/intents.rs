@@ -161,6 +161,7 @@ async fn a_canceled_intent_releases_what_it_held_and_ends() {
         .await;
     assert_eq!(canceled.object_status(), "canceled");
     assert_eq!(canceled.body["cancellation_reason"], "duplicate");
+    assert_eq!(canceled.body["amount_capturable"], 0);
     assert!(canceled.body["canceled_at"].is_i64());
     let types = stripe.event_types().await;
     assert_eq!(

@@ -315,18 +315,18 @@ impl Endpoint {
     }
 }
 
-/// Waits, up to five seconds, until `found` finds something.
+/// Waits, up to twenty seconds, until `found` finds something.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
     mut found: impl FnMut() -> F,
 ) -> T {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         if let Some(it) = found().await {
             return it;
         }
         assert!(
             Instant::now() < deadline,
-            "it did not happen within five seconds"
+            "it did not happen within twenty seconds"
         );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -160,7 +160,7 @@ async fn webhooks_are_shuffled_and_all_arrive() {
     let endpoint = Endpoint::start(0).await;
     stripe.register(&endpoint, &["*"]).await;
     stripe
-        .put_faults(json!([{"fault": "webhook_shuffled", "ms": 200}]))
+        .put_faults(json!([{"fault": "webhook_shuffled", "ms": 500}]))
         .await;
     for _ in 0..10 {
         stripe.paid("pm_card_visa").await;
@@ -177,7 +177,7 @@ async fn webhooks_come_late_or_never() {
     stripe
         .put_faults(json!([
             {"fault": "webhook_lost", "type": "charge.succeeded"},
-            {"fault": "webhook_late", "type": "payment_intent.created", "ms": 150},
+            {"fault": "webhook_late", "type": "payment_intent.created", "ms": 1000},
         ]))
         .await;
     stripe.paid("pm_card_visa").await;
