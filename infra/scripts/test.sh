@@ -37,7 +37,8 @@ summary() {
     [ $((failed + checks)) = 0 ]
 }
 
-tests() { cargo test --workspace --no-fail-fast 2>&1 | tee "$results/tests.log"; }
+# The simulator's tests let stripe-python talk to it.
+tests() { PAWL_PYTHON=$PWD/.pawl/python/bin/python cargo test --workspace --no-fail-fast 2>&1 | tee "$results/tests.log"; }
 
 deny() {
     local deny=cargo-deny
