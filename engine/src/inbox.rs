@@ -256,18 +256,17 @@ fn understood(
     let payment = target
         .payment_id
         .or_else(|| by_intent.get(target.intent_id.as_deref()?).copied());
-    match payment {
-        Some(payment) => Read {
+    if let Some(payment) = payment {
+        Read {
             waiting,
             payment: Some(payment),
             event: Some(event),
             refunded,
             fate: None,
-        },
-        None => {
-            let fate = no_local_object(&waiting);
-            nothing(waiting, fate)
         }
+    } else {
+        let fate = no_local_object(&waiting);
+        nothing(waiting, fate)
     }
 }
 

@@ -72,13 +72,12 @@ impl Engine {
         account: Uuid,
         intent_id: &str,
     ) -> Result<Option<View>, Error> {
-        let id = match self.inner.cache.read_intent(intent_id).await {
-            Ok(Some(id)) => Some(id),
-            _ => {
-                let mut connection = self.inner.pool.acquire().await?;
-                let found = payment::of_intents(&mut connection, &[intent_id.to_owned()]).await?;
-                found.first().map(|(_, id)| *id)
-            }
+        let id = if let Ok(Some(id)) = self.inner.cache.read_intent(intent_id).await {
+            Some(id)
+        } else {
+            let mut connection = self.inner.pool.acquire().await?;
+            let found = payment::of_intents(&mut connection, &[intent_id.to_owned()]).await?;
+            found.first().map(|(_, id)| *id)
         };
         match id {
             Some(id) => self.payment(account, id).await,
@@ -287,20 +286,22 @@ struct ShownAttempt {
 }
 
 /// Nothing of ours moves this payment now: it is at its end, or its client or its bank must act.
+///
+/// A charge's webhook may come before its intent's, and then the attempt is ahead of the payment: that is no rest.
 fn is_settled(view: &View) -> bool {
+    use attempt::Status as Attempt;
     let Ok(shown) = serde_json::from_slice::<Shown>(&view.body) else {
         return true;
     };
-    let confirming = shown
-        .latest_attempt
-        .is_some_and(|it| it.status == attempt::Status::Started);
+    let attempt = shown.latest_attempt.map(|it| it.status);
     match shown.status {
         Status::LocalCreated | Status::Processing => false,
-        Status::RequiresPaymentMethod | Status::RequiresConfirmation => !confirming,
-        Status::RequiresAction
-        | Status::RequiresCapture
-        | Status::Succeeded
-        | Status::Canceled
-        | Status::LocalRejected => true,
+        Status::RequiresPaymentMethod | Status::RequiresConfirmation => attempt
+            .is_none_or(|it| matches!(it, Attempt::Failed | Attempt::Expired | Attempt::Voided)),
+        Status::RequiresAction => {
+            attempt.is_none_or(|it| matches!(it, Attempt::Started | Attempt::RequiresAction))
+        }
+        Status::RequiresCapture => attempt != Some(Attempt::Captured),
+        Status::Succeeded | Status::Canceled | Status::LocalRejected => true,
     }
 }

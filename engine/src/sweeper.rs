@@ -33,7 +33,7 @@ const PORTION_WITHOUT_REDIS: i64 = 128;
 const TIMERS: i64 = 500;
 
 /// How often old rows are forgotten, and how many at once.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
+const FORGET_EVERY: Duration = Duration::from_mins(1);
 const FORGET: i64 = 5000;
 
 pub(crate) struct Sweeper {
@@ -104,8 +104,13 @@ impl Sweeper {
         if lost.is_empty() {
             return Ok(false);
         }
+        if self.queue.push(&lost).await.is_err() {
+            // It answers but takes nothing: out of memory, perhaps.
+            self.perform_without_redis().await?;
+            return Ok(true);
+        }
         tracing::debug!(jobs = lost.len(), "pushed again");
-        Ok(self.queue.push(&lost).await.is_err())
+        Ok(false)
     }
 
     async fn perform_without_redis(&self) -> sqlx::Result<()> {

@@ -162,7 +162,7 @@ impl Worker {
             // Done, put off, or in other hands.
             Ok(None) => {}
             Err(error) => {
-                tracing::debug!(job = %id, %error, "not claimed; the sweeper will push it again")
+                tracing::debug!(job = %id, %error, "not claimed; the sweeper will push it again");
             }
         }
     }
@@ -202,7 +202,7 @@ impl Worker {
         match &deed.finish {
             Finish::Done => {}
             Finish::Again { error, .. } => {
-                tracing::debug!(job = %job.id, kind = job.kind.as_str(), error, "put off")
+                tracing::debug!(job = %job.id, kind = job.kind.as_str(), error, "put off");
             }
             Finish::Dead { error } => {
                 tracing::error!(job = %job.id, payment = %job.payment, kind = job.kind.as_str(), error, "given up; a person must look");
@@ -215,17 +215,17 @@ impl Worker {
                 job: job.id,
                 lease: job.lease,
                 finish: deed.finish,
-                event: deed.event,
+                event: deed.event.map(|event| *event),
                 expected_version: deed.expected_version,
             },
         };
         match self.inner.advances.submit(advance).await {
             Ok(Outcome::Stale) => {
-                tracing::debug!(job = %job.id, "finished late; another worker has it")
+                tracing::debug!(job = %job.id, "finished late; another worker has it");
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(job = %job.id, %error, "not finished; its lease will run out and it runs again")
+                tracing::warn!(job = %job.id, %error, "not finished; its lease will run out and it runs again");
             }
         }
     }

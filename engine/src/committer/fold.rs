@@ -80,7 +80,7 @@ impl Fold {
                     streams.insert(record.payment.id, Held::new(record));
                 }
                 Err(error) => {
-                    tracing::error!(%error, "a payment cannot be read; it stops, the others go on")
+                    tracing::error!(%error, "a payment cannot be read; it stops, the others go on");
                 }
             }
         }
@@ -368,17 +368,12 @@ fn check_after(payment: &Payment) -> Option<f64> {
     }
 }
 
-/// The facts of a move, for the history and for Kafka. Never a client secret.
+/// The facts of a move, for the history and for Kafka: the payment's money after it, and what is known of what moved.
+/// Never a client secret.
 fn data(transition: &Transition, after: &Stream, closed: Option<&Attempt>) -> Value {
     let payment = &after.payment;
-    match transition.machine {
-        Machine::Payment => json!({
-            "amount_capturable": payment.capturable,
-            "amount_captured": payment.captured,
-            "amount_refunded": payment.refunded,
-            "amount_reserved": payment.reserved,
-            "error": payment.last_error,
-        }),
+    let moved = match transition.machine {
+        Machine::Payment => json!({ "error": payment.last_error }),
         Machine::Attempt => {
             let attempt = closed
                 .filter(|it| it.id == transition.subject)
@@ -398,5 +393,12 @@ fn data(transition: &Transition, after: &Stream, closed: Option<&Attempt>) -> Va
                 "error": refund.and_then(|it| it.error.as_ref()),
             })
         }
-    }
+    };
+    json!({
+        "amount_capturable": payment.capturable,
+        "amount_captured": payment.captured,
+        "amount_refunded": payment.refunded,
+        "amount_reserved": payment.reserved,
+        "moved": moved,
+    })
 }

@@ -144,8 +144,8 @@ fn share(error: &sqlx::Error) -> Error {
 }
 
 /// Commits, and when the answer to COMMIT was lost finds out by `is_there` what it was.
-pub(crate) async fn commit<'a, F, Fut>(
-    transaction: sqlx::Transaction<'a, sqlx::Postgres>,
+pub(crate) async fn commit<F, Fut>(
+    transaction: sqlx::Transaction<'_, sqlx::Postgres>,
     is_there: F,
 ) -> sqlx::Result<()>
 where

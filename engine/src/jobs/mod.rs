@@ -27,13 +27,13 @@ use crate::{
 };
 
 /// Stripe keeps keys for at least 24 hours; an hour of that is left for clocks and queues.
-const KEY_LIVES: Duration = Duration::from_secs(23 * 60 * 60);
+const KEY_LIVES: Duration = Duration::from_hours(23);
 
 /// What came of a job: how it ends, and what happened.
 #[derive(Debug)]
 pub(crate) struct Deed {
     pub(crate) finish: Finish,
-    pub(crate) event: Option<Event>,
+    pub(crate) event: Option<Box<Event>>,
     /// The version of the payment that the event is about, where it must still be that one.
     pub(crate) expected_version: Option<i64>,
 }
@@ -42,7 +42,7 @@ impl Deed {
     fn event(event: Event) -> Self {
         Self {
             finish: Finish::Done,
-            event: Some(event),
+            event: Some(Box::new(event)),
             expected_version: None,
         }
     }

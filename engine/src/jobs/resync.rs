@@ -15,7 +15,7 @@ pub(super) async fn perform(work: Work<'_>) -> Deed {
     match ask(&work, intent_id).await {
         Ok(event) => Deed {
             finish: Finish::Done,
-            event: Some(event),
+            event: Some(Box::new(event)),
             expected_version: Some(payment.version),
         },
         Err(failure) => work.asked_in_vain(&failure),

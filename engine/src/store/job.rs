@@ -206,7 +206,7 @@ pub(crate) async fn supersede(
 }
 
 /// Takes those of the jobs that are due and not in other hands, in one statement. What this writes is committed before
-/// the calls go out, first_sent_at above all: the age of a key counts from there.
+/// the calls go out, `first_sent_at` above all: the age of a key counts from there.
 pub(crate) async fn claim(
     pool: &PgPool,
     ids: &[Uuid],

@@ -234,41 +234,18 @@ pub(crate) async fn add(
     let texts = |field: fn(&Record) -> Option<String>| -> Vec<Option<String>> {
         rows.iter().map(|row| field(row)).collect()
     };
+    let words = |field: fn(&Record) -> String| -> Vec<String> {
+        rows.iter().map(|row| field(row)).collect()
+    };
+    let documents = |field: fn(&Record) -> Option<Value>| -> Vec<Option<Value>> {
+        rows.iter().map(|row| field(row)).collect()
+    };
     let ids: Vec<Uuid> = rows.iter().map(|row| row.payment.id).collect();
     let accounts: Vec<Uuid> = rows.iter().map(|row| row.account).collect();
     let amounts: Vec<i64> = rows.iter().map(|row| row.payment.money.amount()).collect();
-    let currencies: Vec<String> = rows
-        .iter()
-        .map(|row| row.payment.money.currency().code())
-        .collect();
-    let capture_methods: Vec<String> = rows
-        .iter()
-        .map(|row| row.payment.capture_method.as_str().to_owned())
-        .collect();
     let confirms: Vec<bool> = rows.iter().map(|row| row.payment.confirm).collect();
-    let customers: Vec<Option<Value>> = rows
-        .iter()
-        .map(|row| {
-            row.notes
-                .customer
-                .as_ref()
-                .and_then(|it| serde_json::to_value(it).ok())
-        })
-        .collect();
-    let metadata: Vec<Value> = rows
-        .iter()
-        .map(|row| serde_json::to_value(&row.notes.metadata).unwrap_or_default())
-        .collect();
     let created: Vec<OffsetDateTime> = rows.iter().map(|row| row.created_at).collect();
-    let statuses: Vec<String> = rows
-        .iter()
-        .map(|row| row.payment.status.as_str().to_owned())
-        .collect();
     let versions: Vec<i64> = rows.iter().map(|row| row.payment.version).collect();
-    let calls: Vec<Option<String>> = rows
-        .iter()
-        .map(|row| row.payment.open_call.map(|call| call.as_str().to_owned()))
-        .collect();
     let added = sqlx::query_scalar!(
         "insert into payment (id, account_id, status, version, amount, currency, capture_method, confirm, payment_method,
                               return_url, open_call, reference, customer, description, statement_descriptor, metadata,
@@ -284,20 +261,20 @@ pub(crate) async fn add(
          returning id",
         &ids,
         &accounts,
-        &statuses,
+        &words(|row| row.payment.status.to_string()),
         &versions,
         &amounts,
-        &currencies,
-        &capture_methods,
+        &words(|row| row.payment.money.currency().code()),
+        &words(|row| row.payment.capture_method.to_string()),
         &confirms,
         &texts(|row| row.payment.payment_method.clone()) as &[Option<String>],
         &texts(|row| row.payment.return_url.clone()) as &[Option<String>],
-        &calls as &[Option<String>],
+        &texts(|row| row.payment.open_call.map(|call| call.to_string())) as &[Option<String>],
         &texts(|row| row.notes.reference.clone()) as &[Option<String>],
-        &customers as &[Option<Value>],
+        &documents(|row| serde_json::to_value(row.notes.customer.as_ref()?).ok()) as &[Option<Value>],
         &texts(|row| row.notes.description.clone()) as &[Option<String>],
         &texts(|row| row.notes.statement_descriptor.clone()) as &[Option<String>],
-        &metadata,
+        &documents(|row| serde_json::to_value(&row.notes.metadata).ok()) as &[Option<Value>],
         &created,
     )
     .fetch_all(connection)

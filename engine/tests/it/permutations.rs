@@ -1,5 +1,7 @@
 //! Webhooks come in any order, more than once, or not at all: the end is the same.
 
+use std::fmt::Write;
+
 use contracts::view::PaymentView;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -48,7 +50,11 @@ async fn restore(world: &World) {
         } else {
             ""
         };
-        sql += &format!("insert into {table} {identity} select * from saved_{table};");
+        write!(
+            sql,
+            "insert into {table} {identity} select * from saved_{table};"
+        )
+        .unwrap();
     }
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
         .execute(world.database.pool())

@@ -2,7 +2,12 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use axum::{Router, extract::State, response::{IntoResponse, Response}, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use engine::{
     cache::Cache,
     queue::{self, Queue},
@@ -94,8 +99,14 @@ pub async fn serve(
     // Whoever should have written these views may have died; an older one must not stay.
     let published = move |reached: &[(Uuid, i64)]| cache.outdate(reached.iter().copied());
     let router = Router::new()
-        .route("/health", get(|| async { infra::health::alive("worker-service") }))
-        .route("/livez", get(|| async { infra::health::alive("worker-service") }))
+        .route(
+            "/health",
+            get(|| async { infra::health::alive("worker-service") }),
+        )
+        .route(
+            "/livez",
+            get(|| async { infra::health::alive("worker-service") }),
+        )
         .route("/readyz", get(ready))
         .with_state(pool.clone());
     tokio::try_join!(
@@ -104,11 +115,18 @@ pub async fn serve(
             worker.run(shutdown.clone()).await;
             Ok(())
         },
-        async { Ok(engine::relay::run(pool, &config.kafka_brokers, published, shutdown.clone()).await?) },
+        async {
+            Ok(
+                engine::relay::run(pool, &config.kafka_brokers, published, shutdown.clone())
+                    .await?,
+            )
+        },
     )?;
     Ok(())
 }
 
 async fn ready(State(pool): State<PgPool>) -> Response {
-    Readiness::of("worker-service").requires("postgres", infra::postgres::ping(&pool).await).into_response()
+    Readiness::of("worker-service")
+        .requires("postgres", infra::postgres::ping(&pool).await)
+        .into_response()
 }

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use crate::world::World;
 
 /// How long a process may take to do what a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Process {
     child: Child,
@@ -25,8 +25,14 @@ impl Process {
         command
             .env_clear()
             .env("DATABASE_URL", world.database.url())
-            .env("REDIS_URL", format!("{}/{redis}", redis_url().trim_end_matches('/')))
-            .env("KAFKA_BROKERS", kafka_brokers().expect("KAFKA_BROKERS is set by `make test`"))
+            .env(
+                "REDIS_URL",
+                format!("{}/{redis}", redis_url().trim_end_matches('/')),
+            )
+            .env(
+                "KAFKA_BROKERS",
+                kafka_brokers().expect("KAFKA_BROKERS is set by `make test`"),
+            )
             .env("STRIPE_API_KEY", "sk_test_worker")
             .env("STRIPE_API_BASE", &world.stripe)
             .env("STRIPE_TIMEOUT_SECONDS", "1")
@@ -38,32 +44,47 @@ impl Process {
         if let Some(point) = crash_at {
             command.env("PAWL_CRASH_AT", point);
         }
-        Self { child: command.spawn().unwrap() }
+        Self {
+            child: command.spawn().unwrap(),
+        }
     }
 
     /// Waits until it has ended by itself.
     pub(crate) async fn ended(mut self) -> ExitStatus {
-        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").unwrap()
+        tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("it ends in time")
+            .unwrap()
     }
 
     /// Asks it to stop, as `kill` does, and waits until it has.
     pub(crate) async fn stop(self) -> ExitStatus {
         let id = self.child.id().expect("it runs").to_string();
-        let killed = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        let killed = Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .await
+            .unwrap();
         assert!(killed.success());
         self.ended().await
     }
 }
 
 /// Looks again and again until `found`, or fails after a minute with what was seen last.
-pub(crate) async fn until<T: std::fmt::Debug, F: Future<Output = T>>(look: impl Fn() -> F, found: impl Fn(&T) -> bool) -> T {
+pub(crate) async fn until<T: std::fmt::Debug, F: Future<Output = T>>(
+    look: impl Fn() -> F,
+    found: impl Fn(&T) -> bool,
+) -> T {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let seen = look().await;
         if found(&seen) {
             return seen;
         }
-        assert!(tokio::time::Instant::now() < deadline, "not in time; last seen: {seen:#?}");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "not in time; last seen: {seen:#?}"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
