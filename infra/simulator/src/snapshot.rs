@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -73,8 +73,9 @@ pub(crate) async fn keep(simulator: Arc<Simulator>, shutdown: CancellationToken)
         return;
     };
     let mut written = simulator.operations.load(Ordering::Relaxed);
+    let mut pause = INTERVAL;
     while shutdown
-        .run_until_cancelled(tokio::time::sleep(INTERVAL))
+        .run_until_cancelled(tokio::time::sleep(pause))
         .await
         .is_some()
     {
@@ -84,7 +85,10 @@ pub(crate) async fn keep(simulator: Arc<Simulator>, shutdown: CancellationToken)
         }
         written = now;
         let (simulator, path) = (Arc::clone(&simulator), path.clone());
+        let started = Instant::now();
         let saved = tokio::task::spawn_blocking(move || save(&simulator, &path)).await;
+        // Nobody is served while the state is written out: a large one is written less often.
+        pause = INTERVAL.max(started.elapsed() * 20);
         if let Ok(Err(fault)) = saved {
             tracing::error!("the state was not written: {fault:#}");
         }
