@@ -93,7 +93,7 @@ pub struct ConfirmPayment {
     /// Stripe's id of a payment method; the payment's own when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payment_method: Option<String>,
-    /// Where Stripe sends the customer back to after a redirect.
+    /// Where Stripe sends the customer back to after a redirect. Needed here if it was not given at the creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub return_url: Option<String>,
 }

@@ -13,7 +13,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use stripe_simulator::WebhookEndpoint;
 
-use crate::stage::{PAYMENTS, Stage, WEBHOOK_SECRETS, body, listen, path_of, problem};
+use crate::stage::{PAYMENTS, Stage, WEBHOOK_SECRETS, body, listen, mug, path_of, problem};
 
 /// A stage on which payments move by themselves.
 async fn moving() -> Stage {
@@ -147,7 +147,8 @@ async fn a_payment_made_step_by_step_is_confirmed_captured_in_part_and_never_sho
 
     let empty = stage.post(&path_of(&payment, "/confirm"), &json!({})).await;
     problem(empty, 422, "missing_field", Some("payment_method")).await;
-    let confirm = json!({"payment_method": "pm_card_visa"});
+    let confirm =
+        json!({"payment_method": "pm_card_visa", "return_url": "https://shop.example/back"});
     let held = body(
         waiting(&stage, &path_of(&payment, "/confirm"), &confirm).await,
         StatusCode::OK,
@@ -162,20 +163,28 @@ async fn a_payment_made_step_by_step_is_confirmed_captured_in_part_and_never_sho
         .post(&path_of(&payment, "/capture"), &json!({"amount": 5001}))
         .await;
     problem(too_much, 422, "invalid_amount", Some("amount")).await;
-    let captured = stage
-        .post(&path_of(&payment, "/capture"), &json!({"amount": 4000}))
-        .await;
-    assert_eq!(captured.status(), StatusCode::OK);
-    eventually(&stage, &path_of(&payment, ""), |payment| {
-        payment["status"] == "succeeded" && payment["amount_captured"] == 4000
-    })
-    .await;
+    let part = json!({"amount": 4000});
+    let captured = waiting(&stage, &path_of(&payment, "/capture"), &part).await;
+    let captured = body(captured, StatusCode::OK).await;
+    assert_eq!(
+        (&captured["status"], &captured["amount_captured"]),
+        (&json!("succeeded"), &json!(4000))
+    );
     let late = stage.post(&path_of(&payment, "/cancel"), &json!({})).await;
     problem(late, 409, "unexpected_state", None).await;
 
     let list = body(stage.get(PAYMENTS).await, StatusCode::OK).await;
     assert_eq!(list["data"][0]["id"], payment["id"]);
     assert_eq!(list["data"][0]["client_secret"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_client_that_waits_sees_its_payment_canceled() {
+    let stage = moving().await;
+    let payment = body(waiting(&stage, PAYMENTS, &mug()).await, StatusCode::CREATED).await;
+    let reason = json!({"reason": "requested_by_customer"});
+    let canceled = waiting(&stage, &path_of(&payment, "/cancel"), &reason).await;
+    assert_eq!(body(canceled, StatusCode::OK).await["status"], "canceled");
 }
 
 #[tokio::test]
