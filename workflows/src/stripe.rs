@@ -7,10 +7,10 @@ use serde_json::Value;
 use type_safe_id::{DynamicType, TypeSafeId};
 use uuid::Uuid;
 
-/// The key of `metadata` that carries our payment's UUID, in its hyphenated form, on every intent we create.
+/// The key of `metadata` that carries our payment's id on every intent we create; see [`id_of`].
 pub const PAYMENT_ID: &str = "payment_id";
 
-/// The key of `metadata` that carries our refund's UUID, in its hyphenated form, on every refund we create.
+/// The key of `metadata` that carries our refund's id on every refund we create; see [`id_of`].
 pub const REFUND_ID: &str = "refund_id";
 
 /// The id that one of our marks in Stripe's metadata names, written as clients see it (a `TypeID` such as `pay_…`) or as a

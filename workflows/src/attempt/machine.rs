@@ -11,7 +11,6 @@ use crate::edges::{self, Edge, EdgeId, Machine as Name, NONE};
 type Move = edges::Move<Kind, Status>;
 
 /// The machine keeps nothing of its own; the id of the edge that was taken is left in the context.
-#[derive(Default)]
 struct Machine;
 
 /// The edge from `from` by `kind` to `to`, if there is one.

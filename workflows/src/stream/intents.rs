@@ -196,7 +196,11 @@ impl Report<'_> {
             || !named
             || self.intent.last_payment_error.is_none()
             || payment.last_error == self.intent.last_payment_error;
-        stands && told
+        // A customer may have to act twice, in different ways.
+        let shown = goal != attempt::Status::RequiresAction
+            || self.intent.next_action.is_none()
+            || payment.next_action == self.intent.next_action;
+        stands && told && shown
     }
 
     fn same_sums(&self, payment: &Payment) -> bool {

@@ -1,12 +1,14 @@
 //! Whose intent it is, and what is kept of it.
 
+use serde_json::json;
 use workflows::payment::{Call, Kind, Payment, Status};
 use workflows::stream::{self, Effect, Event, Refusal};
-use workflows::stripe::{ChargeRef, Intent, IntentStatus, PAYMENT_ID};
+use workflows::stripe::{ChargeRef, Intent, IntentStatus, PAYMENT_ID, RefundStatus};
 
 use crate::played::Played;
 use crate::samples::{
-    accepted, answered, confirming, created, id, intent, looked, payment, resting, told,
+    accepted, answered, confirming, created, id, intent, looked, payment, resting, stripe_refund,
+    told,
 };
 
 #[test]
@@ -85,14 +87,11 @@ fn the_deadline_of_a_capture_is_kept_from_the_expanded_charge() {
 #[test]
 fn sums_that_do_not_add_up_are_refused() {
     let mut played = Played::of(resting(Status::Succeeded));
+    let given = stripe_refund("re_1", RefundStatus::Succeeded, 400);
     played
-        .play(&Event::RefundRequested {
-            refund: id(51),
-            amount: None,
-            reason: None,
-        })
+        .play(&looked(intent(IntentStatus::Succeeded), vec![given]))
         .unwrap();
-    for (received, capturable) in [(-1, 0), (i64::MAX, 1), (0, -1)] {
+    for (received, capturable) in [(-1, 0), (i64::MAX, 1), (0, -1), (399, 0)] {
         let broken = Intent {
             amount_received: received,
             amount_capturable: capturable,
@@ -100,7 +99,8 @@ fn sums_that_do_not_add_up_are_refused() {
         };
         assert_eq!(
             played.play(&looked(broken, vec![])),
-            Err(Refusal::BrokenSums)
+            Err(Refusal::BrokenSums),
+            "{received} {capturable}"
         );
     }
 }
@@ -149,4 +149,25 @@ fn without_a_payment_method_nothing_is_confirmed() {
         }),
         Err(Refusal::PaymentMethodMissing)
     );
+}
+
+#[test]
+fn another_action_of_the_customer_is_worth_a_look() {
+    let mut played = Played::of(resting(Status::RequiresAction));
+    let known = intent(IntentStatus::RequiresAction);
+    let again = told(Kind::ActionRequired, known.clone());
+    assert!(played.play(&again).unwrap().is_empty());
+    let another = Intent {
+        next_action: Some(json!({"type": "verify_with_microdeposits"})),
+        ..known
+    };
+    let step = played
+        .play(&told(Kind::ActionRequired, another.clone()))
+        .unwrap();
+    assert_eq!(
+        (step.transitions.len(), step.effects),
+        (0, vec![Effect::Resync])
+    );
+    played.play(&looked(another.clone(), vec![])).unwrap();
+    assert_eq!(played.stream.payment.next_action, another.next_action);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use workflows::payment;
-use workflows::stripe::{Charge, Intent, IntentStatus, Refund, RefundStatus};
+use workflows::stripe::{Charge, Intent, IntentStatus, Refund, RefundStatus, id_of};
 
 #[test]
 fn an_intent_is_read_whatever_else_is_in_it() {
@@ -55,4 +55,18 @@ fn a_status_that_is_not_known_is_read_and_means_nothing() {
     let refund = json!({"id": "re_1", "amount": 5, "currency": "eur", "status": "lost"});
     let refund: Refund = serde_json::from_value(refund).unwrap();
     assert_eq!(refund.status, RefundStatus::Unknown);
+}
+
+#[test]
+fn our_marks_are_read_as_clients_write_them_and_as_bare_ids() {
+    let bare = "01935a2c-0000-7000-8000-000000000001";
+    let expected = bare.parse().ok();
+    assert_eq!(id_of(bare), expected);
+    for prefix in ["pay", "re"] {
+        let typed = format!("{prefix}_01jdd2r000e008000000000001");
+        assert_eq!(id_of(&typed), expected, "{typed}");
+    }
+    for text in ["", "pay_", "order 66", "pay_8zzzzzzzzzzzzzzzzzzzzzzzzz"] {
+        assert_eq!(id_of(text), None, "{text:?}");
+    }
 }
