@@ -53,7 +53,9 @@ struct Configs {
 impl Doors {
     /// Names every fault of the environment at once, or else every address that cannot be had; then listens.
     pub(super) async fn open(secrets: &Secrets) -> Result<Doors> {
-        let configs = Settings::rehearsed(secrets).configs()?;
+        let configs = Settings::rehearsed(secrets)
+            .configs()
+            .map_err(|faults| anyhow!("the environment cannot be used:\n{faults}"))?;
         let mut env = Env::load();
         if env.is_live() {
             bail!("STRIPE_API_KEY is a live key: the demonstration moves no real money");
