@@ -279,3 +279,19 @@ fn a_look_leaves_a_call_open_whose_outcome_it_does_not_show() {
         (id(11), attempt::Status::Pending)
     );
 }
+
+#[test]
+fn a_webhook_that_shows_what_came_of_a_call_closes_it() {
+    for status in [
+        IntentStatus::RequiresAction,
+        IntentStatus::Processing,
+        IntentStatus::RequiresCapture,
+        IntentStatus::Succeeded,
+        IntentStatus::Canceled,
+    ] {
+        let mut played = Played::of(confirming());
+        let kind = Kind::of_intent(status).unwrap();
+        played.play(&told(kind, intent(status))).unwrap();
+        assert_eq!(played.stream.payment.open_call, None, "{status:?}");
+    }
+}
