@@ -118,7 +118,7 @@ async fn measure(options: &Options) -> Result<Report> {
         in_flight: options.in_flight,
         low_load_per_second: LOW_LOAD_PER_SECOND,
     };
-    fleet.stop().await?;
+    fleet.stop(true).await?;
     Ok(Report::of(&rounds, setting))
 }
 
@@ -128,7 +128,8 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Sends a few payments so that the topic exists and everything ran once.
+    /// Makes the system what it is after its first minutes: the topic exists, everything ran, and the planner has met
+    /// tables that are not empty.
     async fn prime(&self) -> Result<()> {
         let board = Arc::new(Board::new(1)?);
         let mut load = Load::start(
@@ -140,7 +141,11 @@ impl Bench<'_> {
         // The watch needs a topic, and the topic needs a payment: the end is read from the database here.
         tokio::time::sleep(Duration::from_secs(1)).await;
         load.stop().await?;
-        wait_until_succeeded(&self.fleet.pool).await
+        wait_until_succeeded(&self.fleet.pool).await?;
+        let (connections, in_flight) = (self.options.connections, self.options.in_flight);
+        self.part(Pace::Saturated, connections, in_flight, WARM_UP)
+            .await?;
+        Ok(())
     }
 
     async fn round(&self, progress: &mut Progress) -> Result<Round> {
@@ -162,6 +167,7 @@ impl Bench<'_> {
                 Pace::Saturated,
                 self.options.connections,
                 self.options.in_flight,
+                Duration::from_secs(seconds),
             )
             .await?;
         let (rate, latency) = (saturated.payments_per_second, saturated.latency);
@@ -173,7 +179,12 @@ impl Bench<'_> {
         progress.begin("low load");
         naive::settle(&fleet.pool).await?;
         let low = self
-            .part(Pace::PerSecond(LOW_LOAD_PER_SECOND), 20, 0)
+            .part(
+                Pace::PerSecond(LOW_LOAD_PER_SECOND),
+                20,
+                0,
+                Duration::from_secs(seconds),
+            )
             .await?;
         let latency = low.latency;
         progress.done(format!(
@@ -188,7 +199,13 @@ impl Bench<'_> {
     }
 
     /// Runs one load: warm-up, measurement, drain, and a look into the database whether all of it is true.
-    async fn part(&self, pace: Pace, connections: usize, in_flight: usize) -> Result<Measured> {
+    async fn part(
+        &self,
+        pace: Pace,
+        connections: usize,
+        in_flight: usize,
+        time: Duration,
+    ) -> Result<Measured> {
         let board = Arc::new(Board::new(in_flight)?);
         let brokers = self.fleet.servers.kafka_brokers.clone();
         let watched = Arc::clone(&board);
@@ -204,7 +221,7 @@ impl Bench<'_> {
         let cpu_before = self.fleet.cpu().await?;
         board.turn()?;
         let start = Instant::now();
-        load.run(Duration::from_secs(self.options.seconds)).await?;
+        load.run(time).await?;
         let window = board.turn()?;
         let time = start.elapsed();
         let cpu_after = self.fleet.cpu().await?;

@@ -115,9 +115,11 @@ async fn campaign(options: &Options) -> Result<Report> {
         .await?;
     let quiet = quiet(&fleet, clients).await?;
     let evidence = evidence(&mut fleet, client.memory(), outcome).await?;
-    fleet.stop().await?;
+    let verdict = Verdict::of(&evidence);
+    // Where a campaign failed, its database is kept if it is in a server that goes on.
+    fleet.stop(verdict.passed).await?;
     Ok(Report {
-        verdict: Verdict::of(&evidence),
+        verdict,
         seed: aim.seed,
         commit,
         quiet_after_seconds: quiet.map(|time| time.as_secs_f64()),

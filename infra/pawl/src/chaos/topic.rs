@@ -104,34 +104,14 @@ pub(crate) fn faults(streams: &Streams, transitions: &[(Uuid, i64)]) -> Vec<Stri
         let last = expected.entry(*stream).or_default();
         *last = (*last).max(*version);
     }
-    let mut faults = Vec::new();
-    for (stream, last) in &expected {
-        let mut next = 1;
-        for version in streams.get(stream).map(Vec::as_slice).unwrap_or_default() {
-            if *version > next {
-                faults.push(format!(
-                    "{stream}: version {version} came before version {next}"
-                ));
-                break;
-            }
-            // A repetition is allowed: delivery is at least once.
-            if *version == next {
-                next += 1;
-            }
-        }
-        if next > last + 1 {
-            faults.push(format!(
-                "{stream}: Kafka has version {}, the database ends at {last}",
-                next - 1
-            ));
-        }
-        if next <= *last {
-            faults.push(format!(
-                "{stream}: Kafka has versions up to {} in order, the database has {last}",
-                next - 1
-            ));
-        }
-    }
+    let mut faults: Vec<String> = expected
+        .iter()
+        .filter_map(|(stream, last)| {
+            let versions = streams.get(stream).map(Vec::as_slice).unwrap_or_default();
+            let fault = fault(versions, *last)?;
+            Some(format!("{stream}: {fault}"))
+        })
+        .collect();
     faults.extend(
         streams
             .keys()
@@ -139,6 +119,22 @@ pub(crate) fn faults(streams: &Streams, transitions: &[(Uuid, i64)]) -> Vec<Stri
             .map(|stream| format!("{stream}: on Kafka, but not in the database")),
     );
     faults
+}
+
+/// What is wrong with one stream that must end at version `last`.
+fn fault(versions: &[i64], last: i64) -> Option<String> {
+    let mut told = 0;
+    for version in versions {
+        if *version > told + 1 {
+            return Some(format!(
+                "version {version} came before version {}",
+                told + 1
+            ));
+        }
+        // A repetition is allowed: delivery is at least once.
+        told = told.max(*version);
+    }
+    (told != last).then(|| format!("Kafka has versions up to {told}, the database up to {last}"))
 }
 
 #[cfg(test)]
@@ -160,7 +156,7 @@ mod tests {
     #[test]
     fn a_missing_a_late_and_an_unknown_version_are_found() {
         assert_eq!(judged(&[1, 2], 3).len(), 1);
-        assert_eq!(judged(&[2, 1, 3], 3).len(), 2);
+        assert_eq!(judged(&[2, 1, 3], 3).len(), 1);
         assert_eq!(judged(&[], 1).len(), 1);
         assert_eq!(judged(&[1, 2, 3], 2).len(), 1);
         assert_eq!(

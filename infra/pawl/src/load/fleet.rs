@@ -175,8 +175,9 @@ impl Fleet {
         Ok(used)
     }
 
-    /// Stops all processes in the way an operator would (SIGTERM).
-    pub(crate) async fn stop(self) -> Result<()> {
+    /// Stops all processes in the way an operator would (SIGTERM); `clean` removes a database made in a server of the
+    /// environment too.
+    pub(crate) async fn stop(self, clean: bool) -> Result<()> {
         self.pool.close().await;
         for process in self
             .workers
@@ -184,6 +185,9 @@ impl Fleet {
             .chain(self.services.into_iter().rev())
         {
             process.stop().await?;
+        }
+        if clean {
+            self.servers.remove_database().await?;
         }
         Ok(())
     }

@@ -16,6 +16,8 @@ pub(crate) struct Servers {
     pub(crate) database_url: String,
     pub(crate) redis_url: String,
     pub(crate) kafka_brokers: String,
+    /// The server in which a database was made for this run.
+    database_server: Option<String>,
     // Dropped in this order: what works in the place before the place itself.
     kafka: Option<Kafka>,
     _redis: Option<Redis>,
@@ -41,8 +43,9 @@ impl Servers {
     ) -> Result<Servers> {
         let env = Env::load();
         let place = home.throw_away().await?;
-        let (database_url, postgres) = if let Some(url) = env.optional("DATABASE_URL") {
-            (fresh_database(&url).await?, None)
+        let database_server = env.optional("DATABASE_URL");
+        let (database_url, postgres) = if let Some(url) = &database_server {
+            (fresh_database(url).await?, None)
         } else {
             progress.begin("Postgres");
             let server = Postgres::start(&place.join("postgres")).await?;
@@ -72,11 +75,27 @@ impl Servers {
             database_url,
             redis_url,
             kafka_brokers,
+            database_server,
             kafka,
             _redis: redis,
             _postgres: postgres,
             _place: place,
         })
+    }
+
+    /// Removes the database that was made in a server of the environment.
+    pub(crate) async fn remove_database(&self) -> Result<()> {
+        let Some(server) = &self.database_server else {
+            return Ok(());
+        };
+        let url = reqwest::Url::parse(&self.database_url)?;
+        let name = url.path().trim_start_matches('/');
+        let drop = format!("drop database if exists {name} with (force)");
+        let mut connection = PgConnection::connect(server).await?;
+        sqlx::query(AssertSqlSafe(drop))
+            .execute(&mut connection)
+            .await?;
+        Ok(connection.close().await?)
     }
 
     /// Whether nobody else writes to this Kafka.
