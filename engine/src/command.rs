@@ -39,7 +39,7 @@ impl Engine {
         {
             Outcome::Answered(answer) => Ok(answer),
             Outcome::Refused(error) => Err(error),
-            Outcome::Finished | Outcome::Stale => {
+            Outcome::Finished(_) | Outcome::Stale => {
                 Err(Error::Internal("a command was taken for a job".into()))
             }
         }

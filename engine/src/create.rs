@@ -1,6 +1,6 @@
 //! `create`: a payment is accepted by one row of each kind, in one transaction, before its client hears of it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use serde_json::json;
@@ -287,7 +287,7 @@ async fn write(
         .iter()
         .flat_map(|&at| members[at].jobs.clone())
         .collect();
-    job::add(transaction, &jobs, now).await
+    job::add(transaction, &jobs, now, Duration::ZERO).await
 }
 
 /// For each member the position of the first one with the same key: equal keys of one group meet here.

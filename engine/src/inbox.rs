@@ -1,6 +1,9 @@
 //! Stripe's webhooks: durable before they are acknowledged, applied afterwards, each with a fate on record.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use sqlx::{PgConnection, PgPool};
@@ -113,6 +116,10 @@ impl Applier {
     /// Applies a group of events that are due and returns how many there were. When the group cannot be written, each
     /// of its events is applied alone, so that one bad event stops only itself.
     pub(crate) async fn apply_due(&self) -> sqlx::Result<usize> {
+        // Most looks find nothing: one statement instead of three.
+        if !inbox::is_due(&self.pool).await? {
+            return Ok(0);
+        }
         let mut transaction = self.pool.begin().await?;
         let waiting = inbox::take(&mut transaction, GROUP).await?;
         if waiting.is_empty() {
@@ -179,7 +186,7 @@ impl Applier {
                 (it.waiting.id, fate, it.payment)
             })
             .collect();
-        let due = fold.write(&mut transaction).await?;
+        let due = fold.write(&mut transaction, Duration::ZERO).await?;
         inbox::mark(&mut transaction, &marks).await?;
         infra::crash::point("inbox.applying");
         let witness = fold.witness().cloned();

@@ -167,6 +167,7 @@ impl Engine {
             advances: committer::Lane::start(committer::advance::Advances {
                 pool: pool.clone(),
                 after,
+                lease: None,
             }),
             inbox: committer::Lane::start(inbox::Keeper { pool: pool.clone() }),
             pool,

@@ -7,13 +7,12 @@ use infra::crash;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use workflows::refund::Refund;
 
 use crate::{
     cache::Cache,
     committer::{
         After, Lane, Work,
-        advance::{Advance, Advances, Origin, Outcome},
+        advance::{Advance, Advances, Claim, Origin, Outcome},
     },
     inbox::Applier,
     jobs::{self, Deed},
@@ -84,6 +83,7 @@ impl Worker {
             advances: Lane::start(Advances {
                 pool: pool.clone(),
                 after: after.clone(),
+                lease: Some(lease),
             }),
             applier: Applier {
                 pool: pool.clone(),
@@ -158,7 +158,12 @@ impl Worker {
     /// Performs one job, if it is due and in no other hands. Errors are on record in the job, or end with its lease.
     pub(crate) async fn perform(&self, id: Uuid) {
         match self.inner.claims.submit(id).await {
-            Ok(Some(claim)) => self.perform_claimed(*claim).await,
+            Ok(Some(claim)) => {
+                let mut claims = vec![*claim];
+                while let Some(claim) = claims.pop() {
+                    claims.extend(self.perform_claimed(claim).await);
+                }
+            }
             // Done, put off, or in other hands.
             Ok(None) => {}
             Err(error) => {
@@ -167,7 +172,8 @@ impl Worker {
         }
     }
 
-    async fn perform_claimed(&self, claim: Claim) {
+    /// Performs a job and returns those that follow from it and are in this worker's hands already.
+    async fn perform_claimed(&self, claim: Claim) -> Vec<Claim> {
         let Claim {
             job,
             record,
@@ -194,11 +200,12 @@ impl Worker {
             },
         };
         crash::point_of(kind, "called");
-        self.finish(&job, deed).await;
+        let next = self.finish(&job, deed).await;
         crash::point_of(kind, "finished");
+        next
     }
 
-    async fn finish(&self, job: &Claimed, deed: Deed) {
+    async fn finish(&self, job: &Claimed, deed: Deed) -> Vec<Claim> {
         match &deed.finish {
             Finish::Done => {}
             Finish::Again { error, .. } => {
@@ -220,14 +227,13 @@ impl Worker {
             },
         };
         match self.inner.advances.submit(advance).await {
-            Ok(Outcome::Stale) => {
-                tracing::debug!(job = %job.id, "finished late; another worker has it");
-            }
-            Ok(_) => {}
+            Ok(Outcome::Finished(next)) => return next,
+            Ok(_) => tracing::debug!(job = %job.id, "finished late; another worker has it"),
             Err(error) => {
                 tracing::warn!(job = %job.id, %error, "not finished; its lease will run out and it runs again");
             }
         }
+        Vec::new()
     }
 
     async fn apply_webhooks(&self, shutdown: &CancellationToken) {
@@ -256,13 +262,6 @@ impl Worker {
         };
         self.inner.advances.submit(advance).await.map(|_| ())
     }
-}
-
-/// A job in this worker's hands, with what it is about.
-struct Claim {
-    job: Claimed,
-    record: Option<Record>,
-    refund: Option<Refund>,
 }
 
 /// Claims jobs in groups.

@@ -1,10 +1,13 @@
 //! `advance`: commands of clients and results of jobs, committed in groups.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use workflows::stream::Event;
+use workflows::{refund::Refund, stream::Event};
 
 use super::{
     After, Work, commit,
@@ -12,10 +15,10 @@ use super::{
 };
 use crate::{
     Answer, Error, Idempotency,
-    record::{json, refund_view},
+    record::{Record, json, refund_view},
     store::{
         idempotency::{self, Saved},
-        job::{self, Ending, Finish},
+        job::{self, Claimed, Ending, Finish},
         timer, transition,
     },
 };
@@ -61,8 +64,9 @@ pub(crate) enum Answers {
 pub(crate) enum Outcome {
     Answered(Answer),
     Refused(Error),
-    /// The job is finished or put off, and its event applied.
-    Finished,
+    /// The job is finished or put off, and its event applied. The calls that follow from it are in the hands of the
+    /// worker that asked, if it has hands.
+    Finished(Vec<Claim>),
     /// The lease had passed to another worker: nothing was written.
     Stale,
 }
@@ -71,6 +75,16 @@ pub(crate) enum Outcome {
 pub(crate) struct Advances {
     pub(crate) pool: PgPool,
     pub(crate) after: After,
+    /// In a worker, how long a job belongs to it. A door has no hands and leaves every job to the workers.
+    pub(crate) lease: Option<Duration>,
+}
+
+/// A job in a worker's hands, with what it is about.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) job: Claimed,
+    pub(crate) record: Option<Record>,
+    pub(crate) refund: Option<Refund>,
 }
 
 impl Work for Advances {
@@ -96,6 +110,7 @@ impl Work for Advances {
             given: HashMap::new(),
             buried: Vec::new(),
             over: Vec::new(),
+            has_hands: self.lease.is_some(),
         };
         let outcomes: Vec<Outcome> = members.iter().map(|member| group.take(member)).collect();
 
@@ -106,7 +121,9 @@ impl Work for Advances {
             held,
             ..
         } = group;
-        let mut due = fold.write(&mut transaction).await?;
+        let mut due = fold
+            .write(&mut transaction, self.lease.unwrap_or_default())
+            .await?;
         due.extend(held.iter().filter(|(_, again)| **again).map(|(id, _)| *id));
         for (job, error) in &buried {
             job::bury(&mut transaction, *job, error).await?;
@@ -263,6 +280,7 @@ struct Group {
     given: HashMap<Key, ([u8; 32], Answer)>,
     buried: Vec<(Uuid, String)>,
     over: Vec<Uuid>,
+    has_hands: bool,
 }
 
 impl Group {
@@ -280,8 +298,9 @@ impl Group {
                 ..
             } => {
                 if self.held.contains_key(job) {
+                    let calls = self.fold.calls();
                     self.job(member, *job, event.as_ref(), *expected_version);
-                    Outcome::Finished
+                    Outcome::Finished(self.claim(calls))
                 } else {
                     Outcome::Stale
                 }
@@ -294,7 +313,7 @@ impl Group {
                     tracing::debug!(payment = %member.payment, ?refusal, "an expiry found nothing to cancel");
                 }
                 self.over.push(member.payment);
-                Outcome::Finished
+                Outcome::Finished(Vec::new())
             }
         }
     }
@@ -340,6 +359,25 @@ impl Group {
             }
             None => Outcome::Refused(Error::Internal("a command left no object to show".into())),
         }
+    }
+
+    /// Takes the calls that followed from an answer into the hands that brought it: the next call of a payment needs no
+    /// way through Redis. Should the worker die, their leases run out like any other.
+    fn claim(&mut self, from: usize) -> Vec<Claim> {
+        if !self.has_hands {
+            return Vec::new();
+        }
+        let jobs = self.fold.claim_calls(from);
+        jobs.into_iter()
+            .map(|job| Claim {
+                record: self.fold.record(job.payment).cloned(),
+                refund: self
+                    .fold
+                    .refund(job.payment, job.subject)
+                    .map(|stored| stored.refund.clone()),
+                job,
+            })
+            .collect()
     }
 
     fn answer(&self, payment: Uuid, answers: Answers) -> Option<Answer> {

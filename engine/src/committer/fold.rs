@@ -1,6 +1,9 @@
 //! Streams held under their row locks, moved in memory through `step` in order of arrival, and written at once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -177,13 +180,29 @@ impl Fold {
         Ok(Applied::Moved)
     }
 
+    /// How many calls have been decided upon so far.
+    pub(crate) fn calls(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Takes the calls decided upon since there were `from` of them into the hands of this worker.
+    pub(crate) fn claim_calls(&mut self, from: usize) -> Vec<job::Claimed> {
+        self.jobs[from..].iter_mut().map(job::New::claim).collect()
+    }
+
     /// Asks Stripe how this payment stands.
     pub(crate) fn resync(&mut self, payment: Uuid) {
         self.resyncs.insert(payment);
     }
 
     /// Writes all that was decided; returns the jobs that can be taken after the commit.
-    pub(crate) async fn write(&mut self, connection: &mut PgConnection) -> sqlx::Result<Vec<Uuid>> {
+    ///
+    /// Jobs that the writing worker goes on with are leased to it for `lease_for`.
+    pub(crate) async fn write(
+        &mut self,
+        connection: &mut PgConnection,
+        lease_for: Duration,
+    ) -> sqlx::Result<Vec<Uuid>> {
         let changed: Vec<&Held> = self.streams.values().filter(|held| held.changed).collect();
         if !changed.is_empty() {
             let records: Vec<&Record> = changed.iter().map(|held| &held.record).collect();
@@ -233,7 +252,7 @@ impl Fold {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
-        job::add(connection, &jobs, self.now).await
+        job::add(connection, &jobs, self.now, lease_for).await
     }
 
     /// A transition that tells after a lost answer whether this fold was committed.

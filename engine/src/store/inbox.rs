@@ -78,6 +78,16 @@ pub(crate) async fn add(pool: &PgPool, rows: &[New], now: OffsetDateTime) -> sql
     Ok(())
 }
 
+/// Whether any event is due.
+pub(crate) async fn is_due(pool: &PgPool) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select 1 from inbox
+           where status in ('received', 'retrying', 'deferred') and due_at <= now()) as "due!""#
+    )
+    .fetch_one(pool)
+    .await
+}
+
 /// Takes events that are due, for the length of the transaction; another worker takes others.
 pub(crate) async fn take(connection: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Waiting>> {
     sqlx::query_as!(

@@ -72,6 +72,8 @@ pub(crate) struct New {
     pub(crate) subject: Uuid,
     pub(crate) kind: Kind,
     pub(crate) args: Value,
+    /// Set where the worker that writes the job goes on with it at once: nobody else is told of it.
+    pub(crate) lease: Option<Uuid>,
 }
 
 impl New {
@@ -99,7 +101,30 @@ impl New {
             subject,
             kind,
             args,
+            lease: None,
         }
+    }
+
+    /// Takes the job into the hands of the worker that writes it.
+    pub(crate) fn claim(&mut self) -> Claimed {
+        let lease = Uuid::new_v4();
+        self.lease = Some(lease);
+        Claimed {
+            id: self.id,
+            lease,
+            payment: self.payment,
+            subject: self.subject,
+            kind: self.kind,
+            args: self.args.clone(),
+            tries: 0,
+            call_key: self.call_key(),
+            key_age: Duration::ZERO,
+            unknown: false,
+        }
+    }
+
+    fn call_key(&self) -> String {
+        format!("pawl-{}", self.id)
     }
 }
 
@@ -158,6 +183,7 @@ pub(crate) async fn add(
     connection: &mut PgConnection,
     rows: &[New],
     now: OffsetDateTime,
+    lease_for: Duration,
 ) -> sqlx::Result<Vec<Uuid>> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let payments: Vec<Uuid> = rows.iter().map(|row| row.payment).collect();
@@ -167,12 +193,16 @@ pub(crate) async fn add(
         .map(|row| row.kind.as_str().to_owned())
         .collect();
     let args: Vec<Value> = rows.iter().map(|row| row.args.clone()).collect();
-    let keys: Vec<String> = rows.iter().map(|row| format!("pawl-{}", row.id)).collect();
-    sqlx::query_scalar!(
-        "insert into job (id, payment_id, subject, kind, args, state, due_at, call_key, created_at)
-         select id, payment_id, subject, kind, args, 'queued', $7, call_key, $7
-         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::jsonb[], $6::text[])
-              as t (id, payment_id, subject, kind, args, call_key)
+    let keys: Vec<String> = rows.iter().map(New::call_key).collect();
+    let leases: Vec<Option<Uuid>> = rows.iter().map(|row| row.lease).collect();
+    let written = sqlx::query_scalar!(
+        "insert into job (id, payment_id, subject, kind, args, state, due_at, call_key, created_at,
+                          lease, lease_until, picks, first_sent_at)
+         select id, payment_id, subject, kind, args, case when lease is null then 'queued' else 'running' end,
+                $8, call_key, $8, lease, case when lease is not null then now() + $9::interval end,
+                (lease is not null)::int, case when lease is not null then now() end
+         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::jsonb[], $6::text[], $7::uuid[])
+              as t (id, payment_id, subject, kind, args, call_key, lease)
          on conflict (payment_id) where kind = 'resync' and state in ('queued', 'running') do update set again = true
          returning id",
         &ids,
@@ -181,10 +211,14 @@ pub(crate) async fn add(
         &kinds,
         &args,
         &keys,
+        &leases as &[Option<Uuid>],
         now,
+        interval(lease_for),
     )
     .fetch_all(connection)
-    .await
+    .await?;
+    let held = |id: &Uuid| rows.iter().any(|row| row.id == *id && row.lease.is_some());
+    Ok(written.into_iter().filter(|id| !held(id)).collect())
 }
 
 /// Ends the calls of payments whose outcome is known from elsewhere, so that the next call may be written. A worker that
@@ -381,7 +415,7 @@ pub(crate) async fn add_resyncs(
         .iter()
         .map(|payment| New::of(*payment, &Effect::Resync))
         .collect();
-    add(connection, &rows, now).await
+    add(connection, &rows, now, Duration::ZERO).await
 }
 
 /// A job as operators see it.
