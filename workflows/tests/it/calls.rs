@@ -295,3 +295,12 @@ fn a_webhook_that_shows_what_came_of_a_call_closes_it() {
         assert_eq!(played.stream.payment.open_call, None, "{status:?}");
     }
 }
+
+#[test]
+fn a_void_confirm_is_not_made_anew_when_a_cancel_waits() {
+    let mut played = Played::of(confirming());
+    played.play(&CANCEL).unwrap();
+    let step = played.play(&void(Call::ConfirmIntent, None)).unwrap();
+    assert_eq!(step.effects, [Effect::CancelIntent { reason: None }]);
+    assert_eq!(played.attempts.len(), 1);
+}
