@@ -61,20 +61,31 @@ pub struct Config {
 impl Config {
     /// Reads the environment; faults are collected in `env`.
     pub fn from_env(env: &mut Env) -> Self {
-        let secrets = env.secret("STRIPE_WEBHOOK_SECRET");
+        let webhook_secrets = webhook_secrets(env);
         Self {
             address: env.parsed("GATEWAY_ADDR", SocketAddr::from(([127, 0, 0, 1], 8080))),
             database_url: env.secret("DATABASE_URL"),
             database_connections: env.parsed("GATEWAY_DATABASE_CONNECTIONS", 16),
             redis_url: env.secret("REDIS_URL"),
-            webhook_secrets: secrets
-                .expose_secret()
-                .split(',')
-                .map(|secret| secret.trim().to_owned().into())
-                .collect(),
+            webhook_secrets,
             authz: authz::Config::from_env(env),
         }
     }
+}
+
+/// The secrets of `STRIPE_WEBHOOK_SECRET`, which are parted by commas.
+fn webhook_secrets(env: &mut Env) -> Vec<SecretString> {
+    let all = env.secret("STRIPE_WEBHOOK_SECRET");
+    let secrets: Vec<SecretString> = all
+        .expose_secret()
+        .split(',')
+        .map(|secret| secret.trim().to_owned().into())
+        .collect();
+    // A missing one is a fault already.
+    if !all.expose_secret().is_empty() && signature::Verifier::new(&secrets).is_err() {
+        env.fault("STRIPE_WEBHOOK_SECRET has an empty part: remove the comma beside it");
+    }
+    secrets
 }
 
 /// What every handler may use. Cheap to clone.

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod bad_input;
+mod configuration;
 mod idempotency;
 mod lists;
 mod moving;
