@@ -1,8 +1,10 @@
 //! What handlers ask for: who calls, which thing, and a body that may be trusted.
 
+use std::convert::Infallible;
+
 use axum::{
     extract::{FromRequest, FromRequestParts, Path, Request},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
 };
 use bytes::Bytes;
 use contracts::{
@@ -93,6 +95,28 @@ impl<T: DeserializeOwned + Checked> FromRequest<Gateway> for Posted<T> {
             key,
             raw,
         })
+    }
+}
+
+/// `If-None-Match`: the version that the client has. (The map of all headers would be copied.)
+pub(crate) struct IfNoneMatch(pub(crate) Option<HeaderValue>);
+
+impl FromRequestParts<Gateway> for IfNoneMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.get(header::IF_NONE_MATCH).cloned()))
+    }
+}
+
+/// `Stripe-Signature`: who sent a webhook.
+pub(crate) struct StripeSignature(pub(crate) Option<HeaderValue>);
+
+impl FromRequestParts<Gateway> for StripeSignature {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.get("stripe-signature").cloned()))
     }
 }
 

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use axum::{
     extract::{Path, RawQuery, State},
-    http::HeaderMap,
     response::Response,
 };
 use contracts::{
@@ -20,7 +19,7 @@ use crate::{
     Gateway, answer,
     body::{self, FieldError},
     error::Error,
-    extract::{Account, Named, Posted},
+    extract::{Account, IfNoneMatch, Named, Posted},
     page::{self, Query},
 };
 
@@ -77,14 +76,14 @@ pub(crate) async fn read(
     State(gateway): State<Gateway>,
     Account(account): Account,
     Named(id): Named<Payment>,
-    headers: HeaderMap,
+    IfNoneMatch(known): IfNoneMatch,
 ) -> Result<Response, Error> {
     let view = gateway
         .engine
         .payment(account, id.uuid())
         .await?
         .ok_or_else(Error::not_found)?;
-    Ok(answer::view(view, &headers))
+    Ok(answer::view(view, known.as_ref()))
 }
 
 /// Read a payment by Stripe's id of its intent.
@@ -103,14 +102,14 @@ pub(crate) async fn by_intent(
     State(gateway): State<Gateway>,
     Account(account): Account,
     Path(intent): Path<String>,
-    headers: HeaderMap,
+    IfNoneMatch(known): IfNoneMatch,
 ) -> Result<Response, Error> {
     let view = gateway
         .engine
         .payment_by_intent(account, &intent)
         .await?
         .ok_or_else(Error::not_found)?;
-    Ok(answer::view(view, &headers))
+    Ok(answer::view(view, known.as_ref()))
 }
 
 /// List payments, newest first.

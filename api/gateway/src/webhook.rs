@@ -1,10 +1,14 @@
 //! `POST /webhooks/stripe`: an event is acknowledged when its row is committed, never before. What it means is worked out
 //! afterwards.
 
-use axum::{extract::State, http::HeaderMap};
+use axum::extract::State;
 use contracts::Problem;
 
-use crate::{Gateway, error::Error, extract::Raw};
+use crate::{
+    Gateway,
+    error::Error,
+    extract::{Raw, StripeSignature},
+};
 
 /// Stripe's events.
 ///
@@ -23,13 +27,13 @@ use crate::{Gateway, error::Error, extract::Raw};
 )]
 pub(crate) async fn stripe(
     State(gateway): State<Gateway>,
-    headers: HeaderMap,
+    StripeSignature(signature): StripeSignature,
     Raw(body): Raw,
 ) -> Result<(), Error> {
-    let signature = headers
-        .get("stripe-signature")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    gateway.engine.receive(&body, signature).await?;
+    let signature = signature.as_ref().and_then(|value| value.to_str().ok());
+    gateway
+        .engine
+        .receive(&body, signature.unwrap_or_default())
+        .await?;
     Ok(())
 }
