@@ -8,7 +8,7 @@ mod plan;
 mod topic;
 mod verdict;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +19,7 @@ use clap::Args;
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
+use uuid::Uuid;
 
 use crate::load::{Fleet, Options as FleetOptions, Sharing, commit, run_name};
 use crate::output::{self, Progress};
@@ -180,15 +181,14 @@ async fn evidence(fleet: &mut Fleet, memory: Memory, outcome: Outcome) -> Result
     cache.extend(cache::behind(fleet, &payments).await?);
     let transitions = facts::transitions(pool).await?;
     let brokers = fleet.servers.kafka_brokers.clone();
-    let mut streams = tokio::task::spawn_blocking(move || topic::read(&brokers)).await??;
-    if !fleet.servers.owns_kafka() {
-        // On a Kafka of somebody else's there may be payments of somebody else's.
-        streams.retain(|stream, _| {
-            payments
-                .binary_search_by_key(stream, |payment| payment.id)
-                .is_ok()
-        });
-    }
+    // On a Kafka of somebody else's there may be payments of somebody else's.
+    let known: Option<BTreeSet<Uuid>> =
+        (!fleet.servers.owns_kafka()).then(|| payments.iter().map(|payment| payment.id).collect());
+    let ours = move |stream: Option<Uuid>| match &known {
+        Some(known) => stream.is_some_and(|stream| known.contains(&stream)),
+        None => true,
+    };
+    let streams = tokio::task::spawn_blocking(move || topic::read(&brokers, ours)).await??;
     Ok(Evidence {
         missing: facts::missing(pool, &memory.acknowledged).await?,
         memory,

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use contracts::CloudEvent;
 use contracts::event::TOPIC;
+use contracts::id::{EventId, PaymentId};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
+use serde::Deserialize;
 use uuid::Uuid;
 
 /// A broker on this machine that does not answer for so long is away.
@@ -16,11 +17,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The versions of each stream in the order in which Kafka has them, repetitions included.
 pub(crate) type Streams = BTreeMap<Uuid, Vec<i64>>;
 
-/// Reads the topic from its start to its present end. Blocks: call it from a thread of its own.
+/// All that the verdict needs of an event; one whose payload was withheld has it too.
+#[derive(Debug, Deserialize)]
+struct Event {
+    id: EventId,
+}
+
+/// Reads the topic from its start to its present end, but for streams that are not `ours`. Blocks: call it from a
+/// thread of its own.
 ///
 /// # Errors
-/// The broker does not answer, or a message is no event of ours.
-pub(crate) fn read(brokers: &str) -> Result<Streams> {
+/// The broker does not answer, or a message of ours is no event.
+pub(crate) fn read(brokers: &str, ours: impl Fn(Option<Uuid>) -> bool) -> Result<Streams> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("group.id", "pawl-chaos-verdict")
@@ -42,34 +50,23 @@ pub(crate) fn read(brokers: &str) -> Result<Streams> {
         };
         let message = message.context("reading the topic")?;
         patience = Instant::now() + PATIENCE;
-        let payload = message.payload().context("a message without a payload")?;
-        let event: CloudEvent = serde_json::from_slice(payload).with_context(|| {
-            format!(
-                "partition {} offset {} is no event of ours",
-                message.partition(),
-                message.offset()
-            )
-        })?;
+        let (partition, offset) = (message.partition(), message.offset());
+        if ends.get(&partition).is_some_and(|end| offset + 1 >= *end) {
+            ends.remove(&partition);
+        }
         let key = message
             .key()
             .map(String::from_utf8_lossy)
             .unwrap_or_default();
-        if key != event.subject.to_string() {
-            bail!(
-                "{} has the key {key}, not that of its stream {}",
-                event.id,
-                event.subject
-            );
-        }
-        streams
-            .entry(event.subject.uuid())
-            .or_default()
-            .push(event.data.version);
-        if ends
-            .get(&message.partition())
-            .is_some_and(|end| message.offset() + 1 >= *end)
-        {
-            ends.remove(&message.partition());
+        let stream = key.parse::<PaymentId>().ok().map(|id| id.uuid());
+        if ours(stream) {
+            let event: Event = serde_json::from_slice(message.payload().unwrap_or_default())
+                .with_context(|| format!("partition {partition} offset {offset} is no event"))?;
+            if stream != Some(event.id.payment.uuid()) {
+                bail!("{} has the key {key}, which is not its stream", event.id);
+            }
+            let versions = streams.entry(event.id.payment.uuid()).or_default();
+            versions.push(event.id.version);
         }
     }
     Ok(streams)
