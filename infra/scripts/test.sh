@@ -6,7 +6,12 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 
 results=$PWD/target/test
-say() { printf '\n== %s  (%d:%02d)\n' "$*" $((SECONDS / 60)) $((SECONDS % 60)); }
+# Handed on to the part of this script that runs among the servers.
+export PAWL_TEST_BEGAN=${PAWL_TEST_BEGAN:-$(date +%s)}
+say() {
+    local seconds=$(($(date +%s) - PAWL_TEST_BEGAN))
+    printf '\n== %s  (%d:%02d)\n' "$*" $((seconds / 60)) $((seconds % 60))
+}
 
 # step NAME COMMAND...: runs it and remembers a failure, so that one broken check does not hide the next.
 step() {
