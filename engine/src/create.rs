@@ -105,6 +105,8 @@ impl Create {
         let data = json!({
             "amount": record.payment.money.amount(),
             "currency": record.payment.money.currency().code(),
+            // What a late relay would otherwise read from the payment as it is by then.
+            "amount_capturable": 0, "amount_captured": 0, "amount_refunded": 0, "amount_reserved": 0,
         });
         Ok(Self {
             transitions: step
