@@ -52,7 +52,7 @@ deny() {
 }
 
 if [ "${1:-}" = with-servers ]; then
-    step "queries against the schema, and clippy" infra/scripts/sql.sh check
+    step "queries against the schema, and clippy" env PAWL_SQL_INSIDE=yes infra/scripts/sql.sh check
     step tests tests
     step "fault campaign" target/debug/pawl chaos --payments 200 --kills 5
     exit 0
