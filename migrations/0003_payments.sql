@@ -88,8 +88,11 @@ create table refund (
 create index refund_payment on refund (payment_id, id);
 
 -- Every move of every machine, for ever. Nothing updates or deletes a row of this table.
+--
+-- Like job it has no foreign key to payment: rows of both are written under the lock of a payment that is there and is
+-- never deleted, and checking that again for each row would cost as much as the row.
 create table transition (
-    stream       uuid         not null references payment,
+    stream       uuid         not null,     -- the payment
     version      bigint       not null check (version > 0),
     machine      text         not null,
     subject      uuid         not null,     -- the payment, the attempt or the refund that moved

@@ -4,7 +4,7 @@
 
 create table job (
     id             uuid         primary key,
-    payment_id     uuid         not null references payment,
+    payment_id     uuid         not null,
     subject        uuid         not null,      -- the payment, attempt or refund that it works for
     kind           text         not null check (kind in ('create_intent', 'confirm_intent', 'capture_intent', 'cancel_intent', 'create_refund', 'resync')),
     args           jsonb        not null default '{}',

@@ -30,6 +30,9 @@ use crate::{
 /// The most events that one transaction takes.
 const GROUP: i64 = 256;
 
+/// How long an event waits for the answer that it may have overtaken.
+const OVERTAKEN: Duration = Duration::from_millis(100);
+
 /// How long an event waits for its payment to appear.
 const DEFERRED_SECONDS: f64 = 24.0 * 60.0 * 60.0;
 
@@ -91,7 +94,7 @@ impl Work for Keeper {
     type Outcome = ();
 
     async fn commit(&self, members: &[New]) -> sqlx::Result<Vec<()>> {
-        inbox::add(&self.pool, members, OffsetDateTime::now_utc()).await?;
+        inbox::add(&self.pool, members, OffsetDateTime::now_utc(), OVERTAKEN).await?;
         Ok(vec![(); members.len()])
     }
 }

@@ -26,7 +26,7 @@ use crate::outbox::{self, Message};
 pub use crate::outbox::Lag;
 
 /// After a portion that was not full: more comes together in one batch, and nobody waits for it.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(100);
 /// Between looks at an empty outbox.
 const IDLE: Duration = Duration::from_millis(100);
 /// Between tries to take over a shard from another relay.

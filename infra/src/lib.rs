@@ -20,6 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use env::Env;
 
+/// Services allocate much, in small pieces, on several threads: a fifth of their time with the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs one service from its environment to its end; a service's `main` is a call of this function.
 ///
 /// Logging is started first, then `configure` reads the environment. If anything was wrong with it, every fault is

@@ -1,5 +1,7 @@
 //! Table `inbox`: Stripe's webhooks, from the moment they are durable until what they mean is known.
 
+use std::time::Duration;
+
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -56,8 +58,15 @@ impl Fate {
     }
 }
 
-/// Keeps the events that are not here yet. Deliveries of one event after another change nothing.
-pub(crate) async fn add(pool: &PgPool, rows: &[New], now: OffsetDateTime) -> sqlx::Result<()> {
+/// Keeps the events that are not here yet, to be applied after a moment: a webhook overtakes the answer of the call that
+/// caused it, and once that answer is written there is nothing to apply. Deliveries of one event after another change
+/// nothing.
+pub(crate) async fn add(
+    pool: &PgPool,
+    rows: &[New],
+    now: OffsetDateTime,
+    moment: Duration,
+) -> sqlx::Result<()> {
     // Ordered, so that two groups that share events do not wait for each other in a ring.
     let mut ordered: Vec<&New> = rows.iter().collect();
     ordered.sort_by(|one, other| one.id.cmp(&other.id));
@@ -66,12 +75,13 @@ pub(crate) async fn add(pool: &PgPool, rows: &[New], now: OffsetDateTime) -> sql
     let payloads: Vec<Vec<u8>> = ordered.iter().map(|row| row.payload.clone()).collect();
     sqlx::query!(
         "insert into inbox (id, type, payload, status, due_at, received_at)
-         select id, type, payload, 'received', $4, $4 from unnest($1::text[], $2::text[], $3::bytea[]) as t (id, type, payload)
+         select id, type, payload, 'received', $4::timestamptz + $5::interval, $4 from unnest($1::text[], $2::text[], $3::bytea[]) as t (id, type, payload)
          on conflict (id) do nothing",
         &ids,
         &types,
         &payloads,
         now,
+        super::job::interval(moment),
     )
     .execute(pool)
     .await?;

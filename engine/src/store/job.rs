@@ -473,7 +473,8 @@ pub(crate) async fn forget_old(connection: &mut PgConnection, limit: i64) -> sql
     Ok(done.rows_affected())
 }
 
-fn interval(duration: Duration) -> PgInterval {
+/// A duration as Postgres takes it.
+pub(super) fn interval(duration: Duration) -> PgInterval {
     PgInterval {
         months: 0,
         days: 0,

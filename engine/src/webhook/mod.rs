@@ -17,6 +17,40 @@ pub use meaning::{Meaning, Target, meaning};
 /// An id is the primary key of the inbox, so its length is bounded; Stripe documents 255 for all its ids.
 const LONGEST_ID: usize = 255;
 
+/// The types of events to enable at Stripe's webhook endpoint: all that move a payment or make Pawl look at it. Those of
+/// charges that only repeat what their intent's own event says are left out; they are understood where they come.
+pub const ENABLED_EVENTS: [&str; 29] = [
+    "payment_intent.created",
+    "payment_intent.requires_action",
+    "payment_intent.processing",
+    "payment_intent.amount_capturable_updated",
+    "payment_intent.partially_funded",
+    "payment_intent.payment_failed",
+    "payment_intent.canceled",
+    "payment_intent.succeeded",
+    "charge.expired",
+    "charge.refunded",
+    "charge.refund.updated",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+    "charge.dispute.closed",
+    "review.opened",
+    "review.closed",
+    "radar.early_fraud_warning.created",
+    "radar.early_fraud_warning.updated",
+    "checkout.session.completed",
+    "checkout.session.expired",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "payout.failed",
+    "mandate.updated",
+];
+
 /// One event of Stripe.
 #[derive(Clone, Debug)]
 pub struct Incoming {

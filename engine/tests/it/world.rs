@@ -170,6 +170,11 @@ impl World {
         let now = time::OffsetDateTime::now_utc().unix_timestamp();
         let signature = sign(&body, &SecretString::from(SECRET), now);
         self.engine.receive(&body, &signature).await.unwrap();
+        // Without the moment that it is otherwise given: here no answer is on its way.
+        sqlx::query("update inbox set due_at = now() where status = 'received'")
+            .execute(self.database.pool())
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {

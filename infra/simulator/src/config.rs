@@ -101,9 +101,12 @@ pub struct Settings {
     /// Where all state is kept between runs
     #[arg(long, env = "SIMULATOR_STATE_FILE")]
     state_file: Option<String>,
-    /// Endpoint that is sent all events, signed with the first of `STRIPE_WEBHOOK_SECRET`
+    /// Endpoint that is sent events, signed with the first of `STRIPE_WEBHOOK_SECRET`
     #[arg(long, env = "SIMULATOR_WEBHOOK_URL", requires = "webhook_secret")]
     webhook_url: Option<String>,
+    /// Types that it is sent, separated by commas
+    #[arg(long, env = "SIMULATOR_WEBHOOK_EVENTS", default_value = "*")]
+    webhook_events: String,
     /// Secret of that endpoint
     #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true)]
     webhook_secret: Option<String>,
@@ -129,7 +132,11 @@ impl From<Settings> for Config {
         let endpoint = given(settings.webhook_url).map(|url| WebhookEndpoint {
             url,
             secret: secret.to_owned(),
-            enabled_events: vec!["*".to_owned()],
+            enabled_events: settings
+                .webhook_events
+                .split(',')
+                .map(|name| name.trim().to_owned())
+                .collect(),
         });
         let shop = given(settings.shop_gateway_url).zip(given(settings.shop_api_key));
         Self {

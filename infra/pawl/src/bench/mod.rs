@@ -89,6 +89,16 @@ async fn measure(options: &Options) -> Result<Report> {
         workers: options.workers,
         sharing: Sharing::Polite,
         log: "warn",
+        environment: vec![
+            // As docs/performance.md says: two cores are shared by all processes, so each gets one thread, a worker
+            // that fills its groups, and only the webhooks that an endpoint at Stripe should be given.
+            ("TOKIO_WORKER_THREADS", "1".to_owned()),
+            ("WORKER_CONCURRENCY", "256".to_owned()),
+            (
+                "SIMULATOR_WEBHOOK_EVENTS",
+                engine::webhook::ENABLED_EVENTS.join(","),
+            ),
+        ],
     };
     let fleet = Fleet::start(&fleet_options, &mut progress).await?;
     naive::assert_durable(&fleet.pool).await?;

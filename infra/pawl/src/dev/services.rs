@@ -105,7 +105,7 @@ impl Doors {
                 endpoints: vec![WebhookEndpoint {
                     url: format!("{}/webhooks/stripe", addresses.gateway),
                     secret: configs.webhook_secret,
-                    enabled_events: vec!["*".to_owned()],
+                    enabled_events: engine::webhook::ENABLED_EVENTS.map(str::to_owned).to_vec(),
                 }],
                 state_file: Some(state_file),
                 shop: Some(Shop {

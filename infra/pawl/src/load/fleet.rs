@@ -28,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) sharing: Sharing,
     /// `RUST_LOG` of all processes.
     pub(crate) log: &'static str,
+    /// More of the environment of all processes.
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 /// The running system.

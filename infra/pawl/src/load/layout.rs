@@ -32,7 +32,7 @@ impl Layout {
         let workers = (0..options.workers)
             .map(|_| free())
             .collect::<Result<_>>()?;
-        let environment = vec![
+        let mut environment = vec![
             ("DATABASE_URL", servers.database_url.clone()),
             ("REDIS_URL", servers.redis_url.clone()),
             ("KAFKA_BROKERS", servers.kafka_brokers.clone()),
@@ -51,6 +51,7 @@ impl Layout {
             ("RATE_LIMIT_KEY_PER_MINUTE", "0".to_owned()),
             ("RUST_LOG", options.log.to_owned()),
         ];
+        environment.extend(options.environment.iter().cloned());
         Ok(Layout {
             simulator,
             auth,
