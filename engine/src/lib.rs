@@ -36,7 +36,6 @@ pub use inbox::{Received, WebhookError};
 pub use operate::JOB_STATES;
 pub use query::{Page, PaymentFilter};
 pub use record::{Notes, Record, View};
-pub use store::job::Kind as JobKind;
 
 /// The schema, applied by `pawl migrate` and by the tests.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");

@@ -64,13 +64,9 @@ where
             published: published.clone(),
             shutdown: shutdown.clone(),
         };
-        shards.spawn(shard.run());
+        shards.spawn(shard.keep_running());
     }
-    while let Some(ended) = shards.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(%error, "the relay of a shard ended");
-        }
-    }
+    while shards.join_next().await.is_some() {}
     Ok(())
 }
 
@@ -83,6 +79,7 @@ pub async fn lag(pool: &PgPool) -> Result<Lag, sqlx::Error> {
 }
 
 /// The relay of one shard.
+#[derive(Clone)]
 struct Shard<P> {
     number: i16,
     pool: PgPool,
@@ -98,7 +95,15 @@ struct Round<'a> {
     failure: Option<KafkaError>,
 }
 
-impl<P: Fn(&[(Uuid, i64)])> Shard<P> {
+impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
+    /// A fault in telling one message must not silence its shard: after a panic the relay is started again.
+    async fn keep_running(self) {
+        while let Err(panic) = tokio::spawn(self.clone().run()).await {
+            tracing::error!(%panic, shard = self.number, "the relay of a shard panicked and starts again");
+            self.pause(LONGEST_RETRY).await;
+        }
+    }
+
     async fn run(self) {
         let too_late = async {
             self.shutdown.cancelled().await;

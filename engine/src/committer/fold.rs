@@ -6,17 +6,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde_json::{Value, json};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::{
     attempt::Attempt,
-    edges::Machine,
     payment::{Payment, Status},
-    stream::{self, Effect, Event, Refusal, Stream, Transition},
+    stream::{self, Effect, Event, Refusal, Stream},
 };
 
+use super::facts;
 use crate::{
     outbox,
     record::Record,
@@ -155,7 +154,7 @@ impl Fold {
             return Ok(Applied::Nothing);
         }
         for transition in &step.transitions {
-            let data = data(transition, &step.stream, step.closed_attempt.as_ref());
+            let data = facts::data(transition, &step.stream, step.closed_attempt.as_ref());
             self.transitions.push(transition::New {
                 stream: payment,
                 transition: *transition,
@@ -385,39 +384,4 @@ fn check_after(payment: &Payment) -> Option<f64> {
         Status::RequiresCapture => Some(CHECK_CAPTURE),
         Status::LocalCreated | Status::Succeeded | Status::Canceled | Status::LocalRejected => None,
     }
-}
-
-/// The facts of a move, for the history and for Kafka: the payment's money after it, and what is known of what moved.
-/// Never a client secret.
-fn data(transition: &Transition, after: &Stream, closed: Option<&Attempt>) -> Value {
-    let payment = &after.payment;
-    let moved = match transition.machine {
-        Machine::Payment => json!({ "error": payment.last_error }),
-        Machine::Attempt => {
-            let attempt = closed
-                .filter(|it| it.id == transition.subject)
-                .or(after.attempt.as_ref());
-            json!({
-                "number": attempt.map(|it| it.number),
-                "charge_id": attempt.and_then(|it| it.charge_id.as_deref()),
-                "error": attempt.and_then(|it| it.error.as_ref()),
-            })
-        }
-        Machine::Refund => {
-            let refund = after.refunds.iter().find(|it| it.id == transition.subject);
-            json!({
-                "amount": refund.map(|it| it.amount),
-                "stripe_id": refund.and_then(|it| it.stripe_id.as_deref()),
-                "reason": refund.and_then(|it| it.reason.as_deref()),
-                "error": refund.and_then(|it| it.error.as_ref()),
-            })
-        }
-    };
-    json!({
-        "amount_capturable": payment.capturable,
-        "amount_captured": payment.captured,
-        "amount_refunded": payment.refunded,
-        "amount_reserved": payment.reserved,
-        "moved": moved,
-    })
 }

@@ -6,7 +6,9 @@
 
 pub(crate) mod advance;
 mod after;
+mod facts;
 pub(crate) mod fold;
+mod group;
 
 use std::{future::Future, sync::Arc, time::Duration};
 

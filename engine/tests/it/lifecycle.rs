@@ -42,6 +42,15 @@ async fn a_confirmed_payment_succeeds_and_its_webhooks_change_nothing() {
         world.count("select count(*) from outbox").await,
         done.version
     );
+    // What is told of a move is the money as it was after that move, however late it is told.
+    let sums: Vec<(i64, i64)> = sqlx::query_as(
+        "select version, (data->>'amount_captured')::int8 from transition order by version",
+    )
+    .fetch_all(world.database.pool())
+    .await
+    .unwrap();
+    assert_eq!(sums.first(), Some(&(1, 0)));
+    assert_eq!(sums.last(), Some(&(done.version, 1099)));
 }
 
 #[tokio::test]

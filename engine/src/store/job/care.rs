@@ -1,0 +1,99 @@
+//! Looking after jobs: those that were lost, those that kill, those that wait for a person, and those long done.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::interval;
+
+/// How many times a job may be taken without ever ending in an answer or an error before it is set aside:
+/// a job that kills its process must not kill the next one for ever.
+const PICKS_WITHOUT_TRY: i32 = 20;
+
+/// Ids of jobs that are due and that nobody took within the grace, or whose lease ran out: the carrier lost them, or
+/// their worker died. At most `limit`, the oldest first.
+pub(crate) async fn overdue(pool: &PgPool, grace: Duration, limit: i64) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"select id as "id!" from (
+            (select id, due_at from job where state = 'queued' and due_at <= now() - $1::interval order by due_at limit $2)
+            union all
+            (select id, lease_until as due_at from job where state = 'running' and lease_until <= now() order by lease_until limit $2)
+         ) late order by due_at limit $2"#,
+        interval(grace),
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Sets aside jobs that were taken too often without an end: each of them may have killed its process.
+pub(crate) async fn quarantine(pool: &PgPool) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "update job set state = 'dead', lease = null, lease_until = null, unknown = true,
+                error = 'taken ' || picks || ' times without an end: it may kill its process'
+         where id in
+            (select id from job where state = 'running' and lease_until <= now() and picks - tries > $1
+             for update skip locked)",
+        PICKS_WITHOUT_TRY,
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// A job as operators see it.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    pub(crate) id: Uuid,
+    pub(crate) payment_id: Uuid,
+    pub(crate) kind: String,
+    pub(crate) state: String,
+    pub(crate) tries: i32,
+    pub(crate) picks: i32,
+    pub(crate) error: Option<String>,
+    pub(crate) due_at: OffsetDateTime,
+    pub(crate) created_at: OffsetDateTime,
+}
+
+/// Jobs in a state, newest first, below `before`.
+pub(crate) async fn list(
+    pool: &PgPool,
+    state: &str,
+    before: Option<Uuid>,
+    limit: i64,
+) -> sqlx::Result<Vec<Listed>> {
+    sqlx::query_as!(
+        Listed,
+        "select id, payment_id, kind, state, tries, picks, error, due_at, created_at
+         from job where state = $1 and id < $2 order by id desc limit $3",
+        state,
+        before.unwrap_or(Uuid::max()),
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Puts a dead job back in the queue, with the key it always had; false when it is not dead. Its outcome stays
+/// unknown, so the worker looks before it sends a key that may be too old.
+pub(crate) async fn revive(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
+    let done = sqlx::query!("update job set state = 'queued', due_at = now(), picks = tries where id = $1 and state = 'dead'", id)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Forgets finished jobs older than a week, at most `limit`. Ids grow with time, so the oldest are found at the start
+/// of the primary key.
+pub(crate) async fn forget_old(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "delete from job where id in
+            (select id from job where state = 'done' and finished_at < now() - interval '7 days' order by id limit $1)",
+        limit,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
