@@ -14,7 +14,7 @@ use workflows::{
 
 use crate::{
     Answer, Engine, Error, Idempotency, NewPayment, View,
-    committer::{After, Work, advance::request_cause, commit},
+    committer::{After, Shown, Work, advance::request_cause, commit},
     outbox,
     record::Record,
     store::{idempotency, job, payment, timer, transition},
@@ -198,7 +198,11 @@ impl Work for Creates {
             due,
             fresh.iter().map(|&at| {
                 let create = &members[at];
-                (create.record.clone(), Bytes::clone(&create.answer.body))
+                Shown {
+                    record: create.record.clone(),
+                    body: Bytes::clone(&create.answer.body),
+                    moved: true,
+                }
             }),
         );
         for at in 0..members.len() {

@@ -17,6 +17,14 @@ const WAITING: usize = 4096;
 /// The most ids in one push.
 const PUSH: usize = 1000;
 
+/// A payment as its clients see it after a commit.
+pub(crate) struct Shown {
+    pub(crate) record: Record,
+    pub(crate) body: Bytes,
+    /// Its version is new.
+    pub(crate) moved: bool,
+}
+
 /// The hand that reaches to Redis after a commit.
 #[derive(Clone)]
 pub(crate) struct After {
@@ -33,16 +41,22 @@ impl After {
     }
 
     /// Called after a commit with the jobs that are due and the views that changed.
-    pub(crate) fn commit(&self, jobs: Vec<Uuid>, views: impl Iterator<Item = (Record, Bytes)>) {
+    pub(crate) fn commit(&self, jobs: Vec<Uuid>, views: impl Iterator<Item = Shown>) {
         if !jobs.is_empty() && self.jobs.try_send(jobs).is_err() {
             tracing::debug!("the pusher is behind; the sweeper will push these jobs");
         }
-        self.cache.offer(views.map(|(record, body)| Entry {
-            payment: record.payment.id,
-            account: record.account,
-            intent_id: record.payment.intent_id,
-            version: record.payment.version,
-            body,
+        let (moved, same): (Vec<Shown>, Vec<Shown>) = views.partition(|view| view.moved);
+        // An error that was noted without a move: the cached view bears the same version and would stay as it is.
+        self.cache.outdate(
+            same.iter()
+                .map(|view| (view.record.payment.id, view.record.payment.version + 1)),
+        );
+        self.cache.offer(moved.into_iter().map(|view| Entry {
+            payment: view.record.payment.id,
+            account: view.record.account,
+            intent_id: view.record.payment.intent_id,
+            version: view.record.payment.version,
+            body: view.body,
         }));
     }
 }

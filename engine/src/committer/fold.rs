@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -15,7 +14,7 @@ use workflows::{
     stream::{self, Effect, Event, Refusal, Stream},
 };
 
-use super::facts;
+use super::{Shown, facts};
 use crate::{
     outbox,
     record::Record,
@@ -43,6 +42,8 @@ pub(crate) struct Fold {
 struct Held {
     record: Record,
     refunds: Vec<refund::Stored>,
+    /// Its version when it was locked.
+    version: i64,
     waited_for: Option<f64>,
     changed: bool,
     attempts: BTreeMap<Uuid, Attempt>,
@@ -260,13 +261,18 @@ impl Fold {
     }
 
     /// The payments that changed, as clients see them now.
-    pub(crate) fn into_views(self) -> impl Iterator<Item = (Record, Bytes)> {
+    pub(crate) fn into_views(self) -> impl Iterator<Item = Shown> {
         self.streams
             .into_values()
             .filter(|held| held.changed)
             .map(|held| {
                 let body = held.record.rendered().body;
-                (held.record, body)
+                let moved = held.record.payment.version > held.version;
+                Shown {
+                    record: held.record,
+                    body,
+                    moved,
+                }
             })
     }
 }
@@ -274,6 +280,7 @@ impl Fold {
 impl Held {
     fn new(record: Record) -> Self {
         Self {
+            version: record.payment.version,
             waited_for: check_after(&record.payment),
             record,
             refunds: Vec::new(),

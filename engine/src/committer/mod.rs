@@ -14,7 +14,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use after::After;
+pub(crate) use after::{After, Shown};
 
 use crate::error::{Error, is_transient};
 

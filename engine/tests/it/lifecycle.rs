@@ -204,6 +204,63 @@ async fn every_lost_or_broken_answer_is_resolved_without_a_second_charge() {
 }
 
 #[tokio::test]
+async fn a_refusal_without_a_move_is_seen_by_the_next_reader() {
+    let world = World::start().await;
+    let mut order = World::order("pm_card_visa");
+    order.capture_method = workflows::payment::CaptureMethod::Manual;
+    let payment = world
+        .engine
+        .create(order, world.key("/api/v1/payments"))
+        .await
+        .unwrap()
+        .payment;
+    world.drain().await;
+    world
+        .command(payment, Command::Capture { amount: Some(1099) })
+        .await
+        .unwrap();
+    let before = world.view(payment).await.version;
+    sqlx::query("update job set args = '{\"amount\": 5000}' where kind = 'capture_intent'")
+        .execute(world.database.pool())
+        .await
+        .unwrap();
+    world.drain().await;
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    while world.cached(payment).await["last_error"].is_null() {
+        assert!(tokio::time::Instant::now() < deadline, "the old view stays");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.view(payment).await.version, before);
+}
+
+#[tokio::test]
+async fn a_payment_that_nobody_finishes_in_its_time_is_canceled() {
+    let world = World::start().await;
+    let mut order = World::order("pm_card_visa");
+    order.confirm = false;
+    order.expires_in = Some(std::time::Duration::from_mins(1));
+    let payment = world
+        .engine
+        .create(order, world.key("/api/v1/payments"))
+        .await
+        .unwrap()
+        .payment;
+    world.drain().await;
+    world.worker.sweep().await.unwrap();
+    world.drain().await;
+    assert_eq!(world.view(payment).await.status, "requires_confirmation");
+
+    sqlx::query("update timer set due_at = now() where kind = 'expire'")
+        .execute(world.database.pool())
+        .await
+        .unwrap();
+    world.worker.sweep().await.unwrap();
+    world.drain().await;
+    assert_eq!(world.view(payment).await.status, "canceled");
+    assert_eq!(world.count("select count(*) from timer").await, 0);
+}
+
+#[tokio::test]
 async fn a_payment_that_stripe_refuses_is_rejected_with_the_reason() {
     let world = World::start().await;
     let payment = world.create("pm_of_nobody").await;

@@ -156,6 +156,17 @@ impl World {
         views.swap_remove(at)
     }
 
+    /// The payment as a client reads it, from the cache where it is.
+    pub(crate) async fn cached(&self, payment: Uuid) -> Value {
+        let view = self
+            .engine
+            .payment(self.account, payment)
+            .await
+            .unwrap()
+            .unwrap();
+        serde_json::from_slice(&view.body).unwrap()
+    }
+
     /// All events of Stripe's so far, the oldest first.
     pub(crate) async fn events(&self) -> Vec<Value> {
         let listed: Value = self.get("/v1/events?limit=100").await;

@@ -15,10 +15,17 @@ use engine::{
     worker::{Parts, Worker},
 };
 use infra::{Env, env::SecretString, health::Readiness};
+use redis::aio::ConnectionManager;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+/// How long readiness waits for Redis.
+const REDIS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long an event may wait for Kafka before readiness says so.
+const OUTBOX_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a worker needs to know.
 #[derive(Debug)]
@@ -108,7 +115,10 @@ pub async fn serve(
             get(|| async { infra::health::alive("worker-service") }),
         )
         .route("/readyz", get(ready))
-        .with_state(pool.clone());
+        .with_state(Probe {
+            pool: pool.clone(),
+            redis: infra::redis::manager(&config.redis_url, REDIS_PATIENCE)?,
+        });
     tokio::try_join!(
         infra::http::serve(listener, router, shutdown.clone()),
         async {
@@ -125,8 +135,33 @@ pub async fn serve(
     Ok(())
 }
 
-async fn ready(State(pool): State<PgPool>) -> Response {
+/// Postgres is needed. Redis is reported, and Kafka by what waits for it: payments go on without either.
+async fn ready(State(probe): State<Probe>) -> Response {
     Readiness::of("worker-service")
-        .requires("postgres", infra::postgres::ping(&pool).await)
+        .requires("postgres", infra::postgres::ping(&probe.pool).await)
+        .reports("redis", infra::redis::ping(&probe.redis).await)
+        .reports("kafka", probe.outbox_flows().await)
         .into_response()
+}
+
+/// What readiness looks at.
+#[derive(Clone)]
+struct Probe {
+    pool: PgPool,
+    redis: ConnectionManager,
+}
+
+impl Probe {
+    async fn outbox_flows(&self) -> Result<(), String> {
+        let lag = engine::relay::lag(&self.pool)
+            .await
+            .map_err(|error| error.to_string())?;
+        if lag.oldest < OUTBOX_PATIENCE {
+            return Ok(());
+        }
+        let (messages, seconds) = (lag.messages, lag.oldest.as_secs());
+        Err(format!(
+            "{messages} events wait, the oldest for {seconds} s"
+        ))
+    }
 }
