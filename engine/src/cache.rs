@@ -3,20 +3,19 @@
 //! A view only ever replaces an older one, whoever writes it and in whatever order. Nothing here makes a caller fail
 //! or wait: a read that does not succeed at once is a miss, and writes are offered to a task that merges them.
 
-mod breaker;
 mod writer;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use infra::breaker::Breaker;
 use redis::aio::ConnectionManager;
 use redis::{Cmd, FromRedisValue, RedisError, Script};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use self::breaker::Breaker;
 use self::writer::Pending;
 
 /// How long a view is kept after its last change.

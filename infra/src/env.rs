@@ -23,6 +23,18 @@ const ADDRESSES: [(&str, &str, &str); 2] = [
     ("REDIS_URL", "redis", "redis://host:port"),
 ];
 
+/// Variables that may be given as `NAME_FILE`, the path of a file that holds the value: orchestrators hand out secrets
+/// as files.
+const FROM_FILES: [&str; 7] = [
+    "DATABASE_URL",
+    "REDIS_URL",
+    "STRIPE_API_KEY",
+    "STRIPE_WEBHOOK_SECRET",
+    "AUTH_API_KEYS",
+    "JWT_PRIVATE_KEY",
+    "SHOP_API_KEY",
+];
+
 /// The variables of this process: those of the environment, and below them those of `.env` where it exists.
 ///
 /// An empty value counts as unset, so that a line of `.env` can be emptied instead of removed.
@@ -59,6 +71,7 @@ impl Env {
             variables,
             faults: fault.iter().cloned().collect(),
         }
+        .with_files()
     }
 
     /// An environment of exactly these variables; neither the process's own nor `.env` is looked at.
@@ -72,6 +85,33 @@ impl Env {
                 .collect(),
             faults: Vec::new(),
         }
+        .with_files()
+    }
+
+    /// Reads the variables that are given as files.
+    fn with_files(mut self) -> Self {
+        for name in FROM_FILES {
+            let Some(path) = self.optional(&format!("{name}_FILE")) else {
+                continue;
+            };
+            if self.optional(name).is_some() {
+                self.fault(format!(
+                    "{name} and {name}_FILE are both set: remove one of them"
+                ));
+                continue;
+            }
+            match std::fs::read_to_string(&path) {
+                // Editors and `echo` end a file with a line break that is no part of the secret.
+                Ok(value) => {
+                    let value = value.trim_end_matches(['\n', '\r']).to_owned();
+                    self.variables.insert(name.to_owned(), value);
+                }
+                Err(error) => self.fault(format!(
+                    "{name}_FILE names {path}, which cannot be read: {error}"
+                )),
+            }
+        }
+        self
     }
 
     /// Gives a variable a value unless it has one.

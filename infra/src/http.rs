@@ -3,6 +3,8 @@
 //! It is the hot path of every request, so it is a function around the router rather than a stack of layers, and it
 //! logs nothing per request above `debug`.
 
+mod within;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -12,7 +14,7 @@ use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit};
-use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use futures::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -21,10 +23,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tower_http::timeout::TimeoutBody;
 use tracing::Instrument;
+
+use within::Within;
 
 /// The largest request body that is read; a longer one is answered 413.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -36,6 +41,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Limits {
     /// Sending the headers of a request, and each pause between two pieces of its body: 15 s.
     pub read: Duration,
+    /// Sending the whole of a request's body: 25 s. One byte at a time keeps nobody connected.
+    pub body: Duration,
+    /// Each pause in which the client takes nothing of an answer: 25 s.
+    pub write: Duration,
     /// From a request's headers to the head of its answer: 60 s.
     pub request: Duration,
     /// Finishing the open requests once the service is told to stop: 10 s.
@@ -46,6 +55,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             read: Duration::from_secs(15),
+            body: Duration::from_secs(25),
+            write: Duration::from_secs(25),
             request: Duration::from_mins(1),
             drain: Duration::from_secs(10),
         }
@@ -195,6 +206,8 @@ async fn connection(stream: TcpStream, answering: Answering, watcher: Watcher) {
     // Answers are small and complete: waiting for more bytes only adds 40 ms.
     stream.set_nodelay(true).ok();
     let Answering { peer, limits, .. } = answering;
+    let mut stream = Box::pin(TimeoutStream::new(stream));
+    stream.as_mut().set_write_timeout_pinned(Some(limits.write));
     let service = service_fn(move |request| answer(answering.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -216,6 +229,7 @@ async fn answer(
         limits,
     } = answering;
     let id = RequestId::of(&request);
+    let over_tls = came_over_tls(&request);
     let mut response = if declares_too_much(&request) {
         problem(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -223,8 +237,18 @@ async fn answer(
             "The request's body is over 64 KiB.",
             &id,
         )
+    } else if is_encoded(&request) {
+        problem(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Send the body as it is, without Content-Encoding.",
+            &id,
+        )
     } else {
-        let mut request = request.map(|body| Body::new(TimeoutBody::new(limits.read, body)));
+        let mut request = request.map(|body| {
+            let within = Within::new(limits.body, TimeoutBody::new(limits.read, body));
+            Body::new(within)
+        });
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(id.clone());
         let span = tracing::debug_span!("request", id = id.as_str(), method = %request.method(), path = request.uri().path());
@@ -255,8 +279,49 @@ async fn answer(
             }
         }
     };
+    protect(response.headers_mut(), over_tls);
     response.headers_mut().insert(REQUEST_ID, id.0);
     Ok(response)
+}
+
+/// What every answer tells browsers, unless its handler said otherwise: take it for what it says it is, run nothing, show
+/// it in no frame, tell nobody where the user came from, and come back over TLS only.
+fn protect(headers: &mut HeaderMap, over_tls: bool) {
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(
+            "default-src 'none'; frame-ancestors 'none'",
+        ));
+    if over_tls {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000; includeSubDomains"),
+        );
+    }
+}
+
+/// Whether a proxy says that its client speaks TLS. A client that says so itself changes only its own answer.
+fn came_over_tls(request: &Request<Incoming>) -> bool {
+    request
+        .headers()
+        .get("x-forwarded-proto")
+        .is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"))
+}
+
+/// Whether the body is compressed. None is unpacked here: a few bytes could become very many.
+fn is_encoded(request: &Request<Incoming>) -> bool {
+    request
+        .headers()
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Whether the headers already say that the body is over the limit; a chunked one is stopped while it is read.

@@ -2,11 +2,14 @@
 //!
 //! This crate knows protocols, not payments, and imports nothing of ours. It is the only reader of the environment.
 
+pub mod breaker;
+pub mod client_ip;
 pub mod crash;
 pub mod env;
 pub mod health;
 pub mod http;
 pub mod kafka;
+pub mod limit;
 pub mod postgres;
 pub mod redis;
 pub mod shutdown;
@@ -21,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 pub use env::Env;
 
 /// Services allocate much, in small pieces, on several threads: a fifth of their time with the system's allocator.
+// A test of this crate's own links it twice, and there can be one.
+#[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

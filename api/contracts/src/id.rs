@@ -138,6 +138,10 @@ ids! {
     AccountId, Account, "acct";
     /// An API key of a merchant.
     KeyId, Key, "key";
+    /// Where a merchant is told of events.
+    WebhookEndpointId, WebhookEndpoint, "we";
+    /// One event on its way to one endpoint.
+    DeliveryId, Delivery, "del";
 }
 
 /// A transition: what happened once to one thing. It has no id of its own in the database; the payment in whose stream

@@ -46,6 +46,8 @@ pub enum Code {
     ReferenceTaken,
     /// A user with this e-mail address exists.
     EmailTaken,
+    /// An account keeps at least one admin.
+    LastAdmin,
     /// The body is larger than 64 KiB.
     BodyTooLarge,
     /// The body is not `application/json`.
@@ -72,13 +74,15 @@ pub enum Code {
     InternalError,
     /// A part that is needed is away.
     Unavailable,
+    /// No new payments are taken for the moment, on purpose.
+    IntakePaused,
     /// The answer took too long; whether the work was done is not known.
     Timeout,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::MalformedJson,
         Self::DuplicateField,
         Self::InvalidParameter,
@@ -96,6 +100,7 @@ impl Code {
         Self::CallInFlight,
         Self::ReferenceTaken,
         Self::EmailTaken,
+        Self::LastAdmin,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::UnknownField,
@@ -109,6 +114,7 @@ impl Code {
         Self::RateLimited,
         Self::InternalError,
         Self::Unavailable,
+        Self::IntakePaused,
         Self::Timeout,
     ];
 
@@ -146,6 +152,7 @@ impl Code {
             Self::CallInFlight => ("call_in_flight", 409, "Another call is still open"),
             Self::ReferenceTaken => ("reference_taken", 409, "The reference is taken"),
             Self::EmailTaken => ("email_taken", 409, "The e-mail address is taken"),
+            Self::LastAdmin => ("last_admin", 409, "An account keeps an admin"),
             Self::BodyTooLarge => ("body_too_large", 413, "The body is too large"),
             Self::UnsupportedMediaType => (
                 "unsupported_media_type",
@@ -167,6 +174,7 @@ impl Code {
             Self::RateLimited => ("rate_limited", 429, "Too many requests"),
             Self::InternalError => ("internal_error", 500, "Something went wrong here"),
             Self::Unavailable => ("unavailable", 503, "Not available for the moment"),
+            Self::IntakePaused => ("intake_paused", 503, "No new payments are taken"),
             Self::Timeout => ("timeout", 503, "The answer took too long"),
         }
     }
@@ -200,6 +208,7 @@ impl Code {
                 | Self::RateLimited
                 | Self::InternalError
                 | Self::Unavailable
+                | Self::IntakePaused
                 | Self::Timeout
         )
     }

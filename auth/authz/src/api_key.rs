@@ -36,6 +36,8 @@ pub struct ApiKey {
     pub id: Uuid,
     /// The account it acts for; without one it opens only the auth service.
     pub account: Option<Uuid>,
+    /// How often it may ask per minute (0 is no limit), where that is its own and not what every key may do.
+    pub per_minute: Option<u32>,
 }
 
 /// The keys of `AUTH_API_KEYS`, which open the auth service before there are any in the database. They act for no
@@ -115,13 +117,19 @@ impl ApiKeys {
             return Ok(Some(found));
         }
         let asked = Instant::now();
-        let found = sqlx::query_as!(
-            ApiKey,
-            "select id, account_id as account from api_key where sha256 = $1 and revoked_at is null",
+        let row = sqlx::query!(
+            "select id, account_id, rate_limit_per_minute from api_key where sha256 = $1 and revoked_at is null",
             &name[..],
         )
         .fetch_optional(&self.pool)
         .await?;
+        let found = row.map(|row| ApiKey {
+            id: row.id,
+            account: row.account_id,
+            per_minute: row
+                .rate_limit_per_minute
+                .and_then(|limit| limit.try_into().ok()),
+        });
         // Counted from before the question: the answer may have been true only then.
         if let Some(found) = found {
             self.found.put(name, found, asked + REMEMBERED_FOR);

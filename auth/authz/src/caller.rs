@@ -23,6 +23,8 @@ pub struct Caller {
     pub role: Role,
     /// The API key, if one was sent.
     pub key: Option<Uuid>,
+    /// How often that key may ask per minute, where that is its own.
+    pub per_minute: Option<u32>,
 }
 
 /// What a member may do, as in the table `membership`; each may do what those before it may.

@@ -61,6 +61,7 @@ impl Tokens {
             user: Some(claims.sub.uuid()),
             role: claims.role,
             key: None,
+            per_minute: None,
         };
         if let Some(ends) = instant_of(claims.exp) {
             self.verified.put(name, (caller, keys.generation), ends);

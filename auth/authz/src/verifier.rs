@@ -101,6 +101,7 @@ impl Verifier {
             user: None,
             role: Role::User,
             key: Some(key.id),
+            per_minute: key.per_minute,
         })
     }
 }

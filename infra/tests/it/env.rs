@@ -126,3 +126,32 @@ fn an_address_of_something_else_is_named_without_its_password() {
     env.required("REDIS_URL");
     env.finish().unwrap();
 }
+
+#[test]
+fn a_secret_may_be_a_file_but_not_both() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key");
+    std::fs::write(&path, "sk_test_from_a_file\n").unwrap();
+    let path = path.to_str().unwrap();
+
+    let mut env = Env::of([("STRIPE_API_KEY_FILE", path)]);
+    let key = env.secret("STRIPE_API_KEY");
+    assert_eq!(key.expose_secret(), "sk_test_from_a_file");
+    assert_eq!(said(env), "");
+
+    let both = Env::of([
+        ("STRIPE_API_KEY_FILE", path),
+        ("STRIPE_API_KEY", "sk_test_1"),
+    ]);
+    let said_of_both = said(both);
+    assert!(said_of_both.contains("both set"), "{said_of_both}");
+    assert!(!said_of_both.contains("sk_test"), "{said_of_both}");
+
+    let mut missing = Env::of([("JWT_PRIVATE_KEY_FILE", "/nowhere/key")]);
+    missing.secret("JWT_PRIVATE_KEY");
+    let said_of_missing = said(missing);
+    assert!(
+        said_of_missing.contains("/nowhere/key"),
+        "{said_of_missing}"
+    );
+}

@@ -169,7 +169,9 @@ async fn what_is_not_http_is_answered_400() {
 fn short() -> Limits {
     Limits {
         read: Duration::from_millis(300),
-        request: Duration::from_millis(600),
+        body: Duration::from_millis(900),
+        write: Duration::from_millis(300),
+        request: Duration::from_secs(3),
         drain: Duration::from_millis(300),
     }
 }
@@ -177,7 +179,9 @@ fn short() -> Limits {
 #[test]
 fn by_default_slow_clients_are_cut_within_30_seconds() {
     let limits = Limits::default();
-    assert!(limits.read <= Duration::from_secs(30) && limits.drain <= Duration::from_secs(30));
+    for time in [limits.read, limits.body, limits.write, limits.drain] {
+        assert!(time <= Duration::from_secs(30), "{limits:?}");
+    }
 }
 
 #[tokio::test]
@@ -208,6 +212,120 @@ async fn a_client_that_never_ends_its_body_is_cut() {
         .raw(b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 10\r\n\r\nhalf")
         .await;
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_is_cut_although_it_never_pauses_for_long() {
+    let echo = post(|body: Result<Bytes, BytesRejection>| async move {
+        body.map(|body| body.len().to_string())
+    });
+    let stage = start_within(short(), Router::new().route("/", echo)).await;
+    let stream = TcpStream::connect(stage.address).await.unwrap();
+    let (mut read, mut write) = stream.into_split();
+    let head = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000\r\n\r\n";
+    write.write_all(head).await.unwrap();
+    let trickle = tokio::spawn(async move {
+        // Ends by itself when the server has closed.
+        while write.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let mut answer = Vec::new();
+    tokio::time::timeout(Duration::from_secs(10), read.read_to_end(&mut answer))
+        .await
+        .expect("the connection is cut")
+        .ok();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    drop(read);
+    trickle.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_an_answer_is_cut() {
+    let taken = Arc::new(Notify::new());
+    let gone = taken.clone();
+    let endless = get(|| async move {
+        let piece = Bytes::from(vec![b'x'; 64 * 1024]);
+        // Dropped with the connection.
+        let guard = Tell(gone);
+        let pieces = futures::stream::repeat_with(move || {
+            let _held = &guard;
+            Ok::<_, std::io::Error>(piece.clone())
+        });
+        axum::body::Body::from_stream(pieces)
+    });
+    let stage = start_within(short(), Router::new().route("/", endless)).await;
+    let mut open = TcpStream::connect(stage.address).await.unwrap();
+    open.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    tokio::time::timeout(Duration::from_secs(10), taken.notified())
+        .await
+        .expect("the answer is given up");
+}
+
+/// Tells when it is dropped.
+struct Tell(Arc<Notify>);
+
+impl Drop for Tell {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+#[tokio::test]
+async fn every_answer_tells_browsers_to_keep_away() {
+    let own = || async { ([("content-security-policy", "script-src 'self'")], "page") };
+    let router = Router::new()
+        .route("/", get(|| async { "fine" }))
+        .route("/own", get(own));
+    let stage = start(router).await;
+    for path in ["/", "/nowhere"] {
+        let answer = stage.get(path).await;
+        let headers = answer.headers();
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        assert_eq!(headers["referrer-policy"], "no-referrer");
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert_eq!(policy, "default-src 'none'; frame-ancestors 'none'");
+        for absent in ["server", "x-powered-by", "strict-transport-security"] {
+            assert!(!headers.contains_key(absent), "{absent}");
+        }
+    }
+    let answer = stage.get("/own").await;
+    assert_eq!(
+        answer.headers()["content-security-policy"],
+        "script-src 'self'"
+    );
+
+    let over_tls = stage
+        .http
+        .get(stage.url("/"))
+        .header("x-forwarded-proto", "https");
+    let answer = over_tls.send().await.unwrap();
+    let policy = answer.headers()["strict-transport-security"]
+        .to_str()
+        .unwrap();
+    assert!(policy.starts_with("max-age=31536000"), "{policy}");
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_and_never_unpacked() {
+    let stage = start(Router::new().route("/", post(|body: Bytes| async move { body }))).await;
+    for (encoding, status) in [("gzip", 415), ("br, gzip", 415), ("identity", 200)] {
+        let request = stage.http.post(stage.url("/"));
+        let answer = request
+            .header("content-encoding", encoding)
+            .body("{}")
+            .send();
+        assert_eq!(answer.await.unwrap().status(), status, "{encoding}");
+    }
+    let large = stage
+        .http
+        .post(stage.url("/"))
+        .header("content-encoding", "gzip");
+    let answer = large.body(vec![0; BODY_LIMIT + 1]).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[tokio::test]

@@ -8,5 +8,6 @@
 mod env;
 mod http;
 mod kafka;
+mod limit;
 mod postgres;
 mod redis;

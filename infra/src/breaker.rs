@@ -1,4 +1,4 @@
-//! Spares readers a Redis that does not answer.
+//! Spares callers a Redis that does not answer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,14 +12,16 @@ const TRIAL: Duration = Duration::from_millis(300);
 
 /// Open after any failure; then one caller at a time tries again.
 #[derive(Debug)]
-pub(super) struct Breaker {
+pub struct Breaker {
     start: Instant,
     /// Milliseconds after `start` until which nobody is let through; 0 while all is well.
     until: AtomicU64,
 }
 
 impl Breaker {
-    pub(super) fn new() -> Self {
+    /// One that lets everybody through.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             start: Instant::now(),
             until: AtomicU64::new(0),
@@ -28,7 +30,7 @@ impl Breaker {
 
     /// Whether the caller may ask Redis. Each such caller must [`Breaker::note`] what came of it, or be the only one
     /// for a moment.
-    pub(super) fn lets_through(&self) -> bool {
+    pub fn lets_through(&self) -> bool {
         let until = self.until.load(Ordering::Relaxed);
         if until == 0 {
             return true;
@@ -46,7 +48,7 @@ impl Breaker {
     }
 
     /// What came of asking.
-    pub(super) fn note(&self, answered: bool) {
+    pub fn note(&self, answered: bool) {
         let until = if answered { 0 } else { self.moment(REST) };
         // A plain load first: the healthy path must not share a written cache line between all readers.
         if self.until.load(Ordering::Relaxed) != until {
@@ -58,6 +60,12 @@ impl Breaker {
     fn moment(&self, later: Duration) -> u64 {
         let elapsed = self.start.elapsed().saturating_add(later).as_millis();
         u64::try_from(elapsed).unwrap_or(u64::MAX).max(1)
+    }
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
