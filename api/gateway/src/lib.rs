@@ -11,6 +11,7 @@ mod events;
 mod extract;
 mod health;
 mod idempotency;
+mod limits;
 mod openapi;
 mod page;
 mod payments;
@@ -18,22 +19,25 @@ mod prefer;
 mod refunds;
 mod webhook;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use axum::{Router, http::header, routing::get};
+use axum::{Router, http::header, middleware, routing::get};
 use bytes::Bytes;
 use contracts::{Code, Problem};
 use engine::{Engine, Parts, cache::Cache, queue::Queue, webhook::signature};
 use infra::{
     Env,
     env::{ExposeSecret, SecretString},
+    limit::Limiter,
 };
 use redis::aio::ConnectionManager;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use limits::Limits;
 
 /// How long readiness waits for Redis.
 const REDIS_PATIENCE: Duration = Duration::from_secs(1);
@@ -56,6 +60,8 @@ pub struct Config {
     pub webhook_secrets: Vec<SecretString>,
     /// Whose tokens are believed.
     pub authz: authz::Config,
+    /// How often a caller may ask.
+    pub limits: Limits,
 }
 
 impl Config {
@@ -69,6 +75,7 @@ impl Config {
             redis_url: env.secret("REDIS_URL"),
             webhook_secrets,
             authz: authz::Config::from_env(env),
+            limits: Limits::from_env(env),
         }
     }
 }
@@ -94,6 +101,8 @@ pub(crate) struct Gateway {
     engine: Engine,
     verifier: authz::Verifier,
     redis: ConnectionManager,
+    limits: Arc<Limits>,
+    limiter: Limiter,
 }
 
 /// Serves the API on `listener` until `shutdown`, then finishes what was begun.
@@ -123,14 +132,16 @@ pub async fn serve(
         engine,
         verifier: authz::Verifier::new(&config.authz, pool)?,
         redis: infra::redis::manager(redis_url, REDIS_PATIENCE)?,
+        limits: Arc::new(config.limits),
+        limiter: Limiter::connect(redis_url)?,
     };
     tracing::info!(address = %listener.local_addr()?, "the gateway listens");
     infra::http::serve(listener, router(gateway), shutdown).await
 }
 
-/// All routes. Each is described in the document that it serves, because both are made from one list.
-fn router(gateway: Gateway) -> Router {
-    let merchants = OpenApiRouter::new()
+/// The routes of merchants and their users: who calls is known before any of them begins.
+fn merchants() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
         .routes(routes!(payments::create, payments::list))
         .routes(routes!(payments::read))
         .routes(routes!(payments::by_intent))
@@ -139,9 +150,14 @@ fn router(gateway: Gateway) -> Router {
         .routes(routes!(commands::cancel))
         .routes(routes!(refunds::create, refunds::list))
         .routes(routes!(refunds::read))
-        .routes(routes!(events::list));
+        .routes(routes!(events::list))
+}
+
+/// All routes. Each is described in the document that it serves, because both are made from one list.
+fn router(gateway: Gateway) -> Router {
+    let limited = middleware::from_fn_with_state(gateway.clone(), limits::limit);
     let (router, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
-        .merge(merchants)
+        .merge(merchants().route_layer(limited))
         .routes(routes!(webhook::stripe))
         .routes(routes!(health::health))
         .routes(routes!(health::livez))

@@ -1,5 +1,6 @@
 //! The description of the API, made from the routes themselves (version 3.1).
 
+use axum::http::Method;
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
@@ -22,6 +23,21 @@ use utoipa::{
     modifiers(&Security),
 )]
 pub(crate) struct Document;
+
+/// Whether merchants have such a route, written as in the document: `/api/v1/payments/{id}`.
+pub(crate) fn has_route(method: &Method, path: &str) -> bool {
+    let document = crate::merchants().into_openapi();
+    document.paths.paths.get(path).is_some_and(|item| {
+        let operation = match *method {
+            Method::GET => &item.get,
+            Method::POST => &item.post,
+            Method::PATCH => &item.patch,
+            Method::DELETE => &item.delete,
+            _ => &None,
+        };
+        operation.is_some()
+    })
+}
 
 struct Security;
 

@@ -9,6 +9,7 @@ mod accounts;
 mod bad_input;
 mod configuration;
 mod idempotency;
+mod limits;
 mod lists;
 mod moving;
 mod openapi;

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use auth_service::{Signer, keys};
 use authz::{Role, api_key::Bootstrap};
+use gateway::Limits;
 use infra::{
     Env,
     env::{ExposeSecret, SecretString},
@@ -39,6 +40,25 @@ impl Stage {
 
     /// The gateway may be told of another Postgres and Redis than the test has.
     pub(crate) async fn with(database: TestDatabase, database_url: &str, redis_url: &str) -> Self {
+        Self::with_limits(database, database_url, redis_url, Limits::default()).await
+    }
+
+    /// The limits are those of these variables.
+    pub(crate) async fn limited(redis_url: &str, variables: &[(&str, &str)]) -> Self {
+        let mut env = Env::of(variables.iter().copied());
+        let limits = Limits::from_env(&mut env);
+        env.finish().unwrap();
+        let database = TestDatabase::create(&engine::MIGRATIONS).await;
+        let url = database.url().to_owned();
+        Self::with_limits(database, &url, redis_url, limits).await
+    }
+
+    async fn with_limits(
+        database: TestDatabase,
+        database_url: &str,
+        redis_url: &str,
+        limits: Limits,
+    ) -> Self {
         let shutdown = CancellationToken::new();
         let private_key = keys::generate().unwrap();
         let jwks_url = auth_service(&database, private_key.clone(), &shutdown).await;
@@ -52,6 +72,7 @@ impl Stage {
             redis_url: redis_url.into(),
             webhook_secrets: WEBHOOK_SECRETS.map(SecretString::from).to_vec(),
             authz,
+            limits,
         };
         tokio::spawn(gateway::serve(config, listener, shutdown.clone()));
         let token = token(&signer, Uuid::now_v7());
@@ -74,9 +95,10 @@ impl Stage {
     /// The public keys are fetched in the background: until they are there, callers are answered 503.
     async fn until_tokens_are_known(&self) {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        let token = self.stranger();
         loop {
             // An unknown route parameter is refused without a look at the database, but only to a known caller.
-            let response = self.get(&format!("{PAYMENTS}/nothing")).await;
+            let response = self.get_as(&token, &format!("{PAYMENTS}/nothing")).await;
             if response.status() == StatusCode::NOT_FOUND {
                 return;
             }
