@@ -1,12 +1,14 @@
 //! Questions of clients. What another account owns is answered like what does not exist.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use contracts::{
     id::{EventId, PaymentId},
     view::{EventView, PaymentView, RefundView},
 };
 use serde::Deserialize;
+use serde_json::json;
+use time::OffsetDateTime;
 use tokio::time::Instant;
 use uuid::Uuid;
 use workflows::{attempt, payment::Status};
@@ -18,11 +20,19 @@ use crate::{
     store::{payment, refund, transition},
 };
 
-/// Which payments a list shows.
+/// Which payments a list shows: those for which everything holds that is given.
 #[derive(Debug, Clone, Default)]
 pub struct PaymentFilter {
     /// Only those in this status.
     pub status: Option<Status>,
+    /// Only the one with this order id of the merchant.
+    pub reference: Option<String>,
+    /// Only those of at least, and at most, this amount.
+    pub amount: (Option<i64>, Option<i64>),
+    /// Only those accepted at or after the first moment, and before the second.
+    pub created: (Option<OffsetDateTime>, Option<OffsetDateTime>),
+    /// Only those whose metadata holds all of this.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// Which part of a list is asked for.
@@ -39,6 +49,13 @@ pub struct Page<C> {
 /// How often a waiting request looks, at first and at most.
 const LOOK: Duration = Duration::from_millis(5);
 const LOOK_AT_MOST: Duration = Duration::from_millis(100);
+
+/// A process whose clock is set back goes on with the time that its last id bore: so far an id may be ahead of the time at
+/// which its payment was accepted.
+const CLOCK_STEPS: time::Duration = time::Duration::hours(1);
+
+/// After every payment.
+const FAR_FUTURE: OffsetDateTime = time::macros::datetime!(9999-01-01 0:00 UTC);
 
 impl Engine {
     /// A payment of the account, from the cache where it is, else from Postgres.
@@ -120,15 +137,7 @@ impl Engine {
         page: &Page<Uuid>,
     ) -> Result<(Vec<PaymentView>, bool), Error> {
         let mut connection = self.inner.pool.acquire().await?;
-        let records = payment::page(
-            &mut connection,
-            account,
-            filter.status.map(Status::as_str),
-            page.starting_after,
-            page.ending_before,
-            i64::from(page.limit) + 1,
-        )
-        .await?;
+        let records = payment::page(&mut connection, &filter.wanted(account, page)).await?;
         Ok(cut(records.iter().map(Record::listed).collect(), page))
     }
 
@@ -222,6 +231,43 @@ impl Engine {
         };
         self.inner.cache.fill(entry, asked);
     }
+}
+
+impl PaymentFilter {
+    fn wanted(&self, account: Uuid, page: &Page<Uuid>) -> payment::Wanted<'_> {
+        let (from, to) = self.created;
+        let above = from.map_or(Uuid::nil(), |from| {
+            earliest_id(from.saturating_sub(CLOCK_STEPS))
+        });
+        let below = to.map_or(Uuid::max(), |to| {
+            earliest_id(to.saturating_add(CLOCK_STEPS))
+        });
+        payment::Wanted {
+            account,
+            above: page.ending_before.unwrap_or_default().max(above),
+            below: page.starting_after.unwrap_or(Uuid::max()).min(below),
+            oldest_first: page.ending_before.is_some(),
+            status: self.status.map(Status::as_str),
+            reference: self.reference.as_deref(),
+            amount: (
+                self.amount.0.unwrap_or(0),
+                self.amount.1.unwrap_or(i64::MAX),
+            ),
+            created: (
+                from.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+                to.unwrap_or(FAR_FUTURE),
+            ),
+            metadata: (!self.metadata.is_empty()).then(|| json!(self.metadata)),
+            limit: i64::from(page.limit) + 1,
+        }
+    }
+}
+
+/// The smallest id that was made at that moment.
+fn earliest_id(moment: OffsetDateTime) -> Uuid {
+    let millis = moment.unix_timestamp_nanos() / 1_000_000;
+    let millis = u64::try_from(millis).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }
 
 impl Record {

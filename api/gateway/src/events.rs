@@ -43,7 +43,7 @@ pub(crate) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Error> {
     let page = Query::parse(query.as_deref())?
-        .without_status()?
+        .without_filters()?
         .page(|event: EventId| event)?;
     let cursors = [page.starting_after, page.ending_before];
     if cursors

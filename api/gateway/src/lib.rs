@@ -9,6 +9,7 @@ mod commands;
 mod error;
 mod events;
 mod extract;
+mod filter;
 mod health;
 mod idempotency;
 mod limits;

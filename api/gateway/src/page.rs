@@ -21,15 +21,15 @@ pub(crate) struct Query {
     pub(crate) starting_after: Option<String>,
     /// The first id of a page: go back to what is newer.
     pub(crate) ending_before: Option<String>,
-    /// Only things of this status.
-    pub(crate) status: Option<String>,
+    /// Everything else, each name once: what the list is narrowed by.
+    pub(crate) filters: Vec<(String, String)>,
 }
 
 impl Query {
     /// Reads the part of an address behind the question mark.
     ///
     /// # Errors
-    /// If a parameter is unknown or given twice, `limit` is not from 1 to 100, or both cursors are given.
+    /// If a parameter is given twice, `limit` is not from 1 to 100, or both cursors are given.
     pub(crate) fn parse(query: Option<&str>) -> Result<Self, FieldError> {
         let mut parsed = Self::default();
         let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query.unwrap_or_default())
@@ -47,8 +47,11 @@ impl Query {
                 }
                 "starting_after" => parsed.starting_after.replace(value).is_some(),
                 "ending_before" => parsed.ending_before.replace(value).is_some(),
-                "status" => parsed.status.replace(value).is_some(),
-                unknown => return Err(invalid(unknown, "There is no such parameter here.")),
+                _ => {
+                    let twice = parsed.filters.iter().any(|(known, _)| *known == name);
+                    parsed.filters.push((name.clone(), value));
+                    twice
+                }
             };
             if twice {
                 return Err(invalid(&name, "This is given twice."));
@@ -63,10 +66,10 @@ impl Query {
     /// The same, of a list that cannot be narrowed.
     ///
     /// # Errors
-    /// If a status is given.
-    pub(crate) fn without_status(self) -> Result<Self, FieldError> {
-        match self.status {
-            Some(_) => Err(invalid("status", "There is no such parameter here.")),
+    /// If there is a parameter that it does not know.
+    pub(crate) fn without_filters(self) -> Result<Self, FieldError> {
+        match self.filters.first() {
+            Some((name, _)) => Err(unknown(name)),
             None => Ok(self),
         }
     }
@@ -91,6 +94,11 @@ impl Query {
             ending_before: read("ending_before", &self.ending_before)?,
         })
     }
+}
+
+/// A parameter that does not exist.
+pub(crate) fn unknown(param: &str) -> FieldError {
+    invalid(param, "There is no such parameter here.")
 }
 
 /// A parameter that cannot be used.

@@ -1,6 +1,6 @@
 //! Payments: create, read, list, and the commands that move one.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use axum::{
     extract::{Path, RawQuery, State},
@@ -12,7 +12,7 @@ use contracts::{
     request::{self, CreatePayment},
     view::PaymentView,
 };
-use engine::{NewPayment, Notes, PaymentFilter};
+use engine::{NewPayment, Notes};
 use workflows::payment::CaptureMethod;
 
 use crate::{
@@ -20,7 +20,8 @@ use crate::{
     body::{self, FieldError},
     error::Error,
     extract::{Account, IfNoneMatch, Named, Posted},
-    page::{self, Query},
+    filter,
+    page::Query,
 };
 
 /// Where payments live.
@@ -122,6 +123,13 @@ pub(crate) async fn by_intent(
     security(("token" = []), ("key" = [])),
     params(
         ("status" = Option<String>, Query, description = "Only payments of this status"),
+        ("reference" = Option<String>, Query, description = "Only the payment with this order id of the merchant"),
+        ("amount" = Option<i64>, Query, minimum = 0, description = "Only payments of this amount"),
+        ("amount[gte]" = Option<i64>, Query, minimum = 0, description = "Only payments of at least this amount"),
+        ("amount[lte]" = Option<i64>, Query, minimum = 0, description = "Only payments of at most this amount"),
+        ("created[gte]" = Option<String>, Query, format = DateTime, description = "Only payments accepted at or after this time"),
+        ("created[lt]" = Option<String>, Query, format = DateTime, description = "Only payments accepted before this time"),
+        ("metadata" = Option<HashMap<String, String>>, Query, style = DeepObject, explode, description = "`metadata[key]=value`: only payments that bear this"),
         ("limit" = Option<u32>, Query, description = "1 to 100, 10 when absent"),
         ("starting_after" = Option<PaymentId>, Query, description = "Continue behind this one"),
         ("ending_before" = Option<PaymentId>, Query, description = "Go back to before this one"),
@@ -137,9 +145,8 @@ pub(crate) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Error> {
     let query = Query::parse(query.as_deref())?;
-    let status = query.status.as_deref().map(str::parse).transpose();
-    let status = status.map_err(|_| page::invalid("status", "There is no such status."))?;
     let page = query.page(|payment: PaymentId| payment.uuid())?;
+    let filter = filter::of(query.filters)?;
     for cursor in [page.starting_after, page.ending_before]
         .into_iter()
         .flatten()
@@ -150,10 +157,7 @@ pub(crate) async fn list(
             .await?
             .ok_or_else(Error::not_found)?;
     }
-    let (payments, has_more) = gateway
-        .engine
-        .payments(account, &PaymentFilter { status }, &page)
-        .await?;
+    let (payments, has_more) = gateway.engine.payments(account, &filter, &page).await?;
     Ok(answer::body(&List::new(payments, has_more)))
 }
 

@@ -107,7 +107,7 @@ pub(crate) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Error> {
     let page = Query::parse(query.as_deref())?
-        .without_status()?
+        .without_filters()?
         .page(|refund: RefundId| refund.uuid())?;
     for cursor in [page.starting_after, page.ending_before]
         .into_iter()

@@ -1,5 +1,7 @@
 //! Table `payment`, read together with the latest attempt of each payment.
 
+mod page;
+
 use std::{collections::HashSet, str::FromStr};
 
 use serde_json::Value;
@@ -10,6 +12,8 @@ use workflows::{
     money::Money,
     payment::{Call, CaptureMethod, Payment, Status},
 };
+
+pub(crate) use page::{Wanted, page};
 
 use crate::record::{Notes, Record};
 
@@ -155,43 +159,6 @@ pub(crate) async fn read(connection: &mut PgConnection, ids: &[Uuid]) -> sqlx::R
     .into_iter()
     .map(Row::read)
     .collect()
-}
-
-/// Payments of an account: the newest below `before`, or, if `after` is given, the oldest above it.
-pub(crate) async fn page(
-    connection: &mut PgConnection,
-    account: Uuid,
-    status: Option<&str>,
-    before: Option<Uuid>,
-    after: Option<Uuid>,
-    limit: i64,
-) -> sqlx::Result<Vec<Record>> {
-    let rows = if let Some(after) = after {
-        sqlx::query_as!(
-            Row,
-            "select p.*, (select to_jsonb(a) from attempt a where a.payment_id = p.id and a.number = p.attempts) as attempt
-             from payment p where account_id = $1 and id > $2 and ($3::text is null or status = $3) order by id limit $4",
-            account,
-            after,
-            status,
-            limit,
-        )
-        .fetch_all(connection)
-        .await?
-    } else {
-        sqlx::query_as!(
-            Row,
-            "select p.*, (select to_jsonb(a) from attempt a where a.payment_id = p.id and a.number = p.attempts) as attempt
-             from payment p where account_id = $1 and id < $2 and ($3::text is null or status = $3) order by id desc limit $4",
-            account,
-            before.unwrap_or(Uuid::max()),
-            status,
-            limit,
-        )
-        .fetch_all(connection)
-        .await?
-    };
-    rows.into_iter().map(Row::read).collect()
 }
 
 /// The payment of an intent of Stripe's.

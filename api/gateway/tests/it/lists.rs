@@ -1,9 +1,10 @@
 //! Pages of a list meet without a gap and without an overlap.
 
+use infra::testing::unique;
 use reqwest::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::stage::{PAYMENTS, Stage, body, path_of, problem};
+use crate::stage::{PAYMENTS, Stage, body, created, path_of, problem};
 
 fn ids(page: &Value) -> Vec<String> {
     page["data"]
@@ -80,6 +81,14 @@ async fn a_list_refuses_what_it_does_not_know() {
         ("limit=1&limit=2", "limit"),
         ("page=2", "page"),
         ("status=paid", "status"),
+        ("amount=10.5", "amount"),
+        ("amount[gte]=-1", "amount[gte]"),
+        ("amount[lte]=9223372036854775808", "amount[lte]"),
+        ("amount[lt]=1", "amount[lt]"),
+        ("created[gte]=yesterday", "created[gte]"),
+        ("created[lt]=2026-02-30T00:00:00Z", "created[lt]"),
+        ("metadata=1", "metadata"),
+        ("metadata[order]=1&metadata[order]=2", "metadata[order]"),
         ("starting_after=evt_1", "starting_after"),
         ("ending_before=", "ending_before"),
     ] {
@@ -135,4 +144,89 @@ async fn events_are_numbered_and_continue_behind_a_cursor() {
         ))
         .await;
     problem(foreign, 404, "not_found", None).await;
+}
+
+/// The ids of a list, which must be all of it.
+async fn found(stage: &Stage, query: &[(&str, &str)]) -> Vec<String> {
+    let request = stage.request(reqwest::Method::GET, PAYMENTS).query(query);
+    let page = body(request.send().await.unwrap(), StatusCode::OK).await;
+    assert_eq!(page["has_more"], false, "{query:?}");
+    ids(&page)
+}
+
+#[tokio::test]
+async fn a_list_is_narrowed_by_all_that_is_asked() {
+    let stage = Stage::start().await;
+    let reference = unique("order");
+    let mut made = Vec::new();
+    for (amount, metadata) in [
+        (100, json!({})),
+        (200, json!({"shop": "north", "till": "1"})),
+        (300, json!({"shop": "north", "till": "2"})),
+        (300, json!({"shop": "south"})),
+    ] {
+        let mut request = json!({"amount": amount, "currency": "eur", "metadata": metadata});
+        if amount == 200 {
+            request["reference"] = json!(reference);
+        }
+        made.push(created(stage.post(PAYMENTS, &request).await).await);
+    }
+    let id = |at: usize| made[at]["id"].as_str().unwrap().to_owned();
+    let time = |at: usize| made[at]["created_at"].as_str().unwrap();
+    let one = |at: usize| vec![id(at)];
+    for (query, expected) in [
+        (vec![("amount", "300")], vec![id(3), id(2)]),
+        (vec![("amount[gte]", "200")], vec![id(3), id(2), id(1)]),
+        (vec![("amount[gte]", "101"), ("amount[lte]", "299")], one(1)),
+        (vec![("reference", reference.as_str())], one(1)),
+        (vec![("reference", "order of nobody")], vec![]),
+        (vec![("metadata[shop]", "north")], vec![id(2), id(1)]),
+        (
+            vec![("metadata[shop]", "north"), ("metadata[till]", "2")],
+            one(2),
+        ),
+        (vec![("metadata[shop]", "north"), ("amount", "200")], one(1)),
+        (vec![("metadata[shop]", "nor")], vec![]),
+        (vec![("created[gte]", time(2))], vec![id(3), id(2)]),
+        (vec![("created[lt]", time(2))], vec![id(1), id(0)]),
+        (
+            vec![("created[gte]", time(1)), ("created[lt]", time(2))],
+            one(1),
+        ),
+        (vec![("created[gte]", "9999-12-31T23:59:59Z")], vec![]),
+        (vec![("created[lt]", "0000-01-01T00:00:00Z")], vec![]),
+        (vec![("status", "local_created"), ("amount", "100")], one(0)),
+        (
+            vec![("metadata[shop]", "north"), ("starting_after", &id(2))],
+            one(1),
+        ),
+        (
+            vec![("metadata[shop]", "north"), ("ending_before", &id(1))],
+            one(2),
+        ),
+    ] {
+        assert_eq!(found(&stage, &query).await, expected, "{query:?}");
+    }
+    // The filters are no way around the account.
+    let stranger = stage
+        .get_as(
+            &stage.stranger(),
+            &format!("{PAYMENTS}?metadata[shop]=north"),
+        )
+        .await;
+    assert_eq!(ids(&body(stranger, StatusCode::OK).await).len(), 0);
+}
+
+#[tokio::test]
+async fn a_query_with_a_nul_is_refused_and_asks_nobody() {
+    let stage = Stage::start().await;
+    for query in [
+        "reference=%00",
+        "metadata[a]=%00",
+        "metadata[%00]=a",
+        "status=%00",
+    ] {
+        let answer = stage.get(&format!("{PAYMENTS}?{query}")).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{query}");
+    }
 }

@@ -1,0 +1,80 @@
+//! What a list of payments is narrowed by: `status`, `reference`, `amount`, `created` and `metadata[key]`.
+
+use engine::PaymentFilter;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::{
+    body::FieldError,
+    page::{invalid, unknown},
+};
+
+/// As many pairs of metadata as a payment may bear.
+const MOST_METADATA: usize = 50;
+
+/// Reads the parameters of a list that are not its page.
+///
+/// # Errors
+/// If one of them is unknown or its value cannot be read.
+pub(crate) fn of(parameters: Vec<(String, String)>) -> Result<PaymentFilter, FieldError> {
+    let mut filter = PaymentFilter::default();
+    for (name, value) in parameters {
+        if name.contains('\0') || value.contains('\0') {
+            return Err(invalid(
+                "",
+                "The query holds a character that no payment bears.",
+            ));
+        }
+        match name.as_str() {
+            "status" => {
+                let status = value.parse();
+                let status = status.map_err(|_| invalid("status", "There is no such status."))?;
+                filter.status = Some(status);
+            }
+            "reference" => filter.reference = Some(value),
+            "amount" => {
+                let amount = amount(&name, &value)?;
+                filter.amount = (Some(amount), Some(amount));
+            }
+            "amount[gte]" => filter.amount.0 = Some(amount(&name, &value)?),
+            "amount[lte]" => filter.amount.1 = Some(amount(&name, &value)?),
+            "created[gte]" => filter.created.0 = Some(moment(&name, &value)?),
+            "created[lt]" => filter.created.1 = Some(moment(&name, &value)?),
+            _ => {
+                let key = name
+                    .strip_prefix("metadata[")
+                    .and_then(|rest| rest.strip_suffix(']'))
+                    .ok_or_else(|| unknown(&name))?;
+                if value.contains('\0') || key.contains('\0') {
+                    return Err(invalid(
+                        &name,
+                        "This holds a character that no metadata has.",
+                    ));
+                }
+                filter.metadata.insert(key.to_owned(), value);
+            }
+        }
+    }
+    if filter.metadata.len() > MOST_METADATA {
+        return Err(invalid("metadata", "Give at most 50 pairs."));
+    }
+    Ok(filter)
+}
+
+fn amount(name: &str, text: &str) -> Result<i64, FieldError> {
+    let amount = text.parse().ok().filter(|amount| *amount >= 0);
+    amount.ok_or_else(|| {
+        invalid(
+            name,
+            "This must be a whole number of the currency's smallest unit.",
+        )
+    })
+}
+
+fn moment(name: &str, text: &str) -> Result<OffsetDateTime, FieldError> {
+    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
+        invalid(
+            name,
+            "This must be a time of RFC 3339, such as 2026-11-24T00:00:00Z.",
+        )
+    })
+}
