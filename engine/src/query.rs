@@ -153,6 +153,29 @@ impl Engine {
             .map(refund_view))
     }
 
+    /// Waits until Stripe has answered for a refund, at most until `deadline`, and answers how it is then. A wait is for a
+    /// refund that exists.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Unavailable`].
+    pub async fn wait_for_refund(
+        &self,
+        account: Uuid,
+        id: Uuid,
+        deadline: Instant,
+    ) -> Result<RefundView, Error> {
+        let mut pause = LOOK;
+        loop {
+            let view = self.refund(account, id).await?.ok_or(Error::NotFound)?;
+            let asked = view.status == workflows::refund::Status::LocalRequested.as_str();
+            if !asked || Instant::now() + pause >= deadline {
+                return Ok(view);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 3 / 2).min(LOOK_AT_MOST);
+        }
+    }
+
     /// The refunds of a payment, the newest first.
     ///
     /// # Errors

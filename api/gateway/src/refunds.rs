@@ -11,12 +11,14 @@ use contracts::{
     view::RefundView,
 };
 use engine::Command;
+use tokio::time::Instant;
 
 use crate::{
     Gateway, answer,
     error::Error,
     extract::{Account, Named, Posted},
     page::Query,
+    prefer::PREFERENCE_APPLIED,
 };
 
 /// Refund a payment.
@@ -31,6 +33,7 @@ use crate::{
     params(
         ("id" = PaymentId, Path, description = "The payment"),
         ("Idempotency-Key" = String, Header, description = "Names what you mean to do; the same in every retry"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for Stripe's answer"),
     ),
     request_body = CreateRefund,
     responses(
@@ -45,17 +48,36 @@ pub(crate) async fn create(
     posted: Posted<CreateRefund>,
 ) -> Result<Response, Error> {
     let idempotency = posted.idempotency(account, format!("/api/v1/payments/{id}/refunds"));
+    let wait = posted.wait;
     let CreateRefund { amount, reason } = posted.body;
     let command = Command::Refund {
         amount,
         reason: reason.map(|reason| reason.as_str().to_owned()),
     };
-    let answer = gateway
+    let mut answer = gateway
         .engine
         .command(id.uuid(), command, idempotency)
         .await?;
-    let location = refund_of(&answer.body).map(|refund| format!("/api/v1/refunds/{refund}"));
-    Ok(answer::accepted(answer, location))
+    let refund = refund_of(&answer.body);
+    let mut applied = None;
+    if let (Some(wait), Some(refund)) = (wait, refund) {
+        let deadline = Instant::now() + wait.duration();
+        let waited = gateway
+            .engine
+            .wait_for_refund(account, refund.uuid(), deadline)
+            .await;
+        // The refund is durable already, so a wait that fails changes nothing.
+        if let Ok(view) = waited {
+            answer.body = serde_json::to_vec(&view).unwrap_or_default().into();
+        }
+        applied = Some(wait.applied());
+    }
+    let location = refund.map(|refund| format!("/api/v1/refunds/{refund}"));
+    let mut response = answer::accepted(answer, location);
+    if let Some(applied) = applied {
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+    }
+    Ok(response)
 }
 
 /// Read a refund.

@@ -213,3 +213,20 @@ async fn a_declined_payment_takes_nothing_and_says_why() {
     assert_eq!(payment["last_error"]["code"], "card_declined");
     assert_eq!(payment["latest_attempt"]["status"], "failed");
 }
+
+#[tokio::test]
+async fn a_client_that_waits_for_its_refund_is_told_what_stripe_said() {
+    let stage = moving().await;
+    let sent = json!({"amount": 1099, "currency": "eur", "payment_method": "pm_card_visa", "confirm": true});
+    let payment = body(waiting(&stage, PAYMENTS, &sent).await, StatusCode::CREATED).await;
+    let response = waiting(
+        &stage,
+        &path_of(&payment, "/refunds"),
+        &json!({"amount": 99}),
+    )
+    .await;
+    assert_eq!(response.headers()["preference-applied"], "wait=20");
+    let refund = body(response, StatusCode::CREATED).await;
+    assert_ne!(refund["status"], "local_requested");
+    assert!(refund["stripe_id"].is_string(), "{refund}");
+}
