@@ -43,15 +43,28 @@ impl Engine {
     /// Accepts a payment: when this returns it is durable, and it will be driven to an end whatever dies.
     ///
     /// # Errors
-    /// [`Error::KeyReused`], [`Error::InFlight`], [`Error::ReferenceTaken`] and [`Error::Unavailable`]; nothing was
-    /// written then.
+    /// [`Error::KeyReused`], [`Error::InFlight`], [`Error::ReferenceTaken`], [`Error::IntakePaused`] and
+    /// [`Error::Unavailable`]; nothing was written then.
     pub async fn create(&self, new: NewPayment, idempotency: Idempotency) -> Result<Answer, Error> {
+        if self.inner.intake.is_paused(&self.inner.pool).await? {
+            return self.accepted_before(&idempotency).await;
+        }
         let create = Create::prepare(new, idempotency, Uuid::now_v7(), OffsetDateTime::now_utc())?;
         match self.inner.creates.submit(create).await? {
             Outcome::Answered(answer) => Ok(answer),
             Outcome::KeyReused => Err(Error::KeyReused),
             Outcome::InFlight => Err(Error::InFlight),
             Outcome::ReferenceTaken(payment) => Err(Error::ReferenceTaken { payment }),
+        }
+    }
+
+    /// While no new payments are taken, who asks again for one that was accepted is still answered.
+    async fn accepted_before(&self, idempotency: &Idempotency) -> Result<Answer, Error> {
+        let mut connection = self.inner.pool.acquire().await?;
+        match idempotency::saved(&mut connection, idempotency).await? {
+            Some(saved) if saved.body_hash == idempotency.body_hash => Ok(saved.answer),
+            Some(_) => Err(Error::KeyReused),
+            None => Err(Error::IntakePaused),
         }
     }
 }

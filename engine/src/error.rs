@@ -25,6 +25,9 @@ pub enum Error {
         /// The payment that bears it.
         payment: Uuid,
     },
+    /// No new payments are taken for the moment: a person has switched that off.
+    #[error("no new payments are taken")]
+    IntakePaused,
     /// An operator's or a resync's expected version is not the current one.
     #[error("the payment has moved on to version {current}")]
     VersionMoved {

@@ -11,6 +11,7 @@ mod committer;
 mod create;
 mod error;
 mod inbox;
+pub mod intake;
 mod jobs;
 mod operate;
 mod outbox;
@@ -66,6 +67,7 @@ struct Inner {
     creates: committer::Lane<create::Creates>,
     advances: committer::Lane<committer::advance::Advances>,
     inbox: committer::Lane<inbox::Keeper>,
+    intake: intake::Intake,
 }
 
 /// A payment as a client asks for it.
@@ -169,6 +171,7 @@ impl Engine {
                 lease: None,
             }),
             inbox: committer::Lane::start(inbox::Keeper { pool: pool.clone() }),
+            intake: intake::Intake::default(),
             pool,
             queue,
             cache,

@@ -7,6 +7,9 @@ use workflows::stream::Refusal;
 
 use crate::body::FieldError;
 
+/// When a client asks again while no new payments are taken: a person's pause lasts minutes.
+const INTAKE_PAUSE_SECONDS: u32 = 30;
+
 /// Why a request was not answered with what it asked for.
 #[derive(Debug)]
 pub(crate) enum Error {
@@ -92,6 +95,11 @@ fn of_engine(error: engine::Error) -> Problem {
             "A payment of this account has this reference.",
         )
         .param("reference"),
+        E::IntakePaused => Problem::new(
+            Code::IntakePaused,
+            "No new payments are taken for the moment. Nothing was kept of this request: send it again later.",
+        )
+        .retry_after(INTAKE_PAUSE_SECONDS),
         E::VersionMoved { .. } => {
             Problem::new(Code::UnexpectedState, "The payment has moved on meanwhile.")
         }

@@ -8,5 +8,6 @@ pub(crate) mod inbox;
 pub(crate) mod job;
 pub(crate) mod payment;
 pub(crate) mod refund;
+pub(crate) mod switch;
 pub(crate) mod timer;
 pub(crate) mod transition;

@@ -7,6 +7,7 @@ mod dev;
 mod load;
 mod migrate;
 mod output;
+mod pause;
 mod reset;
 mod seed;
 mod services;
@@ -33,6 +34,10 @@ enum Command {
     Migrate,
     /// Makes the demonstration's account, users and API key in the database of `DATABASE_URL`.
     Seed,
+    /// Stops the taking of new payments (`pawl pause intake`).
+    Pause(pause::Options),
+    /// Takes new payments again (`pawl resume intake`).
+    Resume(pause::Options),
     Services(services::Options),
     Chaos(chaos::Options),
     Bench(bench::Options),
@@ -45,6 +50,8 @@ async fn main() -> ExitCode {
         Command::Reset => reset::run(),
         Command::Migrate => migrate::run().await,
         Command::Seed => seed::run().await,
+        Command::Pause(options) => pause::run(options, true).await,
+        Command::Resume(options) => pause::run(options, false).await,
         Command::Services(options) => services::run(options).await,
         Command::Chaos(options) => chaos::run(options).await,
         Command::Bench(options) => bench::run(options).await,

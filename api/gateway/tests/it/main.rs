@@ -9,6 +9,7 @@ mod accounts;
 mod bad_input;
 mod configuration;
 mod idempotency;
+mod intake;
 mod limits;
 mod lists;
 mod moving;
