@@ -24,7 +24,7 @@ use crate::{
         inbox::{self, Fate, New, Waiting},
         payment, transition,
     },
-    webhook::{self, Meaning, ParseError, Target, signature::SignatureError},
+    webhook::{self, Meaning, ParseError, Source, Target, signature::SignatureError},
 };
 
 /// The most events that one transaction takes.
@@ -103,6 +103,7 @@ impl Work for Keeper {
 pub(crate) struct Applier {
     pub(crate) pool: PgPool,
     pub(crate) after: After,
+    pub(crate) source: Source,
 }
 
 /// An event that was read: what is to be applied to which payment.
@@ -173,7 +174,7 @@ impl Applier {
         mut transaction: sqlx::Transaction<'static, sqlx::Postgres>,
         waiting: Vec<Waiting>,
     ) -> sqlx::Result<()> {
-        let mut read = read(&mut transaction, waiting).await?;
+        let mut read = self.read(&mut transaction, waiting).await?;
         pass_over_known(&mut transaction, &mut read).await?;
         let open = || read.iter().filter(|it| it.fate.is_none());
         let payments: BTreeSet<Uuid> = open().filter_map(|it| it.payment).collect();
@@ -206,36 +207,54 @@ impl Applier {
             None => Ok(false),
         }
     }
-}
 
-/// Understands the events and finds their payments.
-async fn read(connection: &mut PgConnection, waiting: Vec<Waiting>) -> sqlx::Result<Vec<Read>> {
-    let meant: Vec<(Waiting, Result<Meaning, ParseError>)> = waiting
-        .into_iter()
-        .map(|event| {
-            let meaning = webhook::parse(&event.payload)
-                .map(|incoming| webhook::meaning(&incoming, Uuid::now_v7()));
-            (event, meaning)
-        })
-        .collect();
-    let intents: Vec<String> = meant
-        .iter()
-        .filter_map(|(_, meaning)| meaning.as_ref().ok().and_then(target))
-        .filter(|target| target.payment_id.is_none())
-        .filter_map(|target| target.intent_id.clone())
-        .collect();
-    let by_intent: HashMap<String, Uuid> = if intents.is_empty() {
-        HashMap::new()
-    } else {
-        payment::of_intents(connection, &intents)
-            .await?
+    /// Understands the events and finds their payments.
+    async fn read(
+        &self,
+        connection: &mut PgConnection,
+        waiting: Vec<Waiting>,
+    ) -> sqlx::Result<Vec<Read>> {
+        let meant: Vec<(Waiting, Result<Meaning, Fate>)> = waiting
             .into_iter()
-            .collect()
-    };
-    Ok(meant
-        .into_iter()
-        .map(|(waiting, meaning)| understood(waiting, meaning, &by_intent))
-        .collect())
+            .map(|event| {
+                let meaning = self.meaning(&event.payload);
+                (event, meaning)
+            })
+            .collect();
+        let intents: Vec<String> = meant
+            .iter()
+            .filter_map(|(_, meaning)| meaning.as_ref().ok().and_then(target))
+            .filter(|target| target.payment_id.is_none())
+            .filter_map(|target| target.intent_id.clone())
+            .collect();
+        let by_intent: HashMap<String, Uuid> = if intents.is_empty() {
+            HashMap::new()
+        } else {
+            payment::of_intents(connection, &intents)
+                .await?
+                .into_iter()
+                .collect()
+        };
+        Ok(meant
+            .into_iter()
+            .map(|(waiting, meaning)| understood(waiting, meaning, &by_intent))
+            .collect())
+    }
+
+    /// What an event says, or why it is given up.
+    fn meaning(&self, payload: &[u8]) -> Result<Meaning, Fate> {
+        let incoming = webhook::parse(payload).map_err(|error| Fate::Dead(error.to_string()))?;
+        if let Some(why) = self.source.stranger(&incoming) {
+            tracing::warn!(
+                event = incoming.id,
+                r#type = incoming.r#type,
+                why,
+                "a webhook is not ours"
+            );
+            return Err(Fate::Dead(why));
+        }
+        Ok(webhook::meaning(&incoming, Uuid::now_v7()))
+    }
 }
 
 fn target(meaning: &Meaning) -> Option<&Target> {
@@ -247,7 +266,7 @@ fn target(meaning: &Meaning) -> Option<&Target> {
 
 fn understood(
     waiting: Waiting,
-    meaning: Result<Meaning, ParseError>,
+    meaning: Result<Meaning, Fate>,
     by_intent: &HashMap<String, Uuid>,
 ) -> Read {
     let nothing = |waiting, fate| Read {
@@ -258,7 +277,7 @@ fn understood(
         fate: Some(fate),
     };
     let (target, event, refunded) = match meaning {
-        Err(error) => return nothing(waiting, Fate::Dead(error.to_string())),
+        Err(fate) => return nothing(waiting, fate),
         Ok(Meaning::Unrelated | Meaning::Unknown) => return nothing(waiting, Fate::Ignored),
         Ok(Meaning::Report { target, event }) => (target, *event, None),
         Ok(Meaning::Hint { target, refunded }) => (target, Event::Hinted, refunded),

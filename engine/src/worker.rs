@@ -24,6 +24,7 @@ use crate::{
     },
     stripe::Client,
     sweeper::Sweeper,
+    webhook,
 };
 
 /// How long the applier of webhooks rests when there was nothing to apply.
@@ -40,6 +41,8 @@ pub struct Parts {
     pub cache: Cache,
     /// The way to Stripe.
     pub stripe: Client,
+    /// Whose webhooks are applied.
+    pub source: webhook::Source,
     /// How many jobs are performed at once.
     pub concurrency: usize,
     /// How long a job belongs to the worker that took it. Longer than any call to Stripe may last.
@@ -71,6 +74,7 @@ impl Worker {
             queue,
             cache,
             stripe,
+            source,
             concurrency,
             lease,
         } = parts;
@@ -88,6 +92,7 @@ impl Worker {
             applier: Applier {
                 pool: pool.clone(),
                 after,
+                source,
             },
             pool,
             queue,

@@ -1,6 +1,6 @@
 //! Payments: create, read, list, and the commands that move one.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use axum::{
     extract::{Path, RawQuery, State},

@@ -51,6 +51,38 @@ pub const ENABLED_EVENTS: [&str; 29] = [
     "mandate.updated",
 ];
 
+/// Whose events are applied. A signature says that Stripe sent an event, and not that it belongs to us: one endpoint may
+/// get those of the other mode, or of connected accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// Whether real money moves here: `STRIPE_API_KEY` is a live key.
+    pub livemode: bool,
+    /// The connected account whose payments these are: `STRIPE_ACCOUNT`. None is the account of the key itself.
+    pub account: Option<String>,
+}
+
+impl Source {
+    /// Why an event is set aside instead of being applied, if it is not of this source.
+    #[must_use]
+    pub fn stranger(&self, incoming: &Incoming) -> Option<String> {
+        let mode = |livemode| if livemode { "live" } else { "test" };
+        if incoming.livemode != self.livemode {
+            return Some(format!(
+                "parked: an event of {} mode, and the key here is of {} mode",
+                mode(incoming.livemode),
+                mode(self.livemode)
+            ));
+        }
+        // An account's own events bear no account.
+        match &incoming.account {
+            Some(account) if Some(account) != self.account.as_ref() => Some(format!(
+                "parked: an event of the connected account {account}, which is not STRIPE_ACCOUNT"
+            )),
+            _ => None,
+        }
+    }
+}
+
 /// One event of Stripe.
 #[derive(Clone, Debug)]
 pub struct Incoming {

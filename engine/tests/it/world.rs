@@ -64,6 +64,7 @@ impl World {
             cache,
             stripe: Client::new(&ClientConfig::new(stripe.clone(), "sk_test_engine".into()))
                 .unwrap(),
+            source: engine::webhook::Source::default(),
             concurrency: 8,
             lease: Duration::from_secs(30),
         });

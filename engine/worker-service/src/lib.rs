@@ -12,6 +12,7 @@ use engine::{
     cache::Cache,
     queue::{self, Queue},
     stripe::{Client, ClientConfig},
+    webhook::Source,
     worker::{Parts, Worker},
 };
 use infra::{Env, env::SecretString, health::Readiness};
@@ -44,6 +45,9 @@ pub struct Config {
     pub stripe_key: SecretString,
     /// `STRIPE_API_BASE`.
     pub stripe_base: String,
+    /// Whose webhooks are applied: of the mode of `STRIPE_API_KEY`, and of `STRIPE_ACCOUNT` if payments are made on a
+    /// connected account.
+    pub source: Source,
     /// How many jobs it performs at once, each with at most one call to Stripe: `WORKER_CONCURRENCY`.
     pub concurrency: usize,
     /// How long a call to Stripe may last: `STRIPE_TIMEOUT_SECONDS`.
@@ -72,6 +76,10 @@ impl Config {
             kafka_brokers: env.required("KAFKA_BROKERS"),
             stripe_key,
             stripe_base,
+            source: Source {
+                livemode: env.is_live(),
+                account: env.optional("STRIPE_ACCOUNT"),
+            },
             concurrency: env.parsed("WORKER_CONCURRENCY", 64),
             stripe_timeout: Duration::from_secs(timeout_seconds),
             lease: Duration::from_secs(lease_seconds),
@@ -100,6 +108,7 @@ pub async fn serve(
         queue: Queue::connect(&config.redis_url, queue::JOBS)?,
         cache: cache.clone(),
         stripe,
+        source: config.source,
         concurrency: config.concurrency,
         lease: config.lease,
     });

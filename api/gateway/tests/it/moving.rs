@@ -33,6 +33,7 @@ async fn moving() -> Stage {
         queue: Queue::connect(&redis_url(), &unique("queue")).unwrap(),
         cache: Cache::connect(&redis_url()).unwrap(),
         stripe: Client::new(&ClientConfig::new(stripe, "sk_test_of_the_tests".into())).unwrap(),
+        source: engine::webhook::Source::default(),
         concurrency: 8,
         lease: Duration::from_secs(30),
     });

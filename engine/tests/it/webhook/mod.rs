@@ -3,3 +3,4 @@
 mod meaning;
 mod parse;
 mod signature;
+mod source;
