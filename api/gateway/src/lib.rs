@@ -6,6 +6,7 @@
 mod answer;
 mod body;
 mod commands;
+mod docs;
 mod error;
 mod events;
 mod extract;
@@ -42,9 +43,6 @@ pub use limits::Limits;
 
 /// How long readiness waits for Redis.
 const REDIS_PATIENCE: Duration = Duration::from_secs(1);
-
-/// The codes of problems, explained: where the `type` of a problem leads.
-const ERRORS: &str = include_str!("../../../docs/errors.md");
 
 /// What the gateway needs to know.
 #[derive(Debug)]
@@ -171,15 +169,7 @@ fn router(gateway: Gateway) -> Router {
             "/openapi.json",
             get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }),
         )
-        .route(
-            "/docs/errors.md",
-            get(|| async {
-                (
-                    [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")],
-                    ERRORS,
-                )
-            }),
-        )
+        .merge(docs::routes())
         .fallback(|| async {
             error::named(Problem::new(
                 Code::RouteNotFound,

@@ -119,3 +119,33 @@ async fn the_type_of_a_problem_can_be_followed() {
         .unwrap();
     assert!(text.contains(&format!("### {anchor}\n")));
 }
+
+#[tokio::test]
+async fn the_page_for_people_needs_no_other_host() {
+    let stage = Stage::start().await;
+    let page = stage.bare(Method::GET, "/docs/").send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    let policy = page.headers()["content-security-policy"].to_str().unwrap();
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'self';"),
+        "{policy}"
+    );
+    let html = page.text().await.unwrap();
+    // One that is somewhere else is not found here.
+    for source in html
+        .split("src=\"")
+        .skip(1)
+        .chain(html.split("href=\"").skip(1))
+    {
+        let file = source.split('"').next().unwrap().trim_start_matches("./");
+        let answer = stage
+            .bare(Method::GET, &format!("/docs/{file}"))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{file}");
+    }
+    let initializer = stage.bare(Method::GET, "/docs/swagger-initializer.js");
+    let initializer = initializer.send().await.unwrap().text().await.unwrap();
+    assert!(initializer.contains("/openapi.json"), "{initializer}");
+}
