@@ -7,6 +7,7 @@
 
 mod accounts;
 mod bad_input;
+mod cached;
 mod configuration;
 mod idempotency;
 mod intake;
