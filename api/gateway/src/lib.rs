@@ -128,8 +128,14 @@ pub async fn serve(
     infra::http::serve(listener, router(gateway), shutdown).await
 }
 
-/// All routes. Each is described in the document that it serves, because both are made from one list.
-fn router(gateway: Gateway) -> Router {
+/// The description of the API: what the gateway serves at `/openapi.json`, and docs/openapi.json repeats.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    openapi::exact(described().into_openapi())
+}
+
+/// The routes that have a description: both are made from one list.
+fn described() -> OpenApiRouter<Gateway> {
     let merchants = OpenApiRouter::new()
         .routes(routes!(payments::create, payments::list))
         .routes(routes!(payments::read))
@@ -140,15 +146,19 @@ fn router(gateway: Gateway) -> Router {
         .routes(routes!(refunds::create, refunds::list))
         .routes(routes!(refunds::read))
         .routes(routes!(events::list));
-    let (router, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(merchants)
         .routes(routes!(webhook::stripe))
         .routes(routes!(health::health))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
-        .split_for_parts();
+}
+
+/// All routes.
+fn router(gateway: Gateway) -> Router {
+    let (router, document) = described().split_for_parts();
     // Strings, numbers and lists: there is always JSON of a document.
-    let document = Bytes::from(document.to_json().unwrap_or_default());
+    let document = Bytes::from(openapi::exact(document).to_json().unwrap_or_default());
     router
         .route(
             "/openapi.json",
