@@ -204,6 +204,7 @@ impl PartialSchema for EventId {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
+            .pattern(Some("^evt_[0-7][0-9a-hjkmnp-tv-z]{25}_[0-9]{1,18}$"))
             .examples(["evt_01h2xcejqtf2nbrexx3vqjhp41_7"])
             .build()
             .into()

@@ -8,6 +8,7 @@ pub mod id;
 pub mod list;
 pub mod problem;
 pub mod request;
+pub mod schema;
 pub mod view;
 
 pub use event::CloudEvent;

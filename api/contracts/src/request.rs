@@ -9,6 +9,8 @@ use serde::{
 };
 use utoipa::ToSchema;
 
+use crate::schema::{self, Currency};
+
 /// Notes of the merchant: at most 50 keys of 40 characters with values of 500.
 pub type Metadata = BTreeMap<String, String>;
 
@@ -29,9 +31,18 @@ pub enum CaptureMethod {
 pub struct Customer {
     /// Where receipts go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        max_length = 512,
+        pattern = r"^[^@\s\u0000-\u001f\u007f-\u009f]+@[^@\s\u0000-\u001f\u007f-\u009f]+$"
+    )]
     pub email: Option<String>,
     /// The name on the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        min_length = 1,
+        max_length = 256,
+        pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+    )]
     pub name: Option<String>,
 }
 
@@ -42,12 +53,17 @@ pub struct CreatePayment {
     /// In the currency's smallest unit as Stripe counts it: 1099 is 10.99 EUR, 100 is 100 JPY.
     #[schema(minimum = 1, maximum = 999_999_999_999_i64, example = 1099)]
     pub amount: i64,
-    /// ISO 4217, in either case.
-    #[schema(example = "eur")]
+    /// ISO 4217. Capital letters are taken too.
+    #[schema(value_type = Currency, example = "eur")]
     pub currency: String,
     /// Stripe's id of a payment method, `pm_…`. Needed when `confirm` is true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "pm_card_visa")]
+    #[schema(
+        example = "pm_card_visa",
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[A-Za-z0-9_]+$"
+    )]
     pub payment_method: Option<String>,
     /// Confirm as soon as the intent exists.
     #[serde(default)]
@@ -57,21 +73,38 @@ pub struct CreatePayment {
     pub capture_method: CaptureMethod,
     /// Where Stripe sends the customer back to after a redirect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        max_length = 2048,
+        format = "uri",
+        example = "https://shop.example/done"
+    )]
     pub return_url: Option<String>,
     /// The merchant's own order id, unique per account: a second payment with it is refused for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 200)]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+    )]
     pub reference: Option<String>,
     /// Who pays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<Customer>,
     /// Shown to the customer on receipts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 1000)]
+    #[schema(
+        min_length = 1,
+        max_length = 1000,
+        pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+    )]
     pub description: Option<String>,
     /// Shown on the bank statement: 22 characters without `< > \ ' " *`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 22)]
+    #[schema(
+        min_length = 1,
+        max_length = 22,
+        pattern = r#"^[^<>\\'"*\u0000-\u001f\u007f-\u009f]*$"#
+    )]
     pub statement_descriptor: Option<String>,
     /// Notes of the merchant.
     #[serde(
@@ -79,6 +112,7 @@ pub struct CreatePayment {
         deserialize_with = "metadata",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
+    #[schema(schema_with = schema::metadata, required = false)]
     pub metadata: Metadata,
     /// Seconds after which an unfinished payment is to be canceled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,9 +126,20 @@ pub struct CreatePayment {
 pub struct ConfirmPayment {
     /// Stripe's id of a payment method; the payment's own when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        example = "pm_card_visa",
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[A-Za-z0-9_]+$"
+    )]
     pub payment_method: Option<String>,
     /// Where Stripe sends the customer back to after a redirect. Needed here if it was not given at the creation.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        max_length = 2048,
+        format = "uri",
+        example = "https://shop.example/done"
+    )]
     pub return_url: Option<String>,
 }
 
@@ -104,7 +149,7 @@ pub struct ConfirmPayment {
 pub struct CapturePayment {
     /// All that can be captured when absent; a smaller amount releases the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 999_999_999_999_i64)]
     pub amount: Option<i64>,
 }
 
@@ -150,7 +195,7 @@ impl CancelReason {
 pub struct CreateRefund {
     /// All that is left when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 999_999_999_999_i64)]
     pub amount: Option<i64>,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]

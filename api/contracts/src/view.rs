@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::{
     id::{AccountId, AttemptId, EventId, JobId, PaymentId, RefundId},
     request::{Customer, Metadata},
+    schema::{self, AttemptStatus, Currency, Machine, PaymentStatus, RefundStatus},
 };
 
 /// A payment.
@@ -26,12 +27,12 @@ pub struct PaymentView {
     /// The merchant it belongs to.
     pub account_id: AccountId,
     /// Stripe's status of the intent; `local_created` before there is one, `local_rejected` when Stripe refused it.
-    #[schema(example = "succeeded")]
+    #[schema(value_type = PaymentStatus, example = "succeeded")]
     pub status: Cow<'static, str>,
     /// What is asked of the customer.
     pub amount: i64,
     /// ISO 4217 in lower case.
-    #[schema(example = "eur")]
+    #[schema(value_type = Currency, example = "eur")]
     pub currency: String,
     /// What can still be captured.
     pub amount_capturable: i64,
@@ -64,6 +65,7 @@ pub struct PaymentView {
     /// Shown to the customer on receipts.
     pub description: Option<String>,
     /// Notes of the merchant.
+    #[schema(schema_with = schema::metadata)]
     pub metadata: Metadata,
     /// How many transitions the payment and all that belongs to it have made.
     pub version: i64,
@@ -85,6 +87,7 @@ pub struct AttemptView {
     /// 1 for the first confirmation of the payment.
     pub number: i32,
     /// `started`, `requires_action`, `pending`, `authorized`, `captured`, `failed`, `expired` or `voided`.
+    #[schema(value_type = AttemptStatus)]
     pub status: Cow<'static, str>,
     /// Stripe's id of the charge, once there is one.
     pub charge_id: Option<String>,
@@ -117,10 +120,12 @@ pub struct RefundView {
     /// The payment it gives back.
     pub payment_id: PaymentId,
     /// Stripe's status; `local_requested` before Stripe knows it, `local_rejected` when Stripe refused it.
+    #[schema(value_type = RefundStatus)]
     pub status: Cow<'static, str>,
     /// What goes back to the customer.
     pub amount: i64,
     /// ISO 4217 in lower case.
+    #[schema(value_type = Currency)]
     pub currency: String,
     /// Why the merchant gave it.
     pub reason: Option<String>,
@@ -148,6 +153,7 @@ pub struct EventView {
     /// The payment in whose stream it happened.
     pub payment_id: PaymentId,
     /// `payment`, `attempt` or `refund`.
+    #[schema(value_type = Machine)]
     pub machine: Cow<'static, str>,
     /// The id of what moved.
     pub subject: String,

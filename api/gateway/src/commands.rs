@@ -2,9 +2,9 @@
 
 use axum::{extract::State, response::Response};
 use contracts::{
-    Problem,
     id::{Payment, PaymentId},
     request::{CancelPayment, CapturePayment, ConfirmPayment},
+    schema::IdempotencyKey,
     view::PaymentView,
 };
 use engine::{Command, Idempotency};
@@ -13,6 +13,7 @@ use crate::{
     Gateway, answer,
     error::Error,
     extract::{Account, Named, Posted},
+    openapi,
     payments::PATH,
     prefer::Wait,
 };
@@ -23,17 +24,18 @@ use crate::{
 #[utoipa::path(
     post,
     path = "/api/v1/payments/{id}/confirm",
+    operation_id = "confirm_payment",
     tag = "payments",
     security(("token" = []), ("key" = [])),
     params(
         ("id" = PaymentId, Path, description = "The payment"),
-        ("Idempotency-Key" = String, Header, description = "Names what you mean to do; the same in every retry"),
+        ("Idempotency-Key" = IdempotencyKey, Header, description = "Names what you mean to do; the same in every retry"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for a result"),
     ),
     request_body = ConfirmPayment,
     responses(
         (status = 200, description = "The confirmation is durable", body = PaymentView),
-        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+        openapi::OfCommands,
     ),
 )]
 pub(crate) async fn confirm(
@@ -60,17 +62,18 @@ pub(crate) async fn confirm(
 #[utoipa::path(
     post,
     path = "/api/v1/payments/{id}/capture",
+    operation_id = "capture_payment",
     tag = "payments",
     security(("token" = []), ("key" = [])),
     params(
         ("id" = PaymentId, Path, description = "The payment"),
-        ("Idempotency-Key" = String, Header, description = "Names what you mean to do; the same in every retry"),
+        ("Idempotency-Key" = IdempotencyKey, Header, description = "Names what you mean to do; the same in every retry"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for a result"),
     ),
     request_body = CapturePayment,
     responses(
         (status = 200, description = "The capture is durable", body = PaymentView),
-        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+        openapi::OfCommands,
     ),
 )]
 pub(crate) async fn capture(
@@ -92,17 +95,18 @@ pub(crate) async fn capture(
 #[utoipa::path(
     post,
     path = "/api/v1/payments/{id}/cancel",
+    operation_id = "cancel_payment",
     tag = "payments",
     security(("token" = []), ("key" = [])),
     params(
         ("id" = PaymentId, Path, description = "The payment"),
-        ("Idempotency-Key" = String, Header, description = "Names what you mean to do; the same in every retry"),
+        ("Idempotency-Key" = IdempotencyKey, Header, description = "Names what you mean to do; the same in every retry"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for a result"),
     ),
     request_body = CancelPayment,
     responses(
         (status = 200, description = "The cancellation is durable", body = PaymentView),
-        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+        openapi::OfCommands,
     ),
 )]
 pub(crate) async fn cancel(

@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 use contracts::{
-    List, Problem,
+    List,
     id::{EventId, Payment, PaymentId},
     view::EventView,
 };
@@ -14,6 +14,7 @@ use crate::{
     Gateway, answer,
     error::Error,
     extract::{Account, Named},
+    openapi,
     page::Query,
 };
 
@@ -23,17 +24,18 @@ use crate::{
 #[utoipa::path(
     get,
     path = "/api/v1/payments/{id}/events",
+    operation_id = "list_events",
     tag = "payments",
     security(("token" = []), ("key" = [])),
     params(
         ("id" = PaymentId, Path, description = "The payment"),
-        ("limit" = Option<u32>, Query, description = "1 to 100, 10 when absent"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "1 to 100, 10 when absent"),
         ("starting_after" = Option<EventId>, Query, description = "Continue behind this one"),
         ("ending_before" = Option<EventId>, Query, description = "Go back to before this one"),
     ),
     responses(
         (status = 200, description = "A page", body = List<EventView>),
-        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+        openapi::OfReads,
     ),
 )]
 pub(crate) async fn list(

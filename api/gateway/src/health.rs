@@ -8,13 +8,13 @@ use crate::Gateway;
 const SERVICE: &str = "gateway";
 
 /// The process runs.
-#[utoipa::path(get, path = "/health", tag = "service", responses((status = 200, description = "The process runs")))]
+#[utoipa::path(get, path = "/health", tag = "service", responses((status = 200, description = "The process runs", body = serde_json::Value, example = json!({"status": "ok", "service": "gateway"}))))]
 pub(crate) async fn health() -> Response {
     alive(SERVICE)
 }
 
 /// The process runs, in Kubernetes' word.
-#[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, description = "The process runs")))]
+#[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, description = "The process runs", body = serde_json::Value, example = json!({"status": "ok", "service": "gateway"}))))]
 pub(crate) async fn livez() -> Response {
     alive(SERVICE)
 }
@@ -27,8 +27,8 @@ pub(crate) async fn livez() -> Response {
     path = "/readyz",
     tag = "service",
     responses(
-        (status = 200, description = "Payments are accepted"),
-        (status = 503, description = "Postgres is away"),
+        (status = 200, description = "Payments are accepted", body = serde_json::Value),
+        (status = 503, description = "Postgres is away", body = serde_json::Value),
     ),
 )]
 pub(crate) async fn readyz(State(gateway): State<Gateway>) -> Readiness {

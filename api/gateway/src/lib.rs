@@ -138,6 +138,12 @@ pub async fn serve(
     infra::http::serve(listener, router(gateway), shutdown).await
 }
 
+/// The description of the API: what the gateway serves at `/openapi.json`, and docs/openapi.json repeats.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    openapi::exact(described(merchants()).into_openapi())
+}
+
 /// The routes of merchants and their users: who calls is known before any of them begins.
 fn merchants() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
@@ -152,18 +158,22 @@ fn merchants() -> OpenApiRouter<Gateway> {
         .routes(routes!(events::list))
 }
 
-/// All routes. Each is described in the document that it serves, because both are made from one list.
-fn router(gateway: Gateway) -> Router {
-    let limited = middleware::from_fn_with_state(gateway.clone(), limits::limit);
-    let (router, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
-        .merge(merchants().route_layer(limited))
+/// The routes that have a description: both are made from one list.
+fn described(merchants: OpenApiRouter<Gateway>) -> OpenApiRouter<Gateway> {
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .merge(merchants)
         .routes(routes!(webhook::stripe))
         .routes(routes!(health::health))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
-        .split_for_parts();
+}
+
+/// All routes.
+fn router(gateway: Gateway) -> Router {
+    let limited = middleware::from_fn_with_state(gateway.clone(), limits::limit);
+    let (router, document) = described(merchants().route_layer(limited)).split_for_parts();
     // Strings, numbers and lists: there is always JSON of a document.
-    let document = Bytes::from(document.to_json().unwrap_or_default());
+    let document = Bytes::from(openapi::exact(document).to_json().unwrap_or_default());
     router
         .route(
             "/openapi.json",

@@ -7,9 +7,10 @@ use axum::{
     response::Response,
 };
 use contracts::{
-    List, Problem,
+    List,
     id::{Payment, PaymentId},
     request::{self, CreatePayment},
+    schema::{IdempotencyKey, PaymentStatus},
     view::PaymentView,
 };
 use engine::{NewPayment, Notes};
@@ -20,7 +21,7 @@ use crate::{
     body::{self, FieldError},
     error::Error,
     extract::{Account, IfNoneMatch, Named, Posted},
-    filter,
+    filter, openapi,
     page::Query,
 };
 
@@ -34,17 +35,18 @@ pub(crate) const PATH: &str = "/api/v1/payments";
 #[utoipa::path(
     post,
     path = "/api/v1/payments",
+    operation_id = "create_payment",
     tag = "payments",
     security(("token" = []), ("key" = [])),
     params(
-        ("Idempotency-Key" = String, Header, description = "Names what you mean to do; the same in every retry"),
+        ("Idempotency-Key" = IdempotencyKey, Header, description = "Names what you mean to do; the same in every retry"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for a result"),
     ),
     request_body = CreatePayment,
     responses(
         (status = 201, description = "The payment is durable", body = PaymentView,
             headers(("Location" = String), ("Idempotent-Replayed" = String), ("Preference-Applied" = String))),
-        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+        openapi::OfCommands,
     ),
 )]
 pub(crate) async fn create(
@@ -65,12 +67,17 @@ pub(crate) async fn create(
 #[utoipa::path(
     get,
     path = "/api/v1/payments/{id}",
+    operation_id = "read_payment",
     tag = "payments",
     security(("token" = []), ("key" = [])),
-    params(("id" = PaymentId, Path, description = "The payment")),
+    params(
+        ("id" = PaymentId, Path, description = "The payment"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` that the client has"),
+    ),
     responses(
         (status = 200, description = "The payment", body = PaymentView, headers(("ETag" = String))),
-        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+        (status = 304, description = "The client has this version", headers(("ETag" = String))),
+        openapi::OfReads,
     ),
 )]
 pub(crate) async fn read(
@@ -91,12 +98,17 @@ pub(crate) async fn read(
 #[utoipa::path(
     get,
     path = "/api/v1/payment_intents/{intent_id}",
+    operation_id = "read_payment_by_intent",
     tag = "payments",
     security(("token" = []), ("key" = [])),
-    params(("intent_id" = String, Path, description = "Stripe's id, `pi_…`")),
+    params(
+        ("intent_id" = String, Path, description = "Stripe's id, `pi_…`"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` that the client has"),
+    ),
     responses(
         (status = 200, description = "The payment", body = PaymentView, headers(("ETag" = String))),
-        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+        (status = 304, description = "The client has this version", headers(("ETag" = String))),
+        openapi::OfReads,
     ),
 )]
 pub(crate) async fn by_intent(
@@ -119,10 +131,11 @@ pub(crate) async fn by_intent(
 #[utoipa::path(
     get,
     path = "/api/v1/payments",
+    operation_id = "list_payments",
     tag = "payments",
     security(("token" = []), ("key" = [])),
     params(
-        ("status" = Option<String>, Query, description = "Only payments of this status"),
+        ("status" = Option<PaymentStatus>, Query, description = "Only payments of this status"),
         ("reference" = Option<String>, Query, description = "Only the payment with this order id of the merchant"),
         ("amount" = Option<i64>, Query, minimum = 0, description = "Only payments of this amount"),
         ("amount[gte]" = Option<i64>, Query, minimum = 0, description = "Only payments of at least this amount"),
@@ -130,13 +143,13 @@ pub(crate) async fn by_intent(
         ("created[gte]" = Option<String>, Query, format = DateTime, description = "Only payments accepted at or after this time"),
         ("created[lt]" = Option<String>, Query, format = DateTime, description = "Only payments accepted before this time"),
         ("metadata" = Option<HashMap<String, String>>, Query, style = DeepObject, explode, description = "`metadata[key]=value`: only payments that bear this"),
-        ("limit" = Option<u32>, Query, description = "1 to 100, 10 when absent"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "1 to 100, 10 when absent"),
         ("starting_after" = Option<PaymentId>, Query, description = "Continue behind this one"),
         ("ending_before" = Option<PaymentId>, Query, description = "Go back to before this one"),
     ),
     responses(
         (status = 200, description = "A page", body = List<PaymentView>),
-        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+        openapi::OfReads,
     ),
 )]
 pub(crate) async fn list(

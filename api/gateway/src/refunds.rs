@@ -5,9 +5,10 @@ use axum::{
     response::Response,
 };
 use contracts::{
-    List, Problem,
+    List,
     id::{Payment, PaymentId, Refund, RefundId},
     request::CreateRefund,
+    schema::IdempotencyKey,
     view::RefundView,
 };
 use engine::Command;
@@ -17,6 +18,7 @@ use crate::{
     Gateway, answer,
     error::Error,
     extract::{Account, Named, Posted},
+    openapi,
     page::Query,
     prefer::PREFERENCE_APPLIED,
 };
@@ -28,17 +30,18 @@ use crate::{
 #[utoipa::path(
     post,
     path = "/api/v1/payments/{id}/refunds",
+    operation_id = "create_refund",
     tag = "refunds",
     security(("token" = []), ("key" = [])),
     params(
         ("id" = PaymentId, Path, description = "The payment"),
-        ("Idempotency-Key" = String, Header, description = "Names what you mean to do; the same in every retry"),
+        ("Idempotency-Key" = IdempotencyKey, Header, description = "Names what you mean to do; the same in every retry"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for Stripe's answer"),
     ),
     request_body = CreateRefund,
     responses(
         (status = 201, description = "The refund is durable", body = RefundView, headers(("Location" = String))),
-        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+        openapi::OfCommands,
     ),
 )]
 pub(crate) async fn create(
@@ -84,12 +87,13 @@ pub(crate) async fn create(
 #[utoipa::path(
     get,
     path = "/api/v1/refunds/{id}",
+    operation_id = "read_refund",
     tag = "refunds",
     security(("token" = []), ("key" = [])),
     params(("id" = RefundId, Path, description = "The refund")),
     responses(
         (status = 200, description = "The refund", body = RefundView),
-        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+        openapi::OfReads,
     ),
 )]
 pub(crate) async fn read(
@@ -109,17 +113,18 @@ pub(crate) async fn read(
 #[utoipa::path(
     get,
     path = "/api/v1/payments/{id}/refunds",
+    operation_id = "list_refunds",
     tag = "refunds",
     security(("token" = []), ("key" = [])),
     params(
         ("id" = PaymentId, Path, description = "The payment"),
-        ("limit" = Option<u32>, Query, description = "1 to 100, 10 when absent"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "1 to 100, 10 when absent"),
         ("starting_after" = Option<RefundId>, Query, description = "Continue behind this one"),
         ("ending_before" = Option<RefundId>, Query, description = "Go back to before this one"),
     ),
     responses(
         (status = 200, description = "A page", body = List<RefundView>),
-        (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"),
+        openapi::OfReads,
     ),
 )]
 pub(crate) async fn list(

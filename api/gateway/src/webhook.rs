@@ -2,12 +2,12 @@
 //! afterwards.
 
 use axum::extract::State;
-use contracts::Problem;
 
 use crate::{
     Gateway,
     error::Error,
     extract::{Raw, StripeSignature},
+    openapi,
 };
 
 /// Stripe's events.
@@ -21,8 +21,7 @@ use crate::{
     request_body(content = serde_json::Value, description = "An event, as Stripe signs it"),
     responses(
         (status = 200, description = "The event is durable"),
-        (status = 400, description = "Not signed by Stripe, or no event", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Nothing was kept: send it again", body = Problem, content_type = "application/problem+json"),
+        openapi::OfWebhooks,
     ),
 )]
 pub(crate) async fn stripe(

@@ -149,3 +149,33 @@ async fn the_page_for_people_needs_no_other_host() {
     let initializer = initializer.send().await.unwrap().text().await.unwrap();
     assert!(initializer.contains("/openapi.json"), "{initializer}");
 }
+
+#[test]
+fn each_operation_has_a_name_of_its_own() {
+    let document = serde_json::to_value(gateway::openapi()).unwrap();
+    let operations = document["paths"].as_object().unwrap().values();
+    let names: Vec<_> = operations
+        .flat_map(|item| item.as_object().unwrap().values())
+        .map(|operation| operation["operationId"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        names.len(),
+        names.iter().collect::<BTreeSet<_>>().len(),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn the_committed_document_is_the_generated_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+    let generated = gateway::openapi().to_pretty_json().unwrap() + "\n";
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::write(path, &generated).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == generated,
+        "docs/openapi.json is not what the gateway serves. Regenerate it with \
+         `UPDATE_OPENAPI=1 cargo test -p gateway --test it openapi::the_committed`, and commit it."
+    );
+}
