@@ -35,6 +35,9 @@ use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+/// What the gateway is called in logs, metrics and health.
+pub(crate) const SERVICE: &str = "gateway";
+
 /// How long readiness waits for Redis.
 const REDIS_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -121,11 +124,12 @@ pub async fn serve(
     });
     let gateway = Gateway {
         engine,
-        verifier: authz::Verifier::new(&config.authz, pool)?,
+        verifier: authz::Verifier::new(&config.authz, pool.clone())?,
         redis: infra::redis::manager(redis_url, REDIS_PATIENCE)?,
     };
+    infra::metrics::watch_pool(SERVICE, pool, shutdown.clone());
     tracing::info!(address = %listener.local_addr()?, "the gateway listens");
-    infra::http::serve(listener, router(gateway), shutdown).await
+    infra::http::serve(SERVICE, listener, router(gateway), shutdown).await
 }
 
 /// All routes. Each is described in the document that it serves, because both are made from one list.
@@ -163,6 +167,7 @@ fn router(gateway: Gateway) -> Router {
                 )
             }),
         )
+        .route("/metrics", get(infra::metrics::page))
         .fallback(|| async {
             error::named(Problem::new(
                 Code::RouteNotFound,
