@@ -121,7 +121,6 @@ pub(crate) fn of_request<B>(request: &Request<B>, id: &str) -> Span {
     let span = info_span!(
         target: TARGET,
         "request",
-        otel.name = Empty,
         otel.kind = "server",
         otel.status_code = Empty,
         http.request.method = request.method().as_str(),
@@ -141,7 +140,8 @@ pub(crate) fn answered(span: &Span, method: &Method, route: Option<&str>, status
         return;
     }
     let route = route.unwrap_or("none");
-    span.record("otel.name", format!("{method} {route}"));
+    // A recorded `otel.name` would come too late.
+    span.context().span().update_name(format!("{method} {route}"));
     span.record("http.route", route);
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
