@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use infra::breaker::Breaker;
+use infra::{breaker::Breaker, metrics::Counters};
 use redis::aio::ConnectionManager;
 use redis::{Cmd, FromRedisValue, RedisError, Script};
 use tokio::time::{Instant, timeout};
@@ -17,6 +17,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use self::writer::Pending;
+
+static READS: Counters<1> = Counters::new(
+    "pawl_cache_reads_total",
+    "Looks for a payment's view in Redis: hit, miss, or away where Redis did not answer in time.",
+    ["result"],
+);
 
 /// How long a view is kept after its last change.
 const KEPT_SECONDS: u32 = 86_400;
@@ -150,10 +156,17 @@ impl Cache {
     /// # Errors
     /// Any [`CacheError`], within 200 ms, and at once while Redis is known to be away.
     pub async fn read(&self, payment: Uuid) -> Result<Option<Cached>, CacheError> {
-        let value: Option<Vec<u8>> = self
+        let value: Result<Option<Vec<u8>>, CacheError> = self
             .ask(&redis::cmd("GET").arg(view_key(payment)).take())
-            .await?;
-        Ok(value.and_then(|value| parse(&Bytes::from(value))))
+            .await;
+        let view = value.map(|value| value.and_then(|value| parse(&Bytes::from(value))));
+        let result = match &view {
+            Ok(Some(_)) => "hit",
+            Ok(None) => "miss",
+            Err(_) => "away",
+        };
+        READS.of([result]).increment(1);
+        view
     }
 
     /// The payment that has this intent.

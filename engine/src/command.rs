@@ -1,5 +1,6 @@
 //! Commands of clients: a transition and its job are committed, then the answer says so. Stripe is called by a worker.
 
+use infra::trace::{self, SpanKind};
 use uuid::Uuid;
 use workflows::stream::Event;
 
@@ -21,6 +22,7 @@ impl Engine {
         command: Command,
         idempotency: Idempotency,
     ) -> Result<Answer, Error> {
+        let (since, name) = (trace::since(), name(&command));
         let (event, answers) = meant(command);
         let origin = Origin::Command {
             event,
@@ -37,12 +39,33 @@ impl Engine {
             })
             .await?
         {
-            Outcome::Answered(answer) => Ok(answer),
+            Outcome::Answered(answer) => {
+                if answer.replayed {
+                    trace::link(payment);
+                } else if let Some(since) = since {
+                    since.span(
+                        payment,
+                        format!("{name} accepted"),
+                        SpanKind::Internal,
+                        Vec::new(),
+                    );
+                }
+                Ok(answer)
+            }
             Outcome::Refused(error) => Err(error),
             Outcome::Finished(_) | Outcome::Stale => {
                 Err(Error::Internal("a command was taken for a job".into()))
             }
         }
+    }
+}
+
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Confirm { .. } => "confirm",
+        Command::Capture { .. } => "capture",
+        Command::Cancel { .. } => "cancel",
+        Command::Refund { .. } => "refund",
     }
 }
 

@@ -3,6 +3,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
+use contracts::id::PaymentId;
+use infra::{metrics::Counters, trace};
 use serde_json::json;
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -14,11 +16,17 @@ use workflows::{
 
 use crate::{
     Answer, Engine, Error, Idempotency, NewPayment, View,
-    committer::{After, Shown, Work, advance::request_cause, commit},
+    committer::{After, Shown, Work, advance::request_cause, commit, count},
     outbox,
     record::Record,
     store::{idempotency, job, payment, timer, transition},
 };
+
+static CREATED: Counters<0> = Counters::new(
+    "pawl_payments_created_total",
+    "Payments that were accepted.",
+    [],
+);
 
 /// A payment ready to be written, and the answer that will be given for it.
 pub(crate) struct Create {
@@ -49,9 +57,18 @@ impl Engine {
         if self.inner.intake.is_paused(&self.inner.pool).await? {
             return self.accepted_before(&idempotency).await;
         }
+        let since = trace::since();
         let create = Create::prepare(new, idempotency, Uuid::now_v7(), OffsetDateTime::now_utc())?;
         match self.inner.creates.submit(create).await? {
-            Outcome::Answered(answer) => Ok(answer),
+            Outcome::Answered(answer) => {
+                if answer.replayed {
+                    trace::link(answer.payment);
+                } else {
+                    CREATED.of([]).increment(1);
+                    tell(since, &answer);
+                }
+                Ok(answer)
+            }
             Outcome::KeyReused => Err(Error::KeyReused),
             Outcome::InFlight => Err(Error::InFlight),
             Outcome::ReferenceTaken(payment) => Err(Error::ReferenceTaken { payment }),
@@ -66,6 +83,18 @@ impl Engine {
             Some(_) => Err(Error::KeyReused),
             None => Err(Error::IntakePaused),
         }
+    }
+}
+
+/// The first span of a payment's trace: it was accepted.
+fn tell(since: Option<trace::Since>, answer: &Answer) {
+    if let Some(since) = since {
+        let id = PaymentId::from(answer.payment).to_string();
+        since.first(
+            answer.payment,
+            "payment accepted".to_owned(),
+            vec![trace::KeyValue::new("payment", id)],
+        );
     }
 }
 
@@ -158,6 +187,7 @@ pub(crate) struct Creates {
 }
 
 impl Work for Creates {
+    const LANE: &'static str = "creates";
     type Member = Create;
     type Outcome = Outcome;
 
@@ -205,6 +235,7 @@ impl Work for Creates {
         }
 
         for &at in &fresh {
+            count(&members[at].transitions);
             outcomes[at] = Some(Outcome::Answered(members[at].answer.clone()));
         }
         self.after.commit(

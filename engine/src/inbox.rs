@@ -6,6 +6,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use contracts::id::PaymentId;
+use infra::{
+    metrics::Counters,
+    trace::{self, KeyValue, Since, SpanKind},
+};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -16,7 +21,7 @@ use crate::{
     committer::{
         After, Work,
         advance::looks_at_refunds,
-        commit,
+        commit, count,
         fold::{Applied, Fold, NotApplied},
     },
     record::Record,
@@ -26,6 +31,12 @@ use crate::{
     },
     webhook::{self, Meaning, ParseError, Source, Target, signature::SignatureError},
 };
+
+static EVENTS: Counters<1> = Counters::new(
+    "pawl_inbox_total",
+    "Stripe's events by what became of them; one that waits is counted each time it is looked at.",
+    ["status"],
+);
 
 /// The most events that one transaction takes.
 const GROUP: i64 = 256;
@@ -90,6 +101,7 @@ pub(crate) struct Keeper {
 }
 
 impl Work for Keeper {
+    const LANE: &'static str = "inbox";
     type Member = New;
     type Outcome = ();
 
@@ -162,11 +174,10 @@ impl Applier {
         } else {
             Fate::Dead(error.to_string())
         };
-        inbox::mark(
-            &mut *self.pool.acquire().await?,
-            &[(id.to_owned(), fate, None)],
-        )
-        .await
+        let marks = [(id.to_owned(), fate, None)];
+        inbox::mark(&mut *self.pool.acquire().await?, &marks).await?;
+        tell(&marks, None);
+        Ok(())
     }
 
     async fn apply(
@@ -174,6 +185,7 @@ impl Applier {
         mut transaction: sqlx::Transaction<'static, sqlx::Postgres>,
         waiting: Vec<Waiting>,
     ) -> sqlx::Result<()> {
+        let since = trace::since();
         let mut read = self.read(&mut transaction, waiting).await?;
         pass_over_known(&mut transaction, &mut read).await?;
         let open = || read.iter().filter(|it| it.fate.is_none());
@@ -196,6 +208,8 @@ impl Applier {
         let witness = fold.witness().cloned();
         commit(transaction, || self.is_there(witness.as_ref())).await?;
         infra::crash::point("inbox.applied");
+        count(fold.transitions());
+        tell(&marks, since);
         self.after.commit(due, fold.into_views());
         Ok(())
     }
@@ -254,6 +268,25 @@ impl Applier {
             return Err(Fate::Dead(why));
         }
         Ok(webhook::meaning(&incoming, Uuid::now_v7()))
+    }
+}
+
+/// Counts what became of events, and tells it in the traces of their payments.
+fn tell(marks: &[(String, Fate, Option<Uuid>)], since: Option<Since>) {
+    for (id, fate, payment) in marks {
+        EVENTS.of([fate.status()]).increment(1);
+        if let (Some(since), Some(payment)) = (since, payment) {
+            let attributes = vec![
+                KeyValue::new("stripe.event", id.clone()),
+                KeyValue::new("status", fate.status()),
+            ];
+            since.span(
+                *payment,
+                "webhook".to_owned(),
+                SpanKind::Consumer,
+                attributes,
+            );
+        }
     }
 }
 
@@ -359,7 +392,7 @@ fn apply_one(fold: &mut Fold, read: &Read) -> Fate {
         Ok(Applied::Nothing) => Fate::Ignored,
         Err(NotApplied::NoPayment) => no_local_object(&read.waiting),
         Err(NotApplied::Refused(refusal)) => {
-            tracing::error!(event = read.waiting.id, %payment, %refusal, "a webhook was refused; a person must look");
+            tracing::error!(event = read.waiting.id, payment = %PaymentId::from(payment), %refusal, "a webhook was refused; a person must look");
             Fate::Dead(refusal.to_string())
         }
     }

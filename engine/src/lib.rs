@@ -22,6 +22,7 @@ pub mod relay;
 mod store;
 pub mod stripe;
 mod sweeper;
+mod vitals;
 pub mod webhook;
 pub mod worker;
 

@@ -19,6 +19,7 @@ use apalis_core::error::BoxDynError;
 use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
 use apalis_redis::RedisStorage;
+use contracts::id::JobId;
 use redis::RedisError;
 use redis::aio::ConnectionManager;
 use tokio::sync::Semaphore;
@@ -265,7 +266,7 @@ where
     if let Err(error) = effect.await
         && error.is_panic()
     {
-        tracing::error!(%job, %error, "a job panicked");
+        tracing::error!(job = %JobId::from(job), %error, "a job panicked");
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use contracts::id::PaymentId;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -138,7 +139,7 @@ impl Sweeper {
         transaction.commit().await?;
         for timer in rung.iter().filter(|timer| timer.expires) {
             if let Err(error) = self.worker.expire(timer.payment).await {
-                tracing::warn!(payment = %timer.payment, %error, "an expiry will ring again");
+                tracing::warn!(payment = %PaymentId::from(timer.payment), %error, "an expiry will ring again");
             }
         }
         Ok(())

@@ -1,11 +1,20 @@
 //! The worker: takes job ids from Redis, performs the jobs against Stripe, applies webhooks, and looks after what the
 //! others lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use infra::crash;
+use contracts::id::{JobId, PaymentId};
+use infra::{
+    crash,
+    metrics::{Counters, Histograms},
+    trace,
+};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field::Empty};
 use uuid::Uuid;
 
 use crate::{
@@ -24,8 +33,20 @@ use crate::{
     },
     stripe::Client,
     sweeper::Sweeper,
-    webhook,
+    vitals, webhook,
 };
+
+static JOBS: Counters<2> = Counters::new(
+    "pawl_jobs_total",
+    "Jobs that a worker performed: done, again (put off), dead (given up), late (another worker has it), or lost (its end \
+     could not be written).",
+    ["kind", "outcome"],
+);
+static TIMES: Histograms<1> = Histograms::new(
+    "pawl_job_seconds",
+    "From taking a job to the commit of what came of it.",
+    ["kind"],
+);
 
 /// How long the applier of webhooks rests when there was nothing to apply.
 const REST: Duration = Duration::from_millis(10);
@@ -118,6 +139,7 @@ impl Worker {
                 .run(self.inner.concurrency, handler, shutdown.clone()),
             self.apply_webhooks(&shutdown),
             sweeper.run(&shutdown),
+            vitals::watch(&self.inner.pool, &shutdown),
         );
     }
 
@@ -166,13 +188,14 @@ impl Worker {
             Ok(Some(claim)) => {
                 let mut claims = vec![*claim];
                 while let Some(claim) = claims.pop() {
-                    claims.extend(self.perform_claimed(claim).await);
+                    let span = span_of(&claim.job);
+                    claims.extend(self.perform_claimed(claim).instrument(span).await);
                 }
             }
             // Done, put off, or in other hands.
             Ok(None) => {}
             Err(error) => {
-                tracing::debug!(job = %id, %error, "not claimed; the sweeper will push it again");
+                tracing::debug!(job = %JobId::from(id), %error, "not claimed; the sweeper will push it again");
             }
         }
     }
@@ -184,7 +207,7 @@ impl Worker {
             record,
             refund,
         } = claim;
-        let kind = job.kind.as_str();
+        let (kind, begun) = (job.kind.as_str(), Instant::now());
         crash::point_of(kind, "claimed");
         let deed = match &record {
             Some(record) => {
@@ -205,21 +228,27 @@ impl Worker {
             },
         };
         crash::point_of(kind, "called");
-        let next = self.finish(&job, deed).await;
+        let (next, outcome) = self.finish(&job, deed).await;
+        JOBS.of([kind, outcome]).increment(1);
+        TIMES.of([kind]).record(begun.elapsed());
+        Span::current().record("outcome", outcome);
         crash::point_of(kind, "finished");
         next
     }
 
-    async fn finish(&self, job: &Claimed, deed: Deed) -> Vec<Claim> {
-        match &deed.finish {
-            Finish::Done => {}
+    /// Writes how a job ended, and says it in a word.
+    async fn finish(&self, job: &Claimed, deed: Deed) -> (Vec<Claim>, &'static str) {
+        let outcome = match &deed.finish {
+            Finish::Done => "done",
             Finish::Again { error, .. } => {
-                tracing::debug!(job = %job.id, kind = job.kind.as_str(), error, "put off");
+                tracing::debug!(error, "put off");
+                "again"
             }
             Finish::Dead { error } => {
-                tracing::error!(job = %job.id, payment = %job.payment, kind = job.kind.as_str(), error, "given up; a person must look");
+                tracing::error!(error, "given up; a person must look");
+                "dead"
             }
-        }
+        };
         let advance = Advance {
             payment: job.payment,
             cause: format!("job_{}_{}", job.id.simple(), job.tries),
@@ -232,13 +261,16 @@ impl Worker {
             },
         };
         match self.inner.advances.submit(advance).await {
-            Ok(Outcome::Finished(next)) => return next,
-            Ok(_) => tracing::debug!(job = %job.id, "finished late; another worker has it"),
+            Ok(Outcome::Finished(next)) => (next, outcome),
+            Ok(_) => {
+                tracing::debug!("finished late; another worker has it");
+                (Vec::new(), "late")
+            }
             Err(error) => {
-                tracing::warn!(job = %job.id, %error, "not finished; its lease will run out and it runs again");
+                tracing::warn!(%error, "not finished; its lease will run out and it runs again");
+                (Vec::new(), "lost")
             }
         }
-        Vec::new()
     }
 
     async fn apply_webhooks(&self, shutdown: &CancellationToken) {
@@ -269,6 +301,25 @@ impl Worker {
     }
 }
 
+/// What logs and traces say of the work on a job. Its level is the highest, so that no filter of logs takes the names
+/// away from what is logged within.
+fn span_of(job: &Claimed) -> Span {
+    let kind = job.kind.as_str();
+    let span = tracing::error_span!(
+        "job",
+        otel.name = format_args!("job {kind}"),
+        otel.kind = "consumer",
+        job = %JobId::from(job.id),
+        payment = %PaymentId::from(job.payment),
+        trace_id = %job.payment.simple(),
+        kind,
+        r#try = job.tries + 1,
+        outcome = Empty,
+    );
+    trace::join(&span, job.payment);
+    span
+}
+
 /// Claims jobs in groups.
 struct Claims {
     pool: PgPool,
@@ -276,6 +327,7 @@ struct Claims {
 }
 
 impl Work for Claims {
+    const LANE: &'static str = "claims";
     type Member = Uuid;
     type Outcome = Option<Box<Claim>>;
 

@@ -3,17 +3,20 @@
 //! It is the hot path of every request, so it is a function around the router rather than a stack of layers, and it
 //! logs nothing per request above `debug`.
 
+mod counted;
+mod refusal;
 mod within;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, DefaultBodyLimit};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use futures::FutureExt;
 use hyper::body::Incoming;
@@ -26,10 +29,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
+use tower::util::MapRequestLayer;
 use tower_http::timeout::TimeoutBody;
 use tracing::Instrument;
 
+use counted::{Counted, Route};
+use refusal::refusal;
 use within::Within;
+
+use crate::trace;
 
 /// The largest request body that is read; a longer one is answered 413.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -66,7 +74,13 @@ impl Default for Limits {
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 tokio::task_local! {
-    static CURRENT: RequestId;
+    static CURRENT: Current;
+}
+
+/// The request that a task answers.
+struct Current {
+    id: RequestId,
+    route: Route,
 }
 
 /// What a request is called in logs, answers and causes: the `X-Request-Id` it came with, or one made here.
@@ -106,7 +120,12 @@ impl RequestId {
 /// The id of the request that is being answered by this task, if one is.
 #[must_use]
 pub fn request_id() -> Option<RequestId> {
-    CURRENT.try_with(RequestId::clone).ok()
+    CURRENT.try_with(|current| current.id.clone()).ok()
+}
+
+/// Shows where the route of the request that is being answered by this task is kept.
+fn with_route(look: impl FnOnce(&Route)) {
+    let _ = CURRENT.try_with(|current| look(&current.route));
 }
 
 /// Listens on `address`.
@@ -123,7 +142,7 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// Serves `router` until `shutdown` is cancelled; then no connection is accepted any more, and open requests have some
-/// time to finish. See [`Limits`] for the times.
+/// time to finish. See [`Limits`] for the times. `service` is the name under which its requests are counted.
 ///
 /// Each request gets a [`RequestId`] and the peer's address ([`ConnectInfo`]) as extensions; `X-Request-Id` goes out with
 /// each answer. A handler that panics is a 500, one that takes too long a 503, a body declared longer than
@@ -132,11 +151,12 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// # Errors
 /// None today: a connection's failure is that connection's own affair.
 pub async fn serve(
+    service: &'static str,
     listener: TcpListener,
     router: Router,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    serve_within(Limits::default(), listener, router, shutdown).await
+    serve_within(Limits::default(), service, listener, router, shutdown).await
 }
 
 /// [`serve`] with other limits than a service has by default.
@@ -145,13 +165,16 @@ pub async fn serve(
 /// None today, see [`serve`].
 pub async fn serve_within(
     limits: Limits,
+    service: &'static str,
     listener: TcpListener,
     router: Router,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let router = router
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(MapRequestLayer::new(counted::remember))
         .with_state(());
+    let counted = Counted::of(service);
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -164,6 +187,7 @@ pub async fn serve_within(
                     router: router.clone(),
                     peer,
                     limits,
+                    counted: counted.clone(),
                 };
                 tokio::spawn(connection(stream, answering, graceful.watcher()));
             }
@@ -199,6 +223,7 @@ struct Answering {
     router: Router,
     peer: SocketAddr,
     limits: Limits,
+    counted: Counted,
 }
 
 /// Serves one connection to its end.
@@ -223,65 +248,90 @@ async fn answer(
     answering: Answering,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
+    let begun = Instant::now();
+    let id = RequestId::of(&request);
+    let method = request.method().clone();
+    let over_tls = came_over_tls(&request);
+    let span = trace::of_request(&request, id.as_str());
+    let counted = answering.counted.clone();
+    let (mut response, route) = match refusal(&request, &id) {
+        Some(refusal) => (refusal, None),
+        None => {
+            handle(answering, request, &id)
+                .instrument(span.clone())
+                .await
+        }
+    };
+    let (route, status) = (route.as_ref().map(MatchedPath::as_str), response.status());
+    trace::answered(&span, &method, route, status);
+    let took = begun.elapsed();
+    counted.note(&method, route, status, took);
+    // Not the path: it is whatever somebody sent.
+    tracing::debug!(
+        request_id = id.as_str(),
+        %method,
+        route,
+        status = status.as_u16(),
+        microseconds = took.as_micros(),
+        "answered"
+    );
+    protect(response.headers_mut(), over_tls);
+    response.headers_mut().insert(REQUEST_ID, id.0);
+    Ok(response)
+}
+
+/// Lets a handler answer, and says which route it was that led there.
+async fn handle(
+    answering: Answering,
+    request: Request<Incoming>,
+    id: &RequestId,
+) -> (Response<Body>, Option<MatchedPath>) {
     let Answering {
         mut router,
         peer,
         limits,
+        ..
     } = answering;
-    let id = RequestId::of(&request);
-    let over_tls = came_over_tls(&request);
-    let mut response = if declares_too_much(&request) {
-        problem(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            "The request's body is over 64 KiB.",
-            &id,
-        )
-    } else if is_encoded(&request) {
-        problem(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            "Send the body as it is, without Content-Encoding.",
-            &id,
-        )
-    } else {
-        let mut request = request.map(|body| {
-            let within = Within::new(limits.body, TimeoutBody::new(limits.read, body));
-            Body::new(within)
-        });
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request.extensions_mut().insert(id.clone());
-        let span = tracing::debug_span!("request", id = id.as_str(), method = %request.method(), path = request.uri().path());
-        let handled = CURRENT.scope(
-            id.clone(),
-            AssertUnwindSafe(router.call(request)).catch_unwind(),
-        );
-        match tokio::time::timeout(limits.request, handled.instrument(span)).await {
-            Ok(Ok(Ok(response))) => response,
-            Ok(Ok(Err(never))) => match never {},
-            Ok(Err(_panic)) => problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal_error",
-                "Something went wrong here; the request id names it in our logs.",
-                &id,
-            ),
-            Err(_elapsed) => {
-                tracing::error!(
-                    request_id = id.as_str(),
-                    "a request took too long and was given up"
-                );
-                problem(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "timeout",
-                    "The request took too long; its outcome is unknown.",
-                    &id,
-                )
-            }
+    let mut request = request.map(|body| {
+        let within = Within::new(limits.body, TimeoutBody::new(limits.read, body));
+        Body::new(within)
+    });
+    request.extensions_mut().insert(ConnectInfo(peer));
+    request.extensions_mut().insert(id.clone());
+    let current = Current {
+        id: id.clone(),
+        route: Route::new(),
+    };
+    let mut handled = pin!(CURRENT.scope(
+        current,
+        AssertUnwindSafe(router.call(request)).catch_unwind(),
+    ));
+    let response = match tokio::time::timeout(limits.request, handled.as_mut()).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(never))) => match never {},
+        Ok(Err(_panic)) => problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "Something went wrong here; the request id names it in our logs.",
+            id,
+        ),
+        Err(_elapsed) => {
+            tracing::error!(
+                request_id = id.as_str(),
+                "a request took too long and was given up"
+            );
+            problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "timeout",
+                "The request took too long; its outcome is unknown.",
+                id,
+            )
         }
     };
-    protect(response.headers_mut(), over_tls);
-    response.headers_mut().insert(REQUEST_ID, id.0);
-    Ok(response)
+    let route = handled
+        .take_value()
+        .and_then(|current| current.route.into_inner());
+    (response, route)
 }
 
 /// What every answer tells browsers, unless its handler said otherwise: take it for what it says it is, run nothing, show
@@ -314,23 +364,6 @@ fn came_over_tls(request: &Request<Incoming>) -> bool {
         .headers()
         .get("x-forwarded-proto")
         .is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"))
-}
-
-/// Whether the body is compressed. None is unpacked here: a few bytes could become very many.
-fn is_encoded(request: &Request<Incoming>) -> bool {
-    request
-        .headers()
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
-}
-
-/// Whether the headers already say that the body is over the limit; a chunked one is stopped while it is read.
-fn declares_too_much(request: &Request<Incoming>) -> bool {
-    request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
-        .is_some_and(|length| length > BODY_LIMIT)
 }
 
 /// An RFC 9457 answer as plain bytes: the typed one lives in `contracts`, which this crate does not know.

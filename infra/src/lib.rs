@@ -10,12 +10,14 @@ pub mod health;
 pub mod http;
 pub mod kafka;
 pub mod limit;
+pub mod metrics;
 pub mod postgres;
 pub mod redis;
 pub mod shutdown;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trace;
 
 use std::process::ExitCode;
 
@@ -34,7 +36,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Logging is started first, then `configure` reads the environment. If anything was wrong with it, every fault is
 /// named on stderr and the process exits with 1 before anything is bound or connected. `run` gets the configuration
 /// and a token that is cancelled at SIGTERM or Ctrl-C; an error from it is logged and exits with 1.
-pub fn main<C, F, R>(service: &str, configure: impl FnOnce(&mut Env) -> C, run: F) -> ExitCode
+pub fn main<C, F, R>(
+    service: &'static str,
+    configure: impl FnOnce(&mut Env) -> C,
+    run: F,
+) -> ExitCode
 where
     F: FnOnce(C, CancellationToken) -> R,
     R: Future<Output = anyhow::Result<()>>,
@@ -59,6 +65,7 @@ where
     let ended = runtime.block_on(async { run(config, shutdown::signal()).await });
     // Work left on blocking threads must not hold up a process that was told to stop.
     runtime.shutdown_background();
+    telemetry::stop();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -19,6 +19,7 @@ use redis::{RedisResult, Script};
 use tokio::time::timeout;
 
 use crate::breaker::Breaker;
+use crate::metrics::Counters;
 
 /// What Redis may take to answer before a request goes on without it.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -26,6 +27,13 @@ const PATIENCE: Duration = Duration::from_millis(200);
 const KEPT: usize = 10_000;
 
 static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("limit/take.lua")));
+
+static DECISIONS: Counters<2> = Counters::new(
+    "pawl_rate_limit_decisions_total",
+    "Requests that were counted against a limit, by what came of it and where the bucket is kept: nowhere while Redis is away \
+     and they pass.",
+    ["outcome", "kept"],
+);
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -138,14 +146,21 @@ impl Limiter {
         if buckets.is_empty() {
             return None;
         }
-        let decisions = match self.ask(buckets).await {
-            Ok(decisions) => decisions,
-            Err(Away) if without == Without::CountHere => self.0.here.take(buckets),
-            Err(Away) => buckets.iter().map(Decision::unknown).collect(),
+        let (decisions, kept) = match self.ask(buckets).await {
+            Ok(decisions) => (decisions, "redis"),
+            Err(Away) if without == Without::CountHere => (self.0.here.take(buckets), "process"),
+            Err(Away) => (buckets.iter().map(Decision::unknown).collect(), "nowhere"),
         };
-        decisions
+        let decision = decisions
             .into_iter()
-            .min_by_key(|decision| (decision.allowed, decision.remaining))
+            .min_by_key(|decision| (decision.allowed, decision.remaining))?;
+        let outcome = if decision.allowed {
+            "passed"
+        } else {
+            "refused"
+        };
+        DECISIONS.of([outcome, kept]).increment(1);
+        Some(decision)
     }
 
     async fn ask(&self, buckets: &[Bucket]) -> Result<Vec<Decision>, Away> {

@@ -32,6 +32,9 @@ pub struct CloudEvent<D = EventData> {
     pub time: OffsetDateTime,
     /// Always `application/json`.
     pub datacontenttype: Cow<'static, str>,
+    /// The trace of the payment, as W3C Trace Context writes it (the extension Distributed Tracing of `CloudEvents`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// The transition.
     pub data: D,
 }
@@ -83,7 +86,19 @@ impl CloudEvent {
             subject: data.payment_id,
             time,
             datacontenttype: "application/json".into(),
+            traceparent: None,
             data,
+        }
+    }
+}
+
+impl<D> CloudEvent<D> {
+    /// The same event with its place in a trace.
+    #[must_use]
+    pub fn within(self, traceparent: String) -> Self {
+        Self {
+            traceparent: Some(traceparent),
+            ..self
         }
     }
 }
@@ -112,6 +127,7 @@ impl CloudEvent<Withheld> {
             subject: id.payment,
             time,
             datacontenttype: "application/json".into(),
+            traceparent: None,
             data: Withheld {
                 payment_id: id.payment,
                 version: id.version,

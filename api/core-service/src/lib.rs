@@ -77,9 +77,11 @@ pub async fn serve(
         cache: Cache::connect(redis_url)?,
         verifier: signature::Verifier::new(&[nobody])?,
     });
-    let verifier = authz::Verifier::new(&config.authz, pool)?;
+    let verifier = authz::Verifier::new(&config.authz, pool.clone())?;
+    infra::metrics::watch_pool(SERVICE, pool, shutdown.clone());
     tracing::info!(address = %listener.local_addr()?, "the core service listens");
-    infra::http::serve(listener, router(Core { engine, verifier }), shutdown).await
+    let router = router(Core { engine, verifier });
+    infra::http::serve(SERVICE, listener, router, shutdown).await
 }
 
 fn router(core: Core) -> Router {
@@ -89,6 +91,7 @@ fn router(core: Core) -> Router {
         .route("/health", get(health))
         .route("/livez", get(health))
         .route("/readyz", get(readyz))
+        .route("/metrics", get(infra::metrics::page))
         .route("/api/v1/ops/jobs", get(ops::jobs))
         .route("/api/v1/ops/jobs/{id}/retry", post(ops::retry))
         .fallback(|| async {

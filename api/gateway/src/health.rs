@@ -3,9 +3,7 @@
 use axum::{extract::State, response::Response};
 use infra::health::{Readiness, alive};
 
-use crate::Gateway;
-
-const SERVICE: &str = "gateway";
+use crate::{Gateway, SERVICE};
 
 /// The process runs.
 #[utoipa::path(get, path = "/health", tag = "service", responses((status = 200, description = "The process runs", body = serde_json::Value, example = json!({"status": "ok", "service": "gateway"}))))]

@@ -41,6 +41,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use limits::Limits;
 
+/// What the gateway is called in logs, metrics and health.
+pub(crate) const SERVICE: &str = "gateway";
+
 /// How long readiness waits for Redis.
 const REDIS_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -129,13 +132,14 @@ pub async fn serve(
     });
     let gateway = Gateway {
         engine,
-        verifier: authz::Verifier::new(&config.authz, pool)?,
+        verifier: authz::Verifier::new(&config.authz, pool.clone())?,
         redis: infra::redis::manager(redis_url, REDIS_PATIENCE)?,
         limits: Arc::new(config.limits),
         limiter: Limiter::connect(redis_url)?,
     };
+    infra::metrics::watch_pool(SERVICE, pool, shutdown.clone());
     tracing::info!(address = %listener.local_addr()?, "the gateway listens");
-    infra::http::serve(listener, router(gateway), shutdown).await
+    infra::http::serve(SERVICE, listener, router(gateway), shutdown).await
 }
 
 /// The description of the API: what the gateway serves at `/openapi.json`, and docs/openapi.json repeats.
@@ -180,6 +184,7 @@ fn router(gateway: Gateway) -> Router {
             get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }),
         )
         .merge(docs::routes())
+        .route("/metrics", get(infra::metrics::page))
         .fallback(|| async {
             error::named(Problem::new(
                 Code::RouteNotFound,

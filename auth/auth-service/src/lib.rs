@@ -106,10 +106,11 @@ pub async fn serve(
         passwords: Passwords::new().context("passwords cannot be hashed")?,
         keys: ApiKeys::new(pool.clone()),
         bootstrap: config.bootstrap,
-        pool,
+        pool: pool.clone(),
     };
+    infra::metrics::watch_pool(SERVICE, pool, shutdown.clone());
     tracing::info!(address = %listener.local_addr()?, "auth-service listens");
-    infra::http::serve(listener, router(Arc::new(auth)), shutdown).await
+    infra::http::serve(SERVICE, listener, router(Arc::new(auth)), shutdown).await
 }
 
 fn router(auth: Arc<Auth>) -> Router {
@@ -120,6 +121,7 @@ fn router(auth: Arc<Auth>) -> Router {
         .route("/health", get(|| async { health::alive(SERVICE) }))
         .route("/livez", get(|| async { health::alive(SERVICE) }))
         .route("/readyz", get(ready))
+        .route("/metrics", get(infra::metrics::page))
         .route("/.well-known/jwks.json", get(key_set))
         .fallback(|| async { Error::NoRoute })
         .method_not_allowed_fallback(|| async { Error::NoMethod })

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use workflows::{refund::Refund, stream::Event};
 
 use super::{
-    After, Work, commit,
+    After, Work, commit, count,
     fold::{Fold, NotApplied},
     group::Group,
 };
@@ -89,6 +89,7 @@ pub(crate) struct Claim {
 }
 
 impl Work for Advances {
+    const LANE: &'static str = "advances";
     type Member = Advance;
     type Outcome = Outcome;
 
@@ -136,6 +137,7 @@ impl Work for Advances {
         let witness = fold.witness().cloned();
         commit(transaction, || self.is_there(witness.as_ref())).await?;
 
+        count(fold.transitions());
         self.after.commit(due, fold.into_views());
         Ok(outcomes)
     }

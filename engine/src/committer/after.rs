@@ -2,6 +2,7 @@
 //! pushes again, a miss of the cache reads Postgres; so nothing here makes a caller wait or fail.
 
 use bytes::Bytes;
+use infra::metrics::Counters;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -9,7 +10,14 @@ use crate::{
     cache::{Cache, Entry},
     queue::Queue,
     record::Record,
+    store::transition,
 };
+
+static TRANSITIONS: Counters<2> = Counters::new(
+    "pawl_transitions_total",
+    "Moves of payments, attempts and refunds that were committed.",
+    ["machine", "kind"],
+);
 
 /// Jobs that wait to be pushed; beyond it they are left to the sweeper.
 const WAITING: usize = 4096;
@@ -23,6 +31,14 @@ pub(crate) struct Shown {
     pub(crate) body: Bytes,
     /// Its version is new.
     pub(crate) moved: bool,
+}
+
+/// Counts moves that are committed.
+pub(crate) fn count(moves: &[transition::New]) {
+    for moved in moves {
+        let (machine, kind) = (moved.transition.machine.as_str(), moved.transition.kind);
+        TRANSITIONS.of([machine, kind]).increment(1);
+    }
 }
 
 /// The hand that reaches to Redis after a commit.

@@ -255,6 +255,11 @@ impl Fold {
         job::add(connection, &jobs, self.now, lease_for).await
     }
 
+    /// All moves that were decided upon.
+    pub(crate) fn transitions(&self) -> &[transition::New] {
+        &self.transitions
+    }
+
     /// A transition that tells after a lost answer whether this fold was committed.
     pub(crate) fn witness(&self) -> Option<&transition::New> {
         self.transitions.first()

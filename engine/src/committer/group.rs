@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use contracts::id::{JobId, PaymentId};
 use uuid::Uuid;
 use workflows::stream::Event;
 
@@ -54,7 +55,7 @@ impl Group {
                     reason: Some("abandoned".into()),
                 };
                 if let Err(refusal) = self.fold.apply(member.payment, &event, &member.cause) {
-                    tracing::debug!(payment = %member.payment, ?refusal, "an expiry found nothing to cancel");
+                    tracing::debug!(payment = %PaymentId::from(member.payment), ?refusal, "an expiry found nothing to cancel");
                 }
                 self.over.push(member.payment);
                 Outcome::Finished(Vec::new())
@@ -170,7 +171,7 @@ impl Group {
                     }
                     NotApplied::Refused(refusal) => format!("its answer was refused: {refusal}"),
                 };
-                tracing::error!(payment = %member.payment, %job, error, "a job is given up; a person must look");
+                tracing::error!(payment = %PaymentId::from(member.payment), job = %JobId::from(job), error, "a job is given up; a person must look");
                 self.buried.push((job, error));
             }
         }

@@ -12,11 +12,18 @@ mod group;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use infra::metrics::Histograms;
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use after::{After, Shown};
+pub(crate) use after::{After, Shown, count};
 
 use crate::error::{Error, is_transient};
+
+static GROUPS: Histograms<1> = Histograms::new(
+    "pawl_committer_group_size",
+    "How many requests shared a commit.",
+    ["lane"],
+);
 
 /// The most that one transaction takes in.
 const GROUP: usize = 256;
@@ -29,6 +36,8 @@ const RETRIES: u32 = 4;
 
 /// A kind of work that is committed in groups.
 pub(crate) trait Work: Send + Sync + 'static {
+    /// The lane's name in metrics.
+    const LANE: &'static str;
     /// One request.
     type Member: Send + Sync + 'static;
     /// What its caller learns after the commit.
@@ -73,7 +82,9 @@ impl<W: Work> Lane<W> {
 
 async fn run<W: Work>(work: Arc<W>, mut receiver: mpsc::Receiver<Waiting<W>>) {
     let mut batch = Vec::with_capacity(GROUP);
+    let sizes = GROUPS.of([W::LANE]);
     while receiver.recv_many(&mut batch, GROUP).await > 0 {
+        sizes.record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         let (members, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
         // In a task of its own: a panic costs this group, whose callers learn it, and not the lane.
         let group = Arc::clone(&work);

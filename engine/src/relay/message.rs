@@ -2,6 +2,7 @@
 
 use contracts::event::{CloudEvent, EventData};
 use contracts::id::{self, EventId};
+use infra::trace;
 
 use crate::outbox::Message;
 
@@ -24,16 +25,18 @@ pub(super) fn event(message: &Message) -> serde_json::Result<Vec<u8>> {
         amount_refunded: message.amount_refunded,
         amount_reserved: message.amount_reserved,
     };
-    serde_json::to_vec(&CloudEvent::new(id_of(message), message.created_at, data))
+    serde_json::to_vec(
+        &CloudEvent::new(id_of(message), message.created_at, data)
+            .within(trace::traceparent(message.stream)),
+    )
 }
 
 /// What stands in for an event that Kafka refuses for good.
 pub(super) fn withheld(message: &Message, reason: String) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&CloudEvent::withheld(
-        id_of(message),
-        message.created_at,
-        reason,
-    ))
+    serde_json::to_vec(
+        &CloudEvent::withheld(id_of(message), message.created_at, reason)
+            .within(trace::traceparent(message.stream)),
+    )
 }
 
 /// The event's id. A message told twice bears the same one.

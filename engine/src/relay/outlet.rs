@@ -4,12 +4,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use contracts::event::{CONTENT_TYPE, TOPIC};
+use contracts::id::PaymentId;
+use infra::metrics::Counters;
+use infra::trace::{self, KeyValue, SpanKind};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
 use super::message;
 use crate::outbox::Message;
+
+static PUBLISHED: Counters<1> = Counters::new(
+    "pawl_kafka_published_total",
+    "Events that Kafka has acknowledged; withheld are those it refused, told without their payload.",
+    ["result"],
+);
 
 /// How long a message may wait for room in the client. There is room unless Kafka is away.
 const ROOM: Duration = Duration::from_secs(5);
@@ -51,27 +60,46 @@ impl Outlet {
     /// Sends a message and waits until Kafka has it. One that Kafka refuses for good is replaced by the same version
     /// without its payload. After an error Kafka may have it all the same.
     pub(super) async fn tell(&self, message: &Message) -> Result<(), KafkaError> {
+        let since = trace::since();
+        let result = self.tell_somehow(message).await?;
+        PUBLISHED.of([result]).increment(1);
+        if let Some(since) = since {
+            let name = format!("publish {}.{}", message.machine, message.kind);
+            let attributes = vec![
+                KeyValue::new("messaging.system", "kafka"),
+                KeyValue::new("messaging.destination.name", TOPIC),
+                KeyValue::new("version", message.version),
+                KeyValue::new("result", result),
+            ];
+            since.span(message.stream, name, SpanKind::Producer, attributes);
+        }
+        Ok(())
+    }
+
+    /// Says whether the message was told, or had to be withheld.
+    async fn tell_somehow(&self, message: &Message) -> Result<&'static str, KafkaError> {
         let producers = self.producers();
         let event = message::event(message).map_err(|error| invalid(&error))?;
         let Err(refused) = send(&producers.batching, message, &event).await else {
-            return Ok(());
+            return Ok("told");
         };
         if !is_final(&refused) {
             return Err(refused);
         }
         let Err(refused) = send(&producers.lone, message, &event).await else {
-            return Ok(());
+            return Ok("told");
         };
         if !is_final(&refused) {
             return Err(refused);
         }
         tracing::error!(
-            payment = %message.stream, version = message.version, error = %refused,
+            payment = %PaymentId::from(message.stream), version = message.version, error = %refused,
             "Kafka refuses this event for good; its version is told without its payload"
         );
         let event =
             message::withheld(message, refused.to_string()).map_err(|error| invalid(&error))?;
-        send(&producers.lone, message, &event).await
+        send(&producers.lone, message, &event).await?;
+        Ok("withheld")
     }
 
     /// Starts anew if a producer will never send again.
@@ -104,7 +132,8 @@ async fn send(
 ) -> Result<(), KafkaError> {
     let id = message::id_of(message);
     let (key, id) = (id.payment.to_string(), id.to_string());
-    let headers = OwnedHeaders::new_with_capacity(2)
+    let traceparent = trace::traceparent(message.stream);
+    let headers = OwnedHeaders::new_with_capacity(3)
         .insert(Header {
             key: "content-type",
             value: Some(CONTENT_TYPE),
@@ -112,6 +141,10 @@ async fn send(
         .insert(Header {
             key: "ce_id",
             value: Some(&id),
+        })
+        .insert(Header {
+            key: "traceparent",
+            value: Some(&traceparent),
         });
     let record = FutureRecord::to(TOPIC)
         .key(&key)

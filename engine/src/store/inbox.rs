@@ -40,7 +40,8 @@ pub(crate) enum Fate {
 }
 
 impl Fate {
-    fn status(&self) -> &'static str {
+    /// The word in the database and in metrics.
+    pub(crate) fn status(&self) -> &'static str {
         match self {
             Self::Applied => "applied",
             Self::Ignored => "ignored",
@@ -93,6 +94,16 @@ pub(crate) async fn is_due(pool: &PgPool) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (select 1 from inbox
            where status in ('received', 'retrying', 'deferred') and due_at <= now()) as "due!""#
+    )
+    .fetch_one(pool)
+    .await
+}
+
+/// How many events wait to be applied, counted up to 100,000.
+pub(crate) async fn waiting(pool: &PgPool) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from
+           (select 1 from inbox where status in ('received', 'retrying', 'deferred') limit 100000) as w"#
     )
     .fetch_one(pool)
     .await

@@ -5,6 +5,14 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use infra::metrics::Gauges;
+
+static OPEN: Gauges<0> = Gauges::new(
+    "pawl_breaker_open",
+    "1 while calls to Stripe are held back because most of them fail.",
+    [],
+);
+
 /// Seconds over which outcomes are counted.
 const WINDOW_SECONDS: usize = 10;
 
@@ -115,6 +123,7 @@ impl Breaker {
     /// Makes a closed breaker that has seen nothing.
     #[must_use]
     pub fn new(now: Instant) -> Self {
+        OPEN.of([]).set(0);
         Self {
             inner: Mutex::new(Inner {
                 phase: Phase::Closed,
@@ -231,6 +240,7 @@ impl Inner {
         match health {
             Health::Well => {
                 self.phase = Phase::Closed;
+                OPEN.of([]).set(0);
                 self.pause = FIRST_PAUSE;
                 self.slots = [Slot::default(); WINDOW_SECONDS];
                 tracing::info!("the processor answers again: its circuit breaker is closed");
@@ -250,6 +260,7 @@ impl Inner {
             } => asked.min(LONGEST_PAUSE),
             _ => Duration::ZERO,
         };
+        OPEN.of([]).set(1);
         self.phase = Phase::Open {
             until: now + self.pause.max(asked),
         };

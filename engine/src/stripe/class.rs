@@ -23,6 +23,23 @@ pub enum Class {
     Impossible,
 }
 
+impl Class {
+    /// The word in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Unknown => "unknown",
+            Self::Saved => "saved",
+            Self::Business => "business",
+            Self::Conflict => "conflict",
+            Self::AlreadyDone => "already_done",
+            Self::Refused => "refused",
+            Self::Impossible => "impossible",
+        }
+    }
+}
+
 /// The head of an answer that is no success, and the error object of its body.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Refusal<'a> {

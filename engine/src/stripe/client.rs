@@ -8,6 +8,7 @@ use reqwest::{RequestBuilder, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 use workflows::payment::Call;
 
 use super::answer::{Answer, health_of, transport_failure};
@@ -15,6 +16,7 @@ use super::breaker::{Breaker, Paused, State};
 use super::class::Class;
 use super::failure::{Answered, Failure};
 use super::params::{Form, IdempotencyKey};
+use super::watch::Watch;
 
 /// The version of Stripe's API that the types of this crate were written for.
 pub const VERSION: &str = "2026-01-28.clover";
@@ -147,11 +149,12 @@ impl Client {
             .post(format!("{}{path}", self.inner.base))
             .header(IDEMPOTENCY_KEY, key.as_str())
             .form(form.pairs());
-        self.send(Some(call), request).await
+        self.send(call.as_str(), Some(call), request).await
     }
 
     pub(super) async fn read<T: DeserializeOwned>(
         &self,
+        name: &'static str,
         path: &str,
         query: &Form,
     ) -> Result<Answered<T>, Failure> {
@@ -160,10 +163,24 @@ impl Client {
             .http
             .get(format!("{}{path}", self.inner.base))
             .query(query.pairs());
-        self.send(None, request).await
+        self.send(name, None, request).await
     }
 
+    /// Sends a request, which is counted and traced as `name`.
     async fn send<T: DeserializeOwned>(
+        &self,
+        name: &'static str,
+        call: Option<Call>,
+        request: RequestBuilder,
+    ) -> Result<Answered<T>, Failure> {
+        let watch = Watch::start(name);
+        let answer = self.exchange(call, request);
+        let outcome = answer.instrument(watch.span()).await;
+        watch.end(&outcome);
+        outcome
+    }
+
+    async fn exchange<T: DeserializeOwned>(
         &self,
         call: Option<Call>,
         request: RequestBuilder,

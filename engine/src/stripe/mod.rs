@@ -12,6 +12,7 @@ mod client;
 mod failure;
 mod params;
 mod reads;
+mod watch;
 
 pub use backoff::backoff;
 pub use class::{Class, Refusal, classify};

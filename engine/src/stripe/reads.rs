@@ -46,7 +46,7 @@ impl Client {
     pub async fn retrieve_intent(&self, id: &str) -> Result<Answered<Intent>, Failure> {
         let path = format!("/v1/payment_intents/{}", segment(id)?);
         let query = Form::default().with(EXPAND, LATEST_CHARGE);
-        self.read(&path, &query).await
+        self.read("retrieve_intent", &path, &query).await
     }
 
     /// Finds the intent that was created for a payment, by listing what was created in `created` and looking for its `metadata.payment_id`.
@@ -68,7 +68,9 @@ impl Client {
         let mut after: Option<String> = None;
         for _ in 0..MOST_PAGES {
             let query = base.clone().maybe("starting_after", after.as_deref());
-            let answer: Answered<Page<Intent>> = self.read("/v1/payment_intents", &query).await?;
+            let answer: Answered<Page<Intent>> = self
+                .read("list_intents", "/v1/payment_intents", &query)
+                .await?;
             let Page { data, has_more } = answer.object;
             after = data.last().map(|intent| intent.id.clone());
             let found = data.into_iter().find(|intent| {
@@ -97,7 +99,8 @@ impl Client {
         for _ in 0..MOST_PAGES {
             let after = refunds.last().map(|refund| refund.id.as_str());
             let query = base.clone().maybe("starting_after", after);
-            let answer: Answered<Page<Refund>> = self.read("/v1/refunds", &query).await?;
+            let answer: Answered<Page<Refund>> =
+                self.read("list_refunds", "/v1/refunds", &query).await?;
             let empty = answer.object.data.is_empty();
             refunds.extend(answer.object.data);
             if empty || !answer.object.has_more {
@@ -117,7 +120,7 @@ impl Client {
     /// [`Failure`]; its class says what follows.
     pub async fn retrieve_charge(&self, id: &str) -> Result<Answered<Charge>, Failure> {
         let path = format!("/v1/charges/{}", segment(id)?);
-        self.read(&path, &Form::default()).await
+        self.read("retrieve_charge", &path, &Form::default()).await
     }
 
     /// Retrieves a refund.
@@ -126,7 +129,7 @@ impl Client {
     /// [`Failure`]; its class says what follows.
     pub async fn retrieve_refund(&self, id: &str) -> Result<Answered<Refund>, Failure> {
         let path = format!("/v1/refunds/{}", segment(id)?);
-        self.read(&path, &Form::default()).await
+        self.read("retrieve_refund", &path, &Form::default()).await
     }
 
     /// Lists a page of the events since `since` (Unix seconds; Stripe keeps 30 days) that it could not deliver.
@@ -148,7 +151,8 @@ impl Client {
             .with("delivery_success", &false)
             .with("limit", &PAGE)
             .maybe("starting_after", after);
-        let answer: Answered<Page<Box<RawValue>>> = self.read("/v1/events", &query).await?;
+        let answer: Answered<Page<Box<RawValue>>> =
+            self.read("list_events", "/v1/events", &query).await?;
         let Page { data, has_more } = answer.object;
         let last = data.last().filter(|_| has_more);
         let next = last

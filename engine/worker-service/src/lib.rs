@@ -22,6 +22,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// What the worker is called in logs, metrics and health.
+const SERVICE: &str = "worker-service";
+
 /// How long readiness waits for Redis.
 const REDIS_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -115,21 +118,17 @@ pub async fn serve(
     // Whoever should have written these views may have died; an older one must not stay.
     let published = move |reached: &[(Uuid, i64)]| cache.outdate(reached.iter().copied());
     let router = Router::new()
-        .route(
-            "/health",
-            get(|| async { infra::health::alive("worker-service") }),
-        )
-        .route(
-            "/livez",
-            get(|| async { infra::health::alive("worker-service") }),
-        )
+        .route("/health", get(|| async { infra::health::alive(SERVICE) }))
+        .route("/livez", get(|| async { infra::health::alive(SERVICE) }))
         .route("/readyz", get(ready))
+        .route("/metrics", get(infra::metrics::page))
         .with_state(Probe {
             pool: pool.clone(),
             redis: infra::redis::manager(&config.redis_url, REDIS_PATIENCE)?,
         });
+    infra::metrics::watch_pool(SERVICE, pool.clone(), shutdown.clone());
     tokio::try_join!(
-        infra::http::serve(listener, router, shutdown.clone()),
+        infra::http::serve(SERVICE, listener, router, shutdown.clone()),
         async {
             worker.run(shutdown.clone()).await;
             Ok(())
@@ -146,7 +145,7 @@ pub async fn serve(
 
 /// Postgres is needed. Redis is reported, and Kafka by what waits for it: payments go on without either.
 async fn ready(State(probe): State<Probe>) -> Response {
-    Readiness::of("worker-service")
+    Readiness::of(SERVICE)
         .requires("postgres", infra::postgres::ping(&probe.pool).await)
         .reports("redis", infra::redis::ping(&probe.redis).await)
         .reports("kafka", probe.outbox_flows().await)

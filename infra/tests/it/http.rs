@@ -31,7 +31,13 @@ async fn start_within(limits: Limits, router: Router) -> Stage {
     let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    let served = tokio::spawn(serve_within(limits, listener, router, shutdown.clone()));
+    let served = tokio::spawn(serve_within(
+        limits,
+        "test",
+        listener,
+        router,
+        shutdown.clone(),
+    ));
     Stage {
         address,
         http: Client::new(),

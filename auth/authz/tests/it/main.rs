@@ -177,7 +177,7 @@ async fn serve(router: Router, shutdown: CancellationToken) -> String {
         .await
         .unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(infra::http::serve(listener, router, shutdown));
+    tokio::spawn(infra::http::serve("test", listener, router, shutdown));
     base
 }
 

@@ -46,6 +46,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     };
     output::notice("stopping");
     running.stop().await;
+    infra::telemetry::stop();
     match failure {
         None => Ok(ExitCode::SUCCESS),
         Some(error) => Err(error),

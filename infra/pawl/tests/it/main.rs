@@ -6,6 +6,10 @@
     reason = "a test may stop here"
 )]
 
+mod collector;
 mod dev;
+mod fleet;
 mod program;
+mod secrets;
 mod services;
+mod traces;

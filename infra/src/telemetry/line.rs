@@ -1,0 +1,164 @@
+//! How a line of the log looks.
+
+use std::fmt::{self, Debug};
+
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::{Format, Full, Writer};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::{http, trace};
+
+/// One JSON object: `timestamp`, `level`, `service`, `target`, `message`, then the fields of the event and of the spans
+/// around it. A field of the event wins over one of a span, an inner span's over an outer one's.
+pub(super) struct Json {
+    service: &'static str,
+}
+
+impl Json {
+    pub(super) fn of(service: &'static str) -> Self {
+        Self { service }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Json
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let mut fields = fields.0;
+        let spans = context.event_scope().into_iter().flatten();
+        for span in spans {
+            let extensions = span.extensions();
+            let known = extensions.get::<FormattedFields<N>>();
+            let known = known.and_then(|known| serde_json::from_str::<Map<_, _>>(known).ok());
+            for (name, value) in known.unwrap_or_default() {
+                // How traces show a span is nobody's concern here.
+                if !name.starts_with("otel.") {
+                    fields.entry(name).or_insert(value);
+                }
+            }
+        }
+        if let Some(id) = http::request_id() {
+            fields
+                .entry("request_id")
+                .or_insert_with(|| id.as_str().into());
+        }
+        if let Some(trace) = trace::current() {
+            fields
+                .entry("trace_id")
+                .or_insert_with(|| trace.to_string().into());
+        }
+        // What came through the `log` crate names itself in a field.
+        let target = fields.remove("log.target");
+        let target = target
+            .as_ref()
+            .and_then(Value::as_str)
+            .unwrap_or(event.metadata().target());
+        let message = fields.remove("message").unwrap_or_default();
+
+        writer.write_str("{\"timestamp\":\"")?;
+        SystemTime.format_time(&mut writer)?;
+        let level = event.metadata().level();
+        write!(
+            writer,
+            "\",\"level\":\"{level}\",\"service\":{},\"target\":{},\"message\":{message}",
+            Value::from(self.service),
+            Value::from(target),
+        )?;
+        for (name, value) in &fields {
+            if !name.starts_with("log.") && !matches!(name.as_str(), "service" | "target" | "level")
+            {
+                write!(writer, ",{}:{value}", Value::from(name.as_str()))?;
+            }
+        }
+        writer.write_str("}\n")
+    }
+}
+
+/// A line for a person, with the id of the request at its end.
+pub(super) struct Readable(Format<Full, SystemTime>);
+
+impl Readable {
+    pub(super) fn new() -> Self {
+        Self(Format::default().with_target(false).with_ansi(true))
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Readable
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let Some(id) = http::request_id() else {
+            return self.0.format_event(context, writer, event);
+        };
+        let mut line = String::new();
+        self.0
+            .format_event(context, Writer::new(&mut line), event)?;
+        writeln!(writer, "{} request_id={}", line.trim_end(), id.as_str())
+    }
+}
+
+/// The fields of an event.
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn add(&mut self, field: &Field, value: impl Into<Value>) {
+        // Raw identifiers: `r#type` is the field `type`.
+        let name = field.name();
+        let name = name.strip_prefix("r#").unwrap_or(name);
+        self.0.insert(name.to_owned(), value.into());
+    }
+}
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.add(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, value);
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        match u64::try_from(value) {
+            Ok(value) => self.add(field, value),
+            Err(_) => self.add(field, value.to_string()),
+        }
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.add(field, format!("{value:?}"));
+    }
+}
