@@ -27,7 +27,7 @@ use utoipa::{
         (name = "webhooks", description = "What Stripe tells"),
         (name = "service", description = "What the service says about itself"),
     ),
-    components(schemas(Problem, Code)),
+    components(schemas(Problem, Code, contracts::schema::IdempotencyKey)),
     modifiers(&Security),
 )]
 pub(crate) struct Document;
