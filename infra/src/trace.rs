@@ -141,7 +141,9 @@ pub(crate) fn answered(span: &Span, method: &Method, route: Option<&str>, status
     }
     let route = route.unwrap_or("none");
     // A recorded `otel.name` would come too late.
-    span.context().span().update_name(format!("{method} {route}"));
+    span.context()
+        .span()
+        .update_name(format!("{method} {route}"));
     span.record("http.route", route);
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
