@@ -221,15 +221,16 @@ impl Fleet {
             .header("Prefer", "wait=20")
     }
 
+    /// The page `/metrics` of a service.
+    pub(crate) async fn metrics(&self, binary: &str) -> String {
+        let page = format!("{}/metrics", self.url(binary));
+        let page = self.http.get(page).send().await.unwrap();
+        page.error_for_status().unwrap().text().await.unwrap()
+    }
+
     /// The sum of a metric of a service over those of its series whose labels hold this.
     pub(crate) async fn metric(&self, binary: &str, name: &str, labels: &str) -> f64 {
-        let page = self
-            .http
-            .get(format!("{}/metrics", self.url(binary)))
-            .send()
-            .await
-            .unwrap();
-        let page = page.error_for_status().unwrap().text().await.unwrap();
+        let page = self.metrics(binary).await;
         page.lines()
             .filter_map(|line| line.rsplit_once(' '))
             .filter(|(series, _)| series.split('{').next() == Some(name) && series.contains(labels))
