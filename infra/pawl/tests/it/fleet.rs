@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::program::{Workshop, signal, wait_for};
@@ -133,7 +133,7 @@ impl Fleet {
         }
         let secrets = fs::read(self.workshop.join(".pawl/dev/secrets.json")).unwrap();
         let secrets: Value = serde_json::from_slice(&secrets).unwrap();
-        self.api_key = secrets["api_key"].as_str().unwrap().to_owned();
+        self.api_key = secrets["api_key"].as_str().unwrap().into();
     }
 
     fn spawn(&self, binary: &str) -> Child {
@@ -283,8 +283,9 @@ impl Drop for Fleet {
     }
 }
 
-/// The JSON of an answer with this status.
-pub(crate) async fn body(answer: Response, status: u16) -> Value {
+/// Asks, and returns the JSON of an answer that must have this status.
+pub(crate) async fn ask(request: RequestBuilder, status: u16) -> Value {
+    let answer = request.send().await.unwrap();
     let seen = answer.status();
     let text = answer.text().await.unwrap();
     assert_eq!(seen, status, "{text}");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sqlx::postgres::PgPool;
 
-use crate::fleet::{Fleet, body};
+use crate::fleet::{Fleet, ask};
 
 /// What each service tells from its start, and what a payment leaves behind.
 const TOLD: [(&str, &[&str]); 4] = [
@@ -63,7 +63,7 @@ async fn each_service_tells_its_numbers_once_and_names_nobody() {
     let pay = fleet
         .pay("pm_card_visa", "counted")
         .header("X-API-Key", &fleet.api_key);
-    let payment = body(pay.send().await.unwrap(), 201).await;
+    let payment = ask(pay, 201).await;
     fleet
         .reaches(
             "worker-service",
