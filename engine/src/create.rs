@@ -4,7 +4,10 @@ use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use contracts::id::PaymentId;
-use infra::{metrics::Counters, trace};
+use infra::{
+    metrics::Counters,
+    trace::{self, KeyValue},
+};
 use serde_json::json;
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -36,6 +39,7 @@ pub(crate) struct Create {
     expires_seconds: Option<f64>,
     idempotency: Idempotency,
     answer: Answer,
+    since: Option<trace::Since>,
 }
 
 /// What became of it.
@@ -54,34 +58,16 @@ impl Engine {
     /// [`Error::KeyReused`], [`Error::InFlight`], [`Error::ReferenceTaken`] and [`Error::Unavailable`]; nothing was
     /// written then.
     pub async fn create(&self, new: NewPayment, idempotency: Idempotency) -> Result<Answer, Error> {
-        let since = trace::since();
         let create = Create::prepare(new, idempotency, Uuid::now_v7(), OffsetDateTime::now_utc())?;
         match self.inner.creates.submit(create).await? {
             Outcome::Answered(answer) => {
-                if answer.replayed {
-                    trace::link(answer.payment);
-                } else {
-                    CREATED.of([]).increment(1);
-                    tell(since, &answer);
-                }
+                trace::link(answer.payment);
                 Ok(answer)
             }
             Outcome::KeyReused => Err(Error::KeyReused),
             Outcome::InFlight => Err(Error::InFlight),
             Outcome::ReferenceTaken(payment) => Err(Error::ReferenceTaken { payment }),
         }
-    }
-}
-
-/// The first span of a payment's trace: it was accepted.
-fn tell(since: Option<trace::Since>, answer: &Answer) {
-    if let Some(since) = since {
-        let id = PaymentId::from(answer.payment).to_string();
-        since.first(
-            answer.payment,
-            "payment accepted".to_owned(),
-            vec![trace::KeyValue::new("payment", id)],
-        );
     }
 }
 
@@ -163,7 +149,22 @@ impl Create {
             },
             record,
             idempotency,
+            since: trace::since(),
         })
+    }
+}
+
+impl Create {
+    /// Counts the payment and begins its trace. Its client may be gone by now: it is told here and not where it was asked
+    /// for.
+    fn tell(&self) {
+        CREATED.of([]).increment(1);
+        count(&self.transitions);
+        if let Some(since) = &self.since {
+            let payment = self.record.payment.id;
+            let id = KeyValue::new("payment", PaymentId::from(payment).to_string());
+            since.first(payment, "payment accepted".to_owned(), vec![id]);
+        }
     }
 }
 
@@ -222,7 +223,7 @@ impl Work for Creates {
         }
 
         for &at in &fresh {
-            count(&members[at].transitions);
+            members[at].tell();
             outcomes[at] = Some(Outcome::Answered(members[at].answer.clone()));
         }
         self.after.commit(

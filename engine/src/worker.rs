@@ -135,7 +135,7 @@ impl Worker {
                 .run(self.inner.concurrency, handler, shutdown.clone()),
             self.apply_webhooks(&shutdown),
             sweeper.run(&shutdown),
-            vitals::watch(&self.inner.pool, &shutdown),
+            vitals::watch(&self.inner.pool, &self.inner.stripe, &shutdown),
         );
     }
 
