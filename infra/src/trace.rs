@@ -9,6 +9,7 @@
 //! afterwards, one [`Since`] each.
 
 use std::cell::Cell;
+use std::fmt;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
@@ -56,10 +57,11 @@ pub fn traceparent(thing: Uuid) -> String {
     format!("00-{trace}-{first}-{flags:02x}")
 }
 
-/// Makes a span part of a thing's trace.
-pub fn join(span: &Span, thing: Uuid) {
+/// Makes a span, which logs may show under a name of its own, part of a thing's trace under this one.
+pub fn join(span: &Span, thing: Uuid, name: fmt::Arguments<'_>) {
     if TRACER.get().is_some() {
         let _ = span.set_parent(Context::new().with_remote_span_context(first_of(thing)));
+        span.context().span().update_name(name.to_string());
     }
 }
 
