@@ -40,9 +40,8 @@ impl Engine {
             .await?
         {
             Outcome::Answered(answer) => {
-                if answer.replayed {
-                    trace::link(payment);
-                } else if let Some(since) = since {
+                trace::link(payment);
+                if let Some(since) = since.filter(|_| !answer.replayed) {
                     since.span(
                         payment,
                         format!("{name} accepted"),

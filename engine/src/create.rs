@@ -4,7 +4,10 @@ use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use contracts::id::PaymentId;
-use infra::{metrics::Counters, trace};
+use infra::{
+    metrics::Counters,
+    trace::{self, KeyValue},
+};
 use serde_json::json;
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -36,6 +39,7 @@ pub(crate) struct Create {
     expires_seconds: Option<f64>,
     idempotency: Idempotency,
     answer: Answer,
+    since: Option<trace::Since>,
 }
 
 /// What became of it.
@@ -57,16 +61,10 @@ impl Engine {
         if self.inner.intake.is_paused(&self.inner.pool).await? {
             return self.accepted_before(&idempotency).await;
         }
-        let since = trace::since();
         let create = Create::prepare(new, idempotency, Uuid::now_v7(), OffsetDateTime::now_utc())?;
         match self.inner.creates.submit(create).await? {
             Outcome::Answered(answer) => {
-                if answer.replayed {
-                    trace::link(answer.payment);
-                } else {
-                    CREATED.of([]).increment(1);
-                    tell(since, &answer);
-                }
+                trace::link(answer.payment);
                 Ok(answer)
             }
             Outcome::KeyReused => Err(Error::KeyReused),
@@ -83,18 +81,6 @@ impl Engine {
             Some(_) => Err(Error::KeyReused),
             None => Err(Error::IntakePaused),
         }
-    }
-}
-
-/// The first span of a payment's trace: it was accepted.
-fn tell(since: Option<trace::Since>, answer: &Answer) {
-    if let Some(since) = since {
-        let id = PaymentId::from(answer.payment).to_string();
-        since.first(
-            answer.payment,
-            "payment accepted".to_owned(),
-            vec![trace::KeyValue::new("payment", id)],
-        );
     }
 }
 
@@ -176,7 +162,22 @@ impl Create {
             },
             record,
             idempotency,
+            since: trace::since(),
         })
+    }
+}
+
+impl Create {
+    /// Counts the payment and begins its trace. Its client may be gone by now: it is told here and not where it was asked
+    /// for.
+    fn tell(&self) {
+        CREATED.of([]).increment(1);
+        count(&self.transitions);
+        if let Some(since) = &self.since {
+            let payment = self.record.payment.id;
+            let id = KeyValue::new("payment", PaymentId::from(payment).to_string());
+            since.first(payment, "payment accepted".to_owned(), vec![id]);
+        }
     }
 }
 
@@ -235,7 +236,7 @@ impl Work for Creates {
         }
 
         for &at in &fresh {
-            count(&members[at].transitions);
+            members[at].tell();
             outcomes[at] = Some(Outcome::Answered(members[at].answer.clone()));
         }
         self.after.commit(

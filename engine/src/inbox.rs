@@ -209,7 +209,7 @@ impl Applier {
         commit(transaction, || self.is_there(witness.as_ref())).await?;
         infra::crash::point("inbox.applied");
         count(fold.transitions());
-        tell(&marks, since);
+        tell(&marks, since.as_ref());
         self.after.commit(due, fold.into_views());
         Ok(())
     }
@@ -272,7 +272,7 @@ impl Applier {
 }
 
 /// Counts what became of events, and tells it in the traces of their payments.
-fn tell(marks: &[(String, Fate, Option<Uuid>)], since: Option<Since>) {
+fn tell(marks: &[(String, Fate, Option<Uuid>)], since: Option<&Since>) {
     for (id, fate, payment) in marks {
         EVENTS.of([fate.status()]).increment(1);
         if let (Some(since), Some(payment)) = (since, payment) {

@@ -1,4 +1,5 @@
-//! How much waits, and for how long: what only Postgres knows of all processes together.
+//! How much waits, and for how long: what only Postgres knows of all processes together; and whether this worker calls
+//! Stripe.
 //!
 //! Every worker looks, every few seconds and whoever asks for metrics, and all see the same: take the largest of what
 //! they tell, not the sum.
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     outbox,
     store::{inbox, job},
+    stripe::{Client, breaker::State},
 };
 
 static JOBS: Gauges<1> = Gauges::new(
@@ -43,9 +45,18 @@ static OUTBOX_OLDEST: Gauges<0> = Gauges::new(
     [],
 );
 
+static BREAKER: Gauges<0> = Gauges::new(
+    "pawl_breaker_open",
+    "1 while calls to Stripe are held back because most of them fail.",
+    [],
+);
+
 /// Looks until `shutdown`.
-pub(crate) async fn watch(pool: &PgPool, shutdown: &CancellationToken) {
+pub(crate) async fn watch(pool: &PgPool, stripe: &Client, shutdown: &CancellationToken) {
     loop {
+        BREAKER
+            .of([])
+            .set(u8::from(stripe.state() != State::Closed));
         if let Err(error) = look(pool).await {
             // Whoever scrapes must not take what was seen last for what is.
             for gauge in all() {

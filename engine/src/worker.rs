@@ -139,7 +139,7 @@ impl Worker {
                 .run(self.inner.concurrency, handler, shutdown.clone()),
             self.apply_webhooks(&shutdown),
             sweeper.run(&shutdown),
-            vitals::watch(&self.inner.pool, &shutdown),
+            vitals::watch(&self.inner.pool, &self.inner.stripe, &shutdown),
         );
     }
 
@@ -307,8 +307,6 @@ fn span_of(job: &Claimed) -> Span {
     let kind = job.kind.as_str();
     let span = tracing::error_span!(
         "job",
-        otel.name = format_args!("job {kind}"),
-        otel.kind = "consumer",
         job = %JobId::from(job.id),
         payment = %PaymentId::from(job.payment),
         trace_id = %job.payment.simple(),
@@ -316,7 +314,7 @@ fn span_of(job: &Claimed) -> Span {
         r#try = job.tries + 1,
         outcome = Empty,
     );
-    trace::join(&span, job.payment);
+    trace::join(&span, job.payment, format_args!("job {kind}"));
     span
 }
 

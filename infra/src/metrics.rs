@@ -17,6 +17,7 @@
 //!
 
 use std::collections::BTreeMap;
+use std::future::{Ready, ready};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -151,8 +152,8 @@ impl<M, const N: usize> Family<M, N> {
 }
 
 /// The page `/metrics`: everything that this process counts, in Prometheus' text format.
-pub async fn page() -> Response {
-    ([(header::CONTENT_TYPE, TEXT)], text()).into_response()
+pub fn page() -> Ready<Response> {
+    ready(([(header::CONTENT_TYPE, TEXT)], text()).into_response())
 }
 
 /// What [`page`] shows.

@@ -6,6 +6,7 @@ mod otlp;
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use opentelemetry_sdk::trace::SdkTracer;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{Directive, Targets};
 use tracing_subscriber::fmt::format::JsonFields;
@@ -33,29 +34,26 @@ pub fn start_at(service: &'static str, default: &str) {
     let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(default));
     let broken = filter.is_err();
     let filter = filter.unwrap_or_else(|_| EnvFilter::new(default));
-    let (exporting, fault) = match otlp::start(service) {
+    let filter = filter.add_directive(untraced());
+    let (tracer, fault) = match otlp::start(service) {
         Ok(tracer) => (tracer, None),
         Err(error) => (None, Some(error)),
     };
-    let traces = exporting.clone().map(|tracer| {
-        tracing_opentelemetry::layer()
-            .with_tracer(tracer)
-            .with_location(false)
-            .with_threads(false)
-            .with_level(false)
-            .with_target(false)
-            .with_filter(traced())
-    });
-    let logs = logs(service).with_filter(filter.add_directive(untraced()));
-    if Registry::default()
-        .with(logs)
-        .with(traces)
-        .try_init()
-        .is_err()
-    {
+    let started = match tracer.clone() {
+        // One filter for all: what it does not let through is not even looked at.
+        None => Registry::default()
+            .with(filter)
+            .with(logs(service))
+            .try_init(),
+        Some(tracer) => Registry::default()
+            .with(logs(service).with_filter(filter))
+            .with(traces(tracer).with_filter(traced()))
+            .try_init(),
+    };
+    if started.is_err() {
         return;
     }
-    if let Some(tracer) = exporting {
+    if let Some(tracer) = tracer {
         trace::start(tracer);
     }
     std::panic::set_hook(Box::new(|panic| {
@@ -94,6 +92,18 @@ where
             .event_format(line::Json::of(service))
             .boxed()
     }
+}
+
+fn traces<S>(tracer: SdkTracer) -> impl Layer<S>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        .with_location(false)
+        .with_threads(false)
+        .with_level(false)
+        .with_target(false)
 }
 
 /// Spans for traces alone are no part of a log, and where nobody traces they cost nothing.

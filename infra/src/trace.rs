@@ -9,10 +9,11 @@
 //! afterwards, one [`Since`] each.
 
 use std::cell::Cell;
+use std::fmt;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use opentelemetry::Context;
 pub use opentelemetry::KeyValue;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
@@ -56,10 +57,11 @@ pub fn traceparent(thing: Uuid) -> String {
     format!("00-{trace}-{first}-{flags:02x}")
 }
 
-/// Makes a span part of a thing's trace.
-pub fn join(span: &Span, thing: Uuid) {
+/// Makes a span, which logs may show under a name of its own, part of a thing's trace under this one.
+pub fn join(span: &Span, thing: Uuid, name: fmt::Arguments<'_>) {
     if TRACER.get().is_some() {
         let _ = span.set_parent(Context::new().with_remote_span_context(first_of(thing)));
+        span.context().span().update_name(name.to_string());
     }
 }
 
@@ -70,44 +72,46 @@ pub fn link(thing: Uuid) {
     }
 }
 
-/// A moment from which work is going on that will be told when it is done, and linked with the request that is being
-/// answered then, if one is.
-#[derive(Debug, Clone, Copy)]
-pub struct Since(SystemTime);
+/// A moment from which work is going on that will be told when it is done, and the request that asked for it.
+#[derive(Debug, Clone)]
+pub struct Since {
+    at: SystemTime,
+    request: Option<SpanContext>,
+}
 
-/// The moment now; nothing where no traces are sent.
+/// The moment now, and the request that is being answered, if one is; nothing where no traces are sent.
 #[must_use]
 pub fn since() -> Option<Since> {
-    TRACER.get().map(|_| Since(SystemTime::now()))
+    TRACER.get()?;
+    let request = Span::current().context().span().span_context().clone();
+    Some(Since {
+        at: SystemTime::now(),
+        request: Some(request).filter(SpanContext::is_valid),
+    })
 }
 
 impl Since {
     /// Tells the first span of a thing's trace, which ends now.
-    pub fn first(self, thing: Uuid, name: String, attributes: Vec<KeyValue>) {
+    pub fn first(&self, thing: Uuid, name: String, attributes: Vec<KeyValue>) {
         NEXT.set(Some(ids(thing)));
-        self.end(name, SpanKind::Internal, attributes, &Context::new());
+        self.tell(name, SpanKind::Internal, attributes, &Context::new());
         NEXT.set(None);
-        link(thing);
     }
 
     /// Tells another span of a thing's trace, which ends now.
-    pub fn span(self, thing: Uuid, name: String, kind: SpanKind, attributes: Vec<KeyValue>) {
+    pub fn span(&self, thing: Uuid, name: String, kind: SpanKind, attributes: Vec<KeyValue>) {
         let parent = Context::new().with_remote_span_context(first_of(thing));
-        self.end(name, kind, attributes, &parent);
-        link(thing);
+        self.tell(name, kind, attributes, &parent);
     }
 
-    fn end(self, name: String, kind: SpanKind, attributes: Vec<KeyValue>, parent: &Context) {
+    fn tell(&self, name: String, kind: SpanKind, attributes: Vec<KeyValue>, parent: &Context) {
         let Some(tracer) = TRACER.get() else { return };
-        let mut span = SpanBuilder::from_name(name)
+        let links = self.request.clone().map(Link::with_context);
+        let span = SpanBuilder::from_name(name)
             .with_kind(kind)
-            .with_start_time(self.0)
-            .with_attributes(attributes);
-        // Who asked for it: the request that is being answered.
-        let request = Span::current().context().span().span_context().clone();
-        if request.is_valid() {
-            span = span.with_links(vec![Link::with_context(request)]);
-        }
+            .with_start_time(self.at)
+            .with_attributes(attributes)
+            .with_links(links.into_iter().collect());
         // It ends where it is dropped.
         drop(tracer.build_with_context(span, parent));
     }
@@ -197,7 +201,7 @@ impl Extractor for Headers<'_> {
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(|name| name.as_str()).collect()
+        self.0.keys().map(HeaderName::as_str).collect()
     }
 }
 

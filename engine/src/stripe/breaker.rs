@@ -5,14 +5,6 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use infra::metrics::Gauges;
-
-static OPEN: Gauges<0> = Gauges::new(
-    "pawl_breaker_open",
-    "1 while calls to Stripe are held back because most of them fail.",
-    [],
-);
-
 /// Seconds over which outcomes are counted.
 const WINDOW_SECONDS: usize = 10;
 
@@ -123,7 +115,6 @@ impl Breaker {
     /// Makes a closed breaker that has seen nothing.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        OPEN.of([]).set(0);
         Self {
             inner: Mutex::new(Inner {
                 phase: Phase::Closed,
@@ -240,7 +231,6 @@ impl Inner {
         match health {
             Health::Well => {
                 self.phase = Phase::Closed;
-                OPEN.of([]).set(0);
                 self.pause = FIRST_PAUSE;
                 self.slots = [Slot::default(); WINDOW_SECONDS];
                 tracing::info!("the processor answers again: its circuit breaker is closed");
@@ -260,7 +250,6 @@ impl Inner {
             } => asked.min(LONGEST_PAUSE),
             _ => Duration::ZERO,
         };
-        OPEN.of([]).set(1);
         self.phase = Phase::Open {
             until: now + self.pause.max(asked),
         };

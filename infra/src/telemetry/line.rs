@@ -162,3 +162,93 @@ impl Visit for Fields {
         self.add(field, format!("{value:?}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::fmt::MakeWriter;
+    use tracing_subscriber::fmt::format::JsonFields;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Paper {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    /// What is written while `work` is done.
+    fn written(work: impl FnOnce()) -> String {
+        let paper = Paper::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(paper.clone())
+            .fmt_fields(JsonFields::new())
+            .event_format(Json::of("tester"))
+            .finish();
+        tracing::subscriber::with_default(subscriber, work);
+        let bytes = paper.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_line_bears_the_fields_of_the_spans_around_it_and_its_own_win() {
+        let text = written(|| {
+            let outer = tracing::info_span!(
+                "outer",
+                job = "job_1",
+                payment = "pay_1",
+                otel.kind = "consumer"
+            );
+            let _outer = outer.enter();
+            let inner = tracing::info_span!(
+                "inner",
+                payment = "pay_2",
+                tries = 3,
+                later = tracing::field::Empty
+            );
+            inner.record("later", "known");
+            let _inner = inner.enter();
+            tracing::warn!(tries = 4, "quotes \" and\nlines are one line");
+        });
+        assert_eq!(text.lines().count(), 1);
+        let mut line: Map<String, Value> = serde_json::from_str(&text).unwrap();
+        assert!(
+            line.remove("timestamp")
+                .unwrap()
+                .as_str()
+                .unwrap()
+                .ends_with('Z')
+        );
+        let expected = serde_json::json!({
+            "level": "WARN", "service": "tester", "target": module_path!(),
+            "message": "quotes \" and\nlines are one line",
+            "job": "job_1", "payment": "pay_2", "tries": 4, "later": "known",
+        });
+        assert_eq!(Value::from(line), expected);
+    }
+
+    #[test]
+    fn no_field_stands_twice_in_a_line() {
+        let text = written(|| tracing::info!(service = "other", target = "t", level = 1, "m"));
+        for name in ["service", "target", "level", "message"] {
+            assert_eq!(text.matches(&format!("\"{name}\":")).count(), 1, "{text}");
+        }
+    }
+}

@@ -9,5 +9,6 @@ mod env;
 mod http;
 mod kafka;
 mod limit;
+mod metrics;
 mod postgres;
 mod redis;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::program::{Workshop, signal, wait_for};
@@ -133,7 +133,7 @@ impl Fleet {
         }
         let secrets = fs::read(self.workshop.join(".pawl/dev/secrets.json")).unwrap();
         let secrets: Value = serde_json::from_slice(&secrets).unwrap();
-        self.api_key = secrets["api_key"].as_str().unwrap().to_owned();
+        self.api_key = secrets["api_key"].as_str().unwrap().into();
     }
 
     fn spawn(&self, binary: &str) -> Child {
@@ -221,15 +221,16 @@ impl Fleet {
             .header("Prefer", "wait=20")
     }
 
+    /// The page `/metrics` of a service.
+    pub(crate) async fn metrics(&self, binary: &str) -> String {
+        let page = format!("{}/metrics", self.url(binary));
+        let page = self.http.get(page).send().await.unwrap();
+        page.error_for_status().unwrap().text().await.unwrap()
+    }
+
     /// The sum of a metric of a service over those of its series whose labels hold this.
     pub(crate) async fn metric(&self, binary: &str, name: &str, labels: &str) -> f64 {
-        let page = self
-            .http
-            .get(format!("{}/metrics", self.url(binary)))
-            .send()
-            .await
-            .unwrap();
-        let page = page.error_for_status().unwrap().text().await.unwrap();
+        let page = self.metrics(binary).await;
         page.lines()
             .filter_map(|line| line.rsplit_once(' '))
             .filter(|(series, _)| series.split('{').next() == Some(name) && series.contains(labels))
@@ -282,8 +283,9 @@ impl Drop for Fleet {
     }
 }
 
-/// The JSON of an answer with this status.
-pub(crate) async fn body(answer: Response, status: u16) -> Value {
+/// Asks, and returns the JSON of an answer that must have this status.
+pub(crate) async fn ask(request: RequestBuilder, status: u16) -> Value {
+    let answer = request.send().await.unwrap();
     let seen = answer.status();
     let text = answer.text().await.unwrap();
     assert_eq!(seen, status, "{text}");
