@@ -6,6 +6,7 @@ use auth_service::{Signer, keys};
 use authz::{Role, api_key::Bootstrap};
 use infra::{
     Env,
+    client_ip::TrustedProxies,
     env::{ExposeSecret, SecretString},
     testing::{TestDatabase, redis_url, unique},
 };
@@ -239,6 +240,9 @@ async fn auth_service(
     let config = auth_service::Config {
         address: listener.local_addr().unwrap(),
         database_url: database.url().into(),
+        redis_url: redis_url().into(),
+        trusted_proxies: TrustedProxies::default(),
+        ip_per_minute: 0,
         bootstrap: Bootstrap::from_env(&mut Env::of([(
             "AUTH_API_KEYS",
             "a-key-of-the-tests-of-28-chars",
