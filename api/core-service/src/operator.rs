@@ -70,7 +70,7 @@ impl FromRequestParts<Core> for Operator {
         let ip = peer.map(|ConnectInfo(peer)| core.trusted_proxies.client(peer.ip(), &parts.headers));
         if core.verifier.current_role(&caller).await? < Role::Operator {
             let act = Act {
-                target: Some(parts.uri.path().to_owned()),
+                target: Some(parts.uri.path().chars().take(200).collect()),
                 outcome: Outcome::Refused,
                 reason: Some("role"),
                 ip,
