@@ -67,7 +67,8 @@ impl FromRequestParts<Core> for Operator {
     async fn from_request_parts(parts: &mut Parts, core: &Core) -> Result<Self, Error> {
         let caller = core.verifier.caller(&parts.headers).await?;
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let ip = peer.map(|ConnectInfo(peer)| core.trusted_proxies.client(peer.ip(), &parts.headers));
+        let ip =
+            peer.map(|ConnectInfo(peer)| core.trusted_proxies.client(peer.ip(), &parts.headers));
         if core.verifier.current_role(&caller).await? < Role::Operator {
             let act = Act {
                 target: Some(parts.uri.path().chars().take(200).collect()),

@@ -50,7 +50,10 @@ pub(crate) async fn jobs(
         return Err(Error::Parameter("limit"));
     }
     let after = asked.starting_after.map(|id| id.uuid());
-    let (jobs, has_more) = core.engine.jobs(viewer.account, state, after, limit).await?;
+    let (jobs, has_more) = core
+        .engine
+        .jobs(viewer.account, state, after, limit)
+        .await?;
     Ok(Json(List::new(jobs, has_more)))
 }
 
@@ -96,7 +99,10 @@ fn why(headers: &HeaderMap, body: &[u8]) -> Result<Why, Error> {
     }
     let why: Why = serde_json::from_slice(body).map_err(|error| {
         if error.is_data() {
-            Error::Body(Code::InvalidField, "The body may hold a `reason`, a string, and nothing else.")
+            Error::Body(
+                Code::InvalidField,
+                "The body may hold a `reason`, a string, and nothing else.",
+            )
         } else {
             Error::Body(Code::MalformedJson, "The body is no valid JSON.")
         }

@@ -34,13 +34,18 @@ pub(crate) struct AccountView {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewName {
-    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     name: String,
 }
 
 /// Read the account.
 #[utoipa::path(
     get,
+    operation_id = "read_account",
     path = "/api/v1/auth/account",
     tag = "members",
     security(("key" = [], "token" = [])),
@@ -56,6 +61,7 @@ pub(crate) async fn read(
 /// Rename the account.
 #[utoipa::path(
     patch,
+    operation_id = "rename_account",
     path = "/api/v1/auth/account",
     tag = "members",
     security(("key" = [], "token" = [])),

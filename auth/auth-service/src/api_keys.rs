@@ -28,7 +28,11 @@ use crate::{Auth, Error};
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewKey {
     /// What people call it.
-    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     name: String,
     /// How often it may ask per minute; 0 is no limit, and absent is what every key may do.
     #[serde(default)]
@@ -77,6 +81,7 @@ impl From<Listed> for KeyView {
 /// The key is in this answer and nowhere else.
 #[utoipa::path(
     post,
+    operation_id = "create_api_key",
     path = "/api/v1/auth/api_keys",
     tag = "api keys",
     security(("key" = [], "token" = [])),
@@ -99,8 +104,7 @@ pub(crate) async fn create(
     }
     let mut tx = auth.pool.begin().await?;
     let account = admin.caller.account;
-    let (key, listed) =
-        api_key::create(&mut *tx, account, name, new.rate_limit_per_minute).await?;
+    let (key, listed) = api_key::create(&mut *tx, account, name, new.rate_limit_per_minute).await?;
     let act = Act {
         target: Some(KeyId::from(listed.id).to_string()),
         ip,
@@ -124,13 +128,14 @@ pub(crate) async fn create(
 /// List API keys, newest first, revoked ones too.
 #[utoipa::path(
     get,
+    operation_id = "list_api_keys",
     path = "/api/v1/auth/api_keys",
     tag = "api keys",
     security(("key" = [], "token" = [])),
     params(
         ("limit" = Option<u32>, Query, description = "1 to 100, 10 when absent", minimum = 1, maximum = 100),
         ("starting_after" = Option<KeyId>, Query, description = "Continue behind this one"),
-        ("ending_before" = Option<KeyId>, Query, description = "Go back to before this one"),
+        ("ending_before" = Option<KeyId>, Query, description = "Go back to before this one; given both, this cursor counts"),
     ),
     responses(
         (status = 200, description = "A page", body = List<KeyView>),
@@ -151,6 +156,7 @@ pub(crate) async fn list(
 /// Within 5 s no service accepts it any more. Once more changes nothing.
 #[utoipa::path(
     delete,
+    operation_id = "revoke_api_key",
     path = "/api/v1/auth/api_keys/{id}",
     tag = "api keys",
     security(("key" = [], "token" = [])),

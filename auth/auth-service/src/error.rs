@@ -100,10 +100,9 @@ impl Error {
             }
             Self::Caller(error) => (*error).into(),
             Self::Forbidden => Problem::new(Code::Forbidden, "This takes the role admin."),
-            Self::NotFound => Problem::new(
-                Code::NotFound,
-                "There is no such thing in this account.",
-            ),
+            Self::NotFound => {
+                Problem::new(Code::NotFound, "There is no such thing in this account.")
+            }
             Self::LastAdmin => Problem::new(
                 Code::LastAdmin,
                 "An account keeps at least one admin: make somebody else one first.",

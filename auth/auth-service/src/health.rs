@@ -62,7 +62,7 @@ pub(crate) async fn livez() -> Response {
 pub(crate) async fn readyz(State(auth): State<Arc<Auth>>) -> Readiness {
     Readiness::of(SERVICE)
         .requires("postgres", infra::postgres::ping(&auth.pool).await)
-        .requires("signing_key", auth.ring.signer().map(drop))
+        .requires("signing_key", auth.ring.ready().await)
 }
 
 /// The public keys (RFC 7517).

@@ -12,6 +12,7 @@ mod guard;
 mod health;
 pub mod keys;
 mod login;
+pub mod manage;
 mod members;
 mod openapi;
 mod page;

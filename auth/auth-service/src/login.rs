@@ -55,6 +55,7 @@ pub(crate) struct Tokens {
 /// A wrong password and an unknown user get the same answer after the same work.
 #[utoipa::path(
     post,
+    operation_id = "log_in",
     path = "/api/v1/auth/login",
     tag = "tokens",
     security(("key" = [])),
@@ -81,9 +82,7 @@ pub(crate) async fn login(
     let hash = user.as_ref().map(|user| user.password_hash.as_str());
     let matches = auth.passwords.verify(password.clone(), hash).await?;
     let opened = match &user {
-        Some(user) if matches => {
-            open(&auth, user, credentials.account_id, ip, password).await?
-        }
+        Some(user) if matches => open(&auth, user, credentials.account_id, ip, password).await?,
         _ => None,
     };
     if let Some(tokens) = opened {
@@ -97,7 +96,11 @@ pub(crate) async fn login(
         account: account.map(|membership| membership.account),
         target: user.map(|user| UserId::from(user.id).to_string()),
         outcome: Outcome::Refused,
-        reason: Some(if matches { "no_such_membership" } else { "wrong_credentials" }),
+        reason: Some(if matches {
+            "no_such_membership"
+        } else {
+            "wrong_credentials"
+        }),
         ip,
         ..Act::new("login_failed")
     };

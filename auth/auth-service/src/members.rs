@@ -28,7 +28,10 @@ use crate::{Auth, Error, store};
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewMember {
     /// The address of somebody who has registered.
-    #[schema(max_length = 254, pattern = r"^[!-?A-~]+@[!-,\-/-?A-~]+(\.[!-,\-/-?A-~]+)*$")]
+    #[schema(
+        max_length = 254,
+        pattern = r"^[!-?A-~]+@[!-,\-/-?A-~]+(\.[!-,\-/-?A-~]+)*$"
+    )]
     email: String,
     #[schema(inline)]
     role: Role,
@@ -72,13 +75,14 @@ impl MemberView {
 /// List the members, those who registered last first.
 #[utoipa::path(
     get,
+    operation_id = "list_members",
     path = "/api/v1/auth/members",
     tag = "members",
     security(("key" = [], "token" = [])),
     params(
         ("limit" = Option<u32>, Query, description = "1 to 100, 10 when absent", minimum = 1, maximum = 100),
         ("starting_after" = Option<UserId>, Query, description = "Continue behind this one"),
-        ("ending_before" = Option<UserId>, Query, description = "Go back to before this one"),
+        ("ending_before" = Option<UserId>, Query, description = "Go back to before this one; given both, this cursor counts"),
     ),
     responses(
         (status = 200, description = "A page", body = List<MemberView>),
@@ -105,6 +109,7 @@ pub(crate) async fn list(
 /// Somebody who belongs to the account already gets this role.
 #[utoipa::path(
     post,
+    operation_id = "add_member",
     path = "/api/v1/auth/members",
     tag = "members",
     security(("key" = [], "token" = [])),
@@ -146,6 +151,7 @@ pub(crate) async fn add(
 /// Access tokens with the old role end within 5 s; the next refresh brings the new one.
 #[utoipa::path(
     patch,
+    operation_id = "change_role",
     path = "/api/v1/auth/members/{user_id}",
     tag = "members",
     security(("key" = [], "token" = [])),
@@ -181,6 +187,7 @@ pub(crate) async fn change(
 /// The member's sessions of this account end, and access tokens within 5 s.
 #[utoipa::path(
     delete,
+    operation_id = "remove_member",
     path = "/api/v1/auth/members/{user_id}",
     tag = "members",
     security(("key" = [], "token" = [])),

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
-use axum::Router;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
     Content, Header, OpenApi as Document, Ref, RefOr, ResponseBuilder, Type, schema::ObjectBuilder,
@@ -27,6 +27,13 @@ const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
      form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
 );
+
+/// The headers that tell how much of the limit is left.
+const LIMITS: [&str; 3] = [
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Retry-After",
+];
 
 /// What is true of the API as a whole; the routes add themselves.
 #[derive(utoipa::OpenApi)]
@@ -136,6 +143,13 @@ fn browsable() -> Router<Arc<Auth>> {
 
 /// Adds what holds for every guarded route: the answers that any of them may give, and the headers of the limit.
 fn finished(mut document: Document) -> Document {
+    let headers = &mut document.components.get_or_insert_default().headers;
+    headers.extend(LIMITS.map(|name| {
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(0));
+        (name.to_owned(), RefOr::T(Header::new(number.build())))
+    }));
     for (path, item) in &mut document.paths.paths {
         if !path.starts_with("/api/") {
             continue;
@@ -150,7 +164,10 @@ fn finished(mut document: Document) -> Document {
             let takes_body = operation.request_body.is_some();
             let mut common = vec![
                 ("400", "Something of the request cannot be read"),
-                ("401", "No valid API key, or no valid token where one is needed"),
+                (
+                    "401",
+                    "No valid API key, or no valid token where one is needed",
+                ),
                 ("429", "Too many requests from this client's address"),
                 ("500", "A fault of ours"),
                 ("503", "Not possible for the moment; see `Retry-After`"),
@@ -171,8 +188,10 @@ fn finished(mut document: Document) -> Document {
             }
             for response in responses.values_mut() {
                 if let RefOr::T(response) = response {
-                    let headers = ["Limit", "Remaining", "Retry-After"];
-                    response.headers.extend(headers.map(limit_header));
+                    response.headers.extend(LIMITS.map(|name| {
+                        let target = format!("#/components/headers/{name}");
+                        (name.to_owned(), RefOr::Ref(Ref::new(target)))
+                    }));
                 }
             }
         }
@@ -191,12 +210,4 @@ fn problem(description: &str) -> RefOr<utoipa::openapi::Response> {
             )
             .build(),
     )
-}
-
-fn limit_header(name: &str) -> (String, RefOr<Header>) {
-    let number = ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(0));
-    let header = Header::new(number.build());
-    (format!("X-RateLimit-{name}"), RefOr::T(header))
 }

@@ -48,9 +48,6 @@ impl<T: Tag> Asked<T> {
                 return Err(invalid(&name, "This is given twice."));
             }
         }
-        if starting_after.is_some() && ending_before.is_some() {
-            return Err(invalid("ending_before", "Give one cursor, not both."));
-        }
         Ok(Self {
             limit: limit.unwrap_or(DEFAULT_LIMIT),
             starting_after,

@@ -61,13 +61,14 @@ impl From<Record> for RecordView {
 /// List what was done, newest first.
 #[utoipa::path(
     get,
+    operation_id = "list_audit",
     path = "/api/v1/auth/audit",
     tag = "members",
     security(("key" = [], "token" = [])),
     params(
         ("limit" = Option<u32>, Query, description = "1 to 100, 10 when absent", minimum = 1, maximum = 100),
         ("starting_after" = Option<AuditId>, Query, description = "Continue behind this one"),
-        ("ending_before" = Option<AuditId>, Query, description = "Go back to before this one"),
+        ("ending_before" = Option<AuditId>, Query, description = "Go back to before this one; given both, this cursor counts"),
     ),
     responses(
         (status = 200, description = "A page", body = List<RecordView>),

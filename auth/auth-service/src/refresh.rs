@@ -34,6 +34,7 @@ pub(crate) struct Presented {
 /// session, because somebody has a copy.
 #[utoipa::path(
     post,
+    operation_id = "refresh",
     path = "/api/v1/auth/refresh",
     tag = "tokens",
     security(("key" = [])),
@@ -83,6 +84,7 @@ pub(crate) async fn refresh(
 /// token, known or not.
 #[utoipa::path(
     post,
+    operation_id = "log_out",
     path = "/api/v1/auth/logout",
     tag = "tokens",
     security(("key" = [])),

@@ -27,13 +27,20 @@ const LONGEST_NAME: usize = 200;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Registration {
-    #[schema(max_length = 254, pattern = r"^[!-?A-~]+@[!-,\-/-?A-~]+(\.[!-,\-/-?A-~]+)*$")]
+    #[schema(
+        max_length = 254,
+        pattern = r"^[!-?A-~]+@[!-,\-/-?A-~]+(\.[!-,\-/-?A-~]+)*$"
+    )]
     email: String,
     #[schema(value_type = String, format = Password, min_length = 8, max_length = 256)]
     password: SecretString,
     /// What the account is called; the address when absent.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     name: Option<String>,
 }
 
@@ -51,6 +58,7 @@ pub(crate) struct Registered {
 /// The user gets an account of its own. An address that is taken is a 409 and changes nothing.
 #[utoipa::path(
     post,
+    operation_id = "register",
     path = "/api/v1/auth/register",
     tag = "tokens",
     security(("key" = [])),

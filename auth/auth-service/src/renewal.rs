@@ -35,6 +35,7 @@ pub(crate) struct Renewal {
 /// new session.
 #[utoipa::path(
     post,
+    operation_id = "change_password",
     path = "/api/v1/auth/password",
     tag = "tokens",
     security(("key" = [], "token" = [])),
@@ -57,7 +58,10 @@ pub(crate) async fn change(
     check_password("new_password", &renewal.new_password)?;
     let user = store::user(&auth.pool, person.user).await?;
     let hash = user.as_ref().map(|user| user.password_hash.as_str());
-    let matches = auth.passwords.verify(renewal.current_password, hash).await?;
+    let matches = auth
+        .passwords
+        .verify(renewal.current_password, hash)
+        .await?;
     let user = user.filter(|_| matches).ok_or(Error::WrongPassword)?;
     let fresh = auth.passwords.hash(renewal.new_password).await?;
 

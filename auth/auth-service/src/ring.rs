@@ -108,6 +108,12 @@ impl Ring {
         }
     }
 
+    /// Whether tokens can be signed and verified; waits like [`Ring::key_set`].
+    pub(crate) async fn ready(&self) -> Result<(), Error> {
+        self.key_set().await?;
+        self.signer().map(drop)
+    }
+
     /// The key that signs now.
     pub(crate) fn signer(&self) -> Result<Arc<Signer>, Error> {
         let signer = self.signer.read().unwrap_or_else(PoisonError::into_inner);
@@ -247,7 +253,9 @@ async fn insert(
     active_after: Duration,
 ) -> sqlx::Result<()> {
     let public = signer.key_set().keys.first().map(serde_json::to_value);
-    let public = public.transpose().map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let public = public
+        .transpose()
+        .map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     sqlx::query!(
         "insert into signing_key (kid, sealed, public, active_at) values ($1, $2, $3, now() + $4)",
         signer.key_id(),

@@ -57,6 +57,22 @@ pub(crate) async fn account(
     Ok(row.map(|row| (row.name, row.created_at)))
 }
 
+/// Accounts with their names, newest first, below `after`.
+pub(crate) async fn accounts(
+    pool: &PgPool,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<(Uuid, String)>, Error> {
+    let rows = sqlx::query!(
+        "select id, name from account where id < $1 order by id desc limit $2",
+        after.unwrap_or(Uuid::max()),
+        limit,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+}
+
 pub(crate) async fn rename_account(
     connection: &mut PgConnection,
     id: Uuid,

@@ -291,16 +291,19 @@ pub async fn is_named(
     .await
 }
 
-/// Revokes a key; within 5 s no service accepts it any more. False if it is unknown or was revoked before.
+/// Revokes a key of whatever account; within 5 s no service accepts it any more. Answers whose it was (the inner `None`
+/// is nobody's); `None` if it is unknown or was revoked before.
 ///
 /// # Errors
 /// If the database cannot be reached.
-pub async fn revoke(pool: &PgPool, id: Uuid) -> Result<bool, sqlx::Error> {
-    let revoked = sqlx::query!(
-        "update api_key set revoked_at = now() where id = $1 and revoked_at is null",
+pub async fn revoke(
+    executor: impl PgExecutor<'_>,
+    id: Uuid,
+) -> Result<Option<Option<Uuid>>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "update api_key set revoked_at = now() where id = $1 and revoked_at is null returning account_id",
         id,
     )
-    .execute(pool)
-    .await?;
-    Ok(revoked.rows_affected() == 1)
+    .fetch_optional(executor)
+    .await
 }

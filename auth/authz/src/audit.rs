@@ -94,7 +94,7 @@ impl<'a> Act<'a> {
             self.outcome.as_str(),
             self.reason,
             self.ip.map(|ip| ip.to_string()),
-            request.as_ref().map(|id| id.as_str()),
+            request.as_ref().map(infra::http::RequestId::as_str),
         )
         .execute(executor)
         .await

@@ -194,11 +194,7 @@ pub async fn change(
 ///
 /// # Errors
 /// [`Error::LastAdmin`], or [`Error::NotAMember`].
-pub async fn remove(
-    connection: &mut PgConnection,
-    account: Uuid,
-    user: Uuid,
-) -> Result<(), Error> {
+pub async fn remove(connection: &mut PgConnection, account: Uuid, user: Uuid) -> Result<(), Error> {
     keep_an_admin(connection, account, user).await?;
     let generation = sqlx::query_scalar!(
         r#"delete from membership where account_id = $1 and user_id = $2
@@ -225,7 +221,13 @@ pub async fn renew(connection: &mut PgConnection, user: Uuid) -> sqlx::Result<()
     .fetch_all(&mut *connection)
     .await?;
     for membership in renewed {
-        revoke(connection, membership.account_id, user, membership.generation).await?;
+        revoke(
+            connection,
+            membership.account_id,
+            user,
+            membership.generation,
+        )
+        .await?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod chaos;
 mod demo;
 mod dev;
 mod load;
+mod manage;
 mod migrate;
 mod output;
 mod reset;
@@ -33,6 +34,12 @@ enum Command {
     Migrate,
     /// Makes the demonstration's account, users and API key in the database of `DATABASE_URL`.
     Seed,
+    #[command(subcommand)]
+    Users(manage::users::Command),
+    #[command(subcommand)]
+    ApiKeys(manage::api_keys::Command),
+    #[command(subcommand)]
+    Keys(manage::keys::Command),
     Services(services::Options),
     Chaos(chaos::Options),
     Bench(bench::Options),
@@ -45,6 +52,9 @@ async fn main() -> ExitCode {
         Command::Reset => reset::run(),
         Command::Migrate => migrate::run().await,
         Command::Seed => seed::run().await,
+        Command::Users(command) => manage::users::run(command).await,
+        Command::ApiKeys(command) => manage::api_keys::run(command).await,
+        Command::Keys(command) => manage::keys::run(command).await,
         Command::Services(options) => services::run(options).await,
         Command::Chaos(options) => chaos::run(options).await,
         Command::Bench(options) => bench::run(options).await,

@@ -21,7 +21,9 @@ async fn an_admin_reads_who_did_what_and_from_where_and_finds_no_secret() {
         .await
         .unwrap();
     assert_eq!(failed.status(), StatusCode::UNAUTHORIZED);
-    stage.login("a-wrong-horse@example.org", "a-wrong-horse").await;
+    stage
+        .login("a-wrong-horse@example.org", "a-wrong-horse")
+        .await;
     let new = Some(json!({"name": "back end"}));
     let made = stage.ask(&ada.token, Method::POST, "api_keys", new).await;
     let made: Value = made.json().await.unwrap();

@@ -48,8 +48,7 @@ async fn of_fifty_at_once_exactly_the_allowed_number_pass_and_every_answer_tells
     let stage = limited(10).await;
     let ip = address();
     let headers = [("x-real-ip", ip.as_str())];
-    let answers =
-        futures::future::join_all((0..50).map(|_| ask(&stage, API_KEY, &headers))).await;
+    let answers = futures::future::join_all((0..50).map(|_| ask(&stage, API_KEY, &headers))).await;
     let mut passed = 0;
     for answer in answers {
         let [limit, remaining, retry_after] = told(&answer);
@@ -57,7 +56,10 @@ async fn of_fifty_at_once_exactly_the_allowed_number_pass_and_every_answer_tells
         if answer.status() == StatusCode::NO_CONTENT {
             passed += 1;
         } else {
-            assert!(remaining == 0 && (1..=6).contains(&retry_after), "{retry_after}");
+            assert!(
+                remaining == 0 && (1..=6).contains(&retry_after),
+                "{retry_after}"
+            );
             assert_eq!(answer.headers()["retry-after"], retry_after.to_string());
             problem(answer, StatusCode::TOO_MANY_REQUESTS, "rate_limited").await;
         }
@@ -97,8 +99,7 @@ async fn without_a_valid_key_nobody_speaks_for_another_address() {
 
 #[tokio::test]
 async fn behind_a_trusted_proxy_its_word_counts() {
-    let proxies =
-        TrustedProxies::from_env(&mut Env::of([("TRUSTED_PROXIES", "127.0.0.1")]));
+    let proxies = TrustedProxies::from_env(&mut Env::of([("TRUSTED_PROXIES", "127.0.0.1")]));
     let stage = Stage::told(Told {
         ip_per_minute: 3,
         trusted_proxies: proxies,
@@ -138,7 +139,10 @@ async fn health_and_keys_count_against_nobody() {
         for path in ["/health", "/.well-known/jwks.json", "/openapi.json"] {
             let answer = stage.get(path).await;
             assert_eq!(answer.status(), StatusCode::OK, "{path}");
-            assert!(!answer.headers().contains_key("x-ratelimit-limit"), "{path}");
+            assert!(
+                !answer.headers().contains_key("x-ratelimit-limit"),
+                "{path}"
+            );
         }
     }
 }

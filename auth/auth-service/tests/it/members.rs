@@ -14,14 +14,30 @@ fn member(user: uuid::Uuid) -> String {
 /// Every route that is for admins: method, path, and a body that it takes.
 fn routes(user: &str, key: &str) -> Vec<(Method, String, Option<Value>)> {
     vec![
-        (Method::POST, "api_keys".into(), Some(json!({"name": "back end"}))),
+        (
+            Method::POST,
+            "api_keys".into(),
+            Some(json!({"name": "back end"})),
+        ),
         (Method::GET, "api_keys".into(), None),
         (Method::DELETE, format!("api_keys/{key}"), None),
         (Method::GET, "members".into(), None),
-        (Method::POST, "members".into(), Some(json!({"email": "bob@example.org", "role": "user"}))),
-        (Method::PATCH, format!("members/{user}"), Some(json!({"role": "user"}))),
+        (
+            Method::POST,
+            "members".into(),
+            Some(json!({"email": "bob@example.org", "role": "user"})),
+        ),
+        (
+            Method::PATCH,
+            format!("members/{user}"),
+            Some(json!({"role": "user"})),
+        ),
         (Method::DELETE, format!("members/{user}"), None),
-        (Method::PATCH, "account".into(), Some(json!({"name": "Mugs"}))),
+        (
+            Method::PATCH,
+            "account".into(),
+            Some(json!({"name": "Mugs"})),
+        ),
         (Method::GET, "audit".into(), None),
     ]
 }
@@ -32,7 +48,10 @@ async fn what_is_for_admins_is_refused_to_everybody_else() {
     let ada = stage.admin("ada@example.org").await;
     let user = UserId::from(ada.user).to_string();
     let key = "key_01h2xcejqtf2nbrexx3vqjhp41";
-    for (index, role) in [Role::User, Role::Viewer, Role::Operator].into_iter().enumerate() {
+    for (index, role) in [Role::User, Role::Viewer, Role::Operator]
+        .into_iter()
+        .enumerate()
+    {
         let email = format!("somebody-{index}@example.org");
         let somebody = stage.person(ada.account, &email, role).await;
         for (method, path, body) in routes(&user, key) {
@@ -63,8 +82,14 @@ async fn what_belongs_to_another_account_is_unknown() {
     let key = text(&made.json().await.unwrap(), "id");
     let user = UserId::from(ada.user).to_string();
     for (theirs, nobodys) in [
-        (format!("api_keys/{key}"), "api_keys/key_01h2xcejqtf2nbrexx3vqjhp41"),
-        (format!("members/{user}"), "members/usr_01h2xcejqtf2nbrexx3vqjhp41"),
+        (
+            format!("api_keys/{key}"),
+            "api_keys/key_01h2xcejqtf2nbrexx3vqjhp41",
+        ),
+        (
+            format!("members/{user}"),
+            "members/usr_01h2xcejqtf2nbrexx3vqjhp41",
+        ),
     ] {
         let mut bodies = Vec::new();
         for path in [theirs.as_str(), nobodys, "members/nonsense"] {
@@ -73,15 +98,28 @@ async fn what_belongs_to_another_account_is_unknown() {
             body["request_id"] = Value::Null;
             bodies.push(body);
         }
-        assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]), "{bodies:?}");
+        assert!(
+            bodies.windows(2).all(|pair| pair[0] == pair[1]),
+            "{bodies:?}"
+        );
     }
     let refusal = stage
-        .ask(&eve.token, Method::PATCH, &member(ada.user), Some(json!({"role": "user"})))
+        .ask(
+            &eve.token,
+            Method::PATCH,
+            &member(ada.user),
+            Some(json!({"role": "user"})),
+        )
         .await;
     problem(refusal, StatusCode::NOT_FOUND, "not_found").await;
     for list in ["api_keys", "audit"] {
         let path = format!("{list}?limit=100");
-        let seen = stage.ask(&eve.token, Method::GET, &path, None).await.text().await.unwrap();
+        let seen = stage
+            .ask(&eve.token, Method::GET, &path, None)
+            .await
+            .text()
+            .await
+            .unwrap();
         assert!(!seen.contains(&key) && !seen.contains(&user), "{seen}");
     }
     stage.until(&ada.token, StatusCode::OK).await;
@@ -97,7 +135,10 @@ async fn a_key_is_told_once_opens_the_service_and_is_revoked() {
     assert_eq!(made.headers()["cache-control"], "no-store");
     let made: Value = made.json().await.unwrap();
     let key = text(&made, "key");
-    assert_eq!((&made["name"], &made["rate_limit_per_minute"]), (&json!("back end"), &json!(60)));
+    assert_eq!(
+        (&made["name"], &made["rate_limit_per_minute"]),
+        (&json!("back end"), &json!(60))
+    );
     assert!(key.starts_with(made["prefix"].as_str().unwrap()));
 
     let list = stage.ask(&ada.token, Method::GET, "api_keys", None).await;
@@ -106,7 +147,9 @@ async fn a_key_is_told_once_opens_the_service_and_is_revoked() {
     assert!(list["data"][0].get("key").is_none(), "{list}");
     let opens = async || {
         let request = stage.http.post(stage.url("/api/v1/auth/logout"));
-        let request = request.header("x-api-key", &key).json(&json!({"refresh_token": ""}));
+        let request = request
+            .header("x-api-key", &key)
+            .json(&json!({"refresh_token": ""}));
         request.send().await.unwrap().status() == StatusCode::NO_CONTENT
     };
     assert!(opens().await);
@@ -158,7 +201,10 @@ async fn lists_are_walked_in_both_directions() {
         ("limit=0", "limit"),
         ("limit=101", "limit"),
         ("limit=1&limit=1", "limit"),
-        ("starting_after=usr_01h2xcejqtf2nbrexx3vqjhp41", "starting_after"),
+        (
+            "starting_after=usr_01h2xcejqtf2nbrexx3vqjhp41",
+            "starting_after",
+        ),
         ("page=2", "page"),
     ] {
         let path = format!("api_keys?{query}");
@@ -177,9 +223,22 @@ async fn members_are_added_changed_and_removed() {
         let body = Some(json!({"email": email, "role": role}));
         stage.ask(&ada.token, Method::POST, "members", body)
     };
-    problem(add("nobody@example.org", "user").await, StatusCode::NOT_FOUND, "not_found").await;
-    problem(add("bob@example.org", "king").await, StatusCode::UNPROCESSABLE_ENTITY, "invalid_field").await;
-    assert_eq!(add("Bob@example.org", "viewer").await.status(), StatusCode::CREATED);
+    problem(
+        add("nobody@example.org", "user").await,
+        StatusCode::NOT_FOUND,
+        "not_found",
+    )
+    .await;
+    problem(
+        add("bob@example.org", "king").await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "invalid_field",
+    )
+    .await;
+    assert_eq!(
+        add("Bob@example.org", "viewer").await.status(),
+        StatusCode::CREATED
+    );
     let again = add("bob@example.org", "operator").await;
     assert_eq!(again.status(), StatusCode::OK);
     let again: Value = again.json().await.unwrap();
@@ -230,7 +289,9 @@ async fn an_account_is_renamed() {
 async fn the_last_admin_stays_one() {
     let stage = Stage::start().await;
     let ada = stage.admin("ada@example.org").await;
-    let bob = stage.person(ada.account, "bob@example.org", Role::Operator).await;
+    let bob = stage
+        .person(ada.account, "bob@example.org", Role::Operator)
+        .await;
     let path = member(ada.user);
     let demote = Some(json!({"role": "operator"}));
     let refusal = stage.ask(&ada.token, Method::PATCH, &path, demote).await;
@@ -244,7 +305,9 @@ async fn the_last_admin_stays_one() {
     let path = member(bob.user);
     let promoted = stage.ask(&ada.token, Method::PATCH, &path, promote).await;
     assert_eq!(promoted.status(), StatusCode::OK);
-    let removed = stage.ask(&ada.token, Method::DELETE, &member(ada.user), None).await;
+    let removed = stage
+        .ask(&ada.token, Method::DELETE, &member(ada.user), None)
+        .await;
     assert_eq!(removed.status(), StatusCode::NO_CONTENT);
 }
 

@@ -30,7 +30,7 @@ fn document() -> Value {
 fn every_operation_tells_its_limit_its_key_and_its_problems() {
     let document = document();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
-    let mut operations = 0;
+    let mut names = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let responses = operation["responses"].as_object().unwrap();
@@ -38,8 +38,15 @@ fn every_operation_tells_its_limit_its_key_and_its_problems() {
                 assert!(operation.get("security").is_none(), "{method} {path}");
                 continue;
             }
-            operations += 1;
-            assert!(operation["security"][0].get("key").is_some(), "{method} {path}");
+            let name = operation["operationId"].as_str().unwrap();
+            assert!(
+                names.insert(name.to_owned()),
+                "two operations are called {name}"
+            );
+            assert!(
+                operation["security"][0].get("key").is_some(),
+                "{method} {path}"
+            );
             for (status, response) in responses {
                 let what = format!("{method} {path} {status}");
                 for header in ["Limit", "Remaining", "Retry-After"] {
@@ -48,7 +55,10 @@ fn every_operation_tells_its_limit_its_key_and_its_problems() {
                 }
                 if status.as_str() >= "400" {
                     let problem = &response["content"]["application/problem+json"];
-                    assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem", "{what}");
+                    assert_eq!(
+                        problem["schema"]["$ref"], "#/components/schemas/Problem",
+                        "{what}"
+                    );
                 }
             }
             for status in ["401", "429"] {
@@ -56,7 +66,7 @@ fn every_operation_tells_its_limit_its_key_and_its_problems() {
             }
         }
     }
-    assert_eq!(operations, 15);
+    assert_eq!(names.len(), 15, "{names:?}");
 }
 
 #[tokio::test]
@@ -112,8 +122,14 @@ async fn the_page_for_people_needs_no_other_host_and_no_inline_script() {
     let stage = Stage::start().await;
     let page = stage.get("/docs").await;
     assert_eq!(page.status(), StatusCode::OK);
-    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
-    assert!(policy.contains("script-src 'self';") && policy.contains("default-src 'none'"), "{policy}");
+    let policy = page.headers()["content-security-policy"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        policy.contains("script-src 'self';") && policy.contains("default-src 'none'"),
+        "{policy}"
+    );
     assert_eq!(page.headers()["x-content-type-options"], "nosniff");
     let html = page.text().await.unwrap();
     assert!(!html.contains("://"), "{html}");
@@ -121,7 +137,10 @@ async fn the_page_for_people_needs_no_other_host_and_no_inline_script() {
     for tag in html.split("<script").skip(1) {
         let (attributes, rest) = tag.split_once('>').unwrap();
         let source = attributes.split('"').nth(1).unwrap();
-        assert!(rest.trim_start().starts_with("</script>"), "an inline script: {rest}");
+        assert!(
+            rest.trim_start().starts_with("</script>"),
+            "an inline script: {rest}"
+        );
         let path = format!("/docs/{}", source.trim_start_matches("./"));
         let script = stage.get(&path).await;
         assert_eq!(script.status(), StatusCode::OK, "{path}");
@@ -130,6 +149,14 @@ async fn the_page_for_people_needs_no_other_host_and_no_inline_script() {
         scripts += 1;
     }
     assert!(scripts >= 2);
-    let start = stage.get("/docs/swagger-initializer.js").await.text().await.unwrap();
-    assert!(start.contains("\"/openapi.json\"") && !start.contains("petstore"), "{start}");
+    let start = stage
+        .get("/docs/swagger-initializer.js")
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        start.contains("\"/openapi.json\"") && !start.contains("petstore"),
+        "{start}"
+    );
 }

@@ -20,7 +20,15 @@ fn again(private_key: &SecretString) -> Told {
 /// The ids of the keys that an instance shows.
 async fn shown(stage: &Stage, base: &str) -> Vec<String> {
     let url = format!("{base}/.well-known/jwks.json");
-    let body: Value = stage.http.get(url).send().await.unwrap().json().await.unwrap();
+    let body: Value = stage
+        .http
+        .get(url)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     let keys = body["keys"].as_array().unwrap();
     for key in keys {
         assert!(key.get("d").is_none(), "a private member is shown");
@@ -76,13 +84,19 @@ async fn a_new_key_is_shown_before_it_signs_and_the_old_one_is_believed_until_it
     }
     let before = login(&stage).await;
     assert_eq!(signed_by(&before), signed_by(&old), "it signs too soon");
-    until("the new key signs", async || signed_by(&login(&stage).await) == kid).await;
+    until("the new key signs", async || {
+        signed_by(&login(&stage).await) == kid
+    })
+    .await;
     let new = login(&stage).await;
     verifier.caller(&bearing(&new)).await.unwrap();
     verifier.caller(&bearing(&old)).await.unwrap();
 
     for base in [&stage.base, &other] {
-        until("the old key is withdrawn", async || shown(&stage, base).await == [kid.clone()]).await;
+        until("the old key is withdrawn", async || {
+            shown(&stage, base).await == [kid.clone()]
+        })
+        .await;
     }
     until("tokens of the old key are refused", async || {
         verifier.caller(&bearing(&old)).await.is_err()
@@ -100,14 +114,14 @@ async fn a_stolen_key_is_withdrawn_at_once_and_a_copy_of_the_table_signs_nothing
     let stage = Stage::told(told).await;
     let old = stage.admin("ada@example.org").await.token;
     let pool = stage.database.pool();
-    let kid = ring::rotate(pool, &private_key, Duration::ZERO).await.unwrap();
+    let kid = ring::rotate(pool, &private_key, Duration::ZERO)
+        .await
+        .unwrap();
     until("only the new key is shown and signs", async || {
         shown(&stage, &stage.base).await == [kid.clone()] && signed_by(&login(&stage).await) == kid
     })
     .await;
-    stage
-        .until(&old, reqwest::StatusCode::UNAUTHORIZED)
-        .await;
+    stage.until(&old, reqwest::StatusCode::UNAUTHORIZED).await;
     let (sealed, public): (Vec<u8>, Value) =
         sqlx::query_as("select sealed, public from signing_key where kid = $1")
             .bind(&kid)

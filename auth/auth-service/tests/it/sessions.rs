@@ -204,9 +204,13 @@ async fn a_session_is_opened_for_the_account_that_is_asked_for() {
     let body = Some(json!({"email": "bob@example.org", "role": "viewer"}));
     let added = stage.ask(&ada.token, Method::POST, "members", body).await;
     assert_eq!(added.status(), StatusCode::CREATED);
-    for (account, name) in [(ada.account, "ada@example.org"), (bob.account, "bob@example.org")] {
+    for (account, name) in [
+        (ada.account, "ada@example.org"),
+        (bob.account, "bob@example.org"),
+    ] {
         let id = contracts::id::AccountId::from(account);
-        let body = json!({"email": "bob@example.org", "password": "correct horse", "account_id": id});
+        let body =
+            json!({"email": "bob@example.org", "password": "correct horse", "account_id": id});
         let tokens = stage.tokens(stage.post("login", &body).await).await;
         let seen = stage
             .ask(&text(&tokens, "token"), Method::GET, "account", None)
