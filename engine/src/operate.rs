@@ -12,18 +12,20 @@ use crate::{Engine, Error, store::job};
 pub const JOB_STATES: [&str; 4] = ["queued", "running", "done", "dead"];
 
 impl Engine {
-    /// Jobs in a state, the newest first; the second value says whether there are more.
+    /// Jobs of an account in a state, the newest first; the second value says whether there are more.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn jobs(
         &self,
+        account: Uuid,
         state: &str,
         starting_after: Option<Uuid>,
         limit: u16,
     ) -> Result<(Vec<JobView>, bool), Error> {
         let mut rows = job::list(
             &self.inner.pool,
+            account,
             state,
             starting_after,
             i64::from(limit) + 1,
@@ -34,14 +36,14 @@ impl Engine {
         Ok((rows.into_iter().map(view).collect(), more))
     }
 
-    /// Puts a dead job back in the queue with the key it always had. Should that key be too old to be sent, the worker
+    /// Puts a dead job of an account back in the queue with the key it always had. Should that key be too old to be sent, the worker
     /// asks Stripe instead.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such job or it is not dead.
-    pub async fn retry(&self, id: Uuid) -> Result<(), Error> {
+    /// [`Error::NotFound`] when the account has no such job or it is not dead.
+    pub async fn retry(&self, account: Uuid, id: Uuid) -> Result<(), Error> {
         let mut connection = self.inner.pool.acquire().await?;
-        if !job::revive(&mut connection, id).await? {
+        if !job::revive(&mut connection, account, id).await? {
             return Err(Error::NotFound);
         }
         if let Err(error) = self.inner.queue.push(&[id]).await {

@@ -138,6 +138,8 @@ ids! {
     AccountId, Account, "acct";
     /// An API key of a merchant.
     KeyId, Key, "key";
+    /// A record of who did what.
+    AuditId, Audit, "aud";
     /// Where a merchant is told of events.
     WebhookEndpointId, WebhookEndpoint, "we";
     /// One event on its way to one endpoint.

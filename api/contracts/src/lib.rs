@@ -3,6 +3,7 @@
 //! The types here hold plain fields. The engine renders its rows into them, the doors and the tests read them, and
 //! nothing here decides anything.
 
+pub mod docs;
 pub mod event;
 pub mod id;
 pub mod list;

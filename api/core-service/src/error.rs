@@ -12,6 +12,8 @@ pub(crate) enum Error {
     Forbidden,
     /// This parameter is wrong.
     Parameter(&'static str),
+    /// The body is not what the route takes.
+    Body(Code, &'static str),
     /// The engine did not do it.
     Engine(engine::Error),
 }
@@ -33,11 +35,12 @@ impl IntoResponse for Error {
         let problem = match self {
             Self::Caller(error) => return error.into_response(),
             Self::Forbidden => {
-                Problem::new(Code::Forbidden, "This takes the role operator or admin.")
+                Problem::new(Code::Forbidden, "This takes another role in the account.")
             }
             Self::Parameter(name) => {
                 Problem::new(Code::InvalidParameter, "This parameter cannot be used.").param(name)
             }
+            Self::Body(code, detail) => Problem::new(code, detail),
             Self::Engine(error) => of_engine(error),
         };
         named(problem).into_response()

@@ -1,9 +1,11 @@
 //! The operators' door: what waits for a person, and what the person decides.
 //!
 //! It has no SQL and no rules of its own. Reading and acting both need a role that members of a merchant's staff do not
-//! have by default.
+//! have by default, and reach only what belongs to the account of that role. What somebody does is written down before
+//! it is done.
 
 mod error;
+mod operator;
 mod ops;
 
 use std::net::SocketAddr;
@@ -17,6 +19,7 @@ use contracts::{Code, Problem};
 use engine::{Engine, Parts, cache::Cache, queue::Queue, webhook::signature};
 use infra::{
     Env,
+    client_ip::TrustedProxies,
     env::{ExposeSecret, SecretString},
     health::{Readiness, alive},
 };
@@ -35,6 +38,8 @@ pub struct Config {
     pub database_url: SecretString,
     /// `REDIS_URL`.
     pub redis_url: SecretString,
+    /// Whose word about a client's address is believed: `TRUSTED_PROXIES`.
+    pub trusted_proxies: TrustedProxies,
     /// Whose tokens are believed.
     pub authz: authz::Config,
 }
@@ -46,6 +51,7 @@ impl Config {
             address: env.parsed("CORE_ADDR", SocketAddr::from(([127, 0, 0, 1], 8082))),
             database_url: env.secret("DATABASE_URL"),
             redis_url: env.secret("REDIS_URL"),
+            trusted_proxies: TrustedProxies::from_env(env),
             authz: authz::Config::from_env(env),
         }
     }
@@ -56,6 +62,7 @@ impl Config {
 pub(crate) struct Core {
     engine: Engine,
     verifier: authz::Verifier,
+    trusted_proxies: TrustedProxies,
 }
 
 /// Serves operators on `listener` until `shutdown`, then finishes what was begun.
@@ -80,8 +87,12 @@ pub async fn serve(
     let verifier = authz::Verifier::new(&config.authz, pool.clone())?;
     infra::metrics::watch_pool(SERVICE, pool, shutdown.clone());
     tracing::info!(address = %listener.local_addr()?, "the core service listens");
-    let router = router(Core { engine, verifier });
-    infra::http::serve(SERVICE, listener, router, shutdown).await
+    let core = Core {
+        engine,
+        verifier,
+        trusted_proxies: config.trusted_proxies,
+    };
+    infra::http::serve(SERVICE, listener, router(core), shutdown).await
 }
 
 fn router(core: Core) -> Router {
@@ -94,6 +105,7 @@ fn router(core: Core) -> Router {
         .route("/metrics", get(infra::metrics::page))
         .route("/api/v1/ops/jobs", get(ops::jobs))
         .route("/api/v1/ops/jobs/{id}/retry", post(ops::retry))
+        .merge(contracts::docs::errors())
         .fallback(|| async {
             error::named(Problem::new(Code::RouteNotFound, "There is no such route."))
         })

@@ -1,36 +1,28 @@
 //! Jobs that the engine gave up and a person must look at.
 
-use authz::Role;
 use axum::{
     Json,
-    extract::{FromRequestParts, Path, Query, State, rejection::QueryRejection},
-    http::{StatusCode, request::Parts},
+    body::Bytes,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode, header},
 };
-use contracts::{List, id::JobId, view::JobView};
+use contracts::{Code, List, id::JobId, view::JobView};
 use engine::JOB_STATES;
 use serde::Deserialize;
 
-use crate::{Core, error::Error};
+use crate::{
+    Core,
+    error::Error,
+    operator::{Operator, Viewer},
+};
 
 /// How many jobs a page has when nobody says.
 const DEFAULT_LIMIT: u16 = 10;
 /// The most it may have.
 const LONGEST: u16 = 100;
 
-/// Proof that an operator or an admin is calling.
-pub(crate) struct Operator;
-
-impl FromRequestParts<Core> for Operator {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, core: &Core) -> Result<Self, Error> {
-        let caller = core.verifier.caller(&parts.headers).await?;
-        if caller.role < Role::Operator {
-            return Err(Error::Forbidden);
-        }
-        Ok(Self)
-    }
-}
+/// The longest reason, in characters.
+const LONGEST_REASON: usize = 500;
 
 /// Which jobs are asked for.
 #[derive(Deserialize)]
@@ -42,10 +34,10 @@ pub(crate) struct Asked {
     starting_after: Option<JobId>,
 }
 
-/// `GET /api/v1/ops/jobs`: jobs in a state, the newest first.
+/// `GET /api/v1/ops/jobs`: the account's jobs in a state, the newest first.
 pub(crate) async fn jobs(
     State(core): State<Core>,
-    _: Operator,
+    viewer: Viewer,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<List<JobView>>, Error> {
     let Query(asked) = asked.map_err(|_| Error::Parameter("query"))?;
@@ -58,17 +50,70 @@ pub(crate) async fn jobs(
         return Err(Error::Parameter("limit"));
     }
     let after = asked.starting_after.map(|id| id.uuid());
-    let (jobs, has_more) = core.engine.jobs(state, after, limit).await?;
+    let (jobs, has_more) = core
+        .engine
+        .jobs(viewer.account, state, after, limit)
+        .await?;
     Ok(Json(List::new(jobs, has_more)))
 }
 
-/// `POST /api/v1/ops/jobs/{id}/retry`: 202 once the dead job is back in the queue, with the key it always had.
+/// Why an operator does something.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Why {
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// `POST /api/v1/ops/jobs/{id}/retry`: 202 once the dead job is back in the queue, with the key it always had. It is
+/// written down first, with the `reason` of the body if there is one.
 pub(crate) async fn retry(
     State(core): State<Core>,
-    _: Operator,
+    operator: Operator,
     Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
 ) -> Result<StatusCode, Error> {
+    let why = why(&headers, &body)?;
     let id: JobId = id.parse().map_err(|_| engine::Error::NotFound)?;
-    core.engine.retry(id.uuid()).await?;
+    operator
+        .record(&core, "job_retried", id.to_string(), why.reason.as_deref())
+        .await?;
+    core.engine
+        .retry(operator.caller.account, id.uuid())
+        .await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+fn why(headers: &HeaderMap, body: &[u8]) -> Result<Why, Error> {
+    if body.is_empty() {
+        return Ok(Why::default());
+    }
+    let kind = headers.get(header::CONTENT_TYPE);
+    let is_json = kind
+        .and_then(|value| value.to_str().ok()?.split(';').next())
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+    if !is_json {
+        let detail = "Send the body as application/json.";
+        return Err(Error::Body(Code::UnsupportedMediaType, detail));
+    }
+    let why: Why = serde_json::from_slice(body).map_err(|error| {
+        if error.is_data() {
+            Error::Body(
+                Code::InvalidField,
+                "The body may hold a `reason`, a string, and nothing else.",
+            )
+        } else {
+            Error::Body(Code::MalformedJson, "The body is no valid JSON.")
+        }
+    })?;
+    let fits = why.reason.as_deref().is_none_or(|reason| {
+        (1..=LONGEST_REASON).contains(&reason.chars().count())
+            && !reason.chars().any(char::is_control)
+    });
+    if !fits {
+        let detail = "A reason is 1 to 500 printable characters.";
+        return Err(Error::Body(Code::InvalidField, detail));
+    }
+    Ok(why)
 }

@@ -6,7 +6,6 @@
 mod answer;
 mod body;
 mod commands;
-mod docs;
 mod error;
 mod events;
 mod extract;
@@ -183,7 +182,7 @@ fn router(gateway: Gateway) -> Router {
             "/openapi.json",
             get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }),
         )
-        .merge(docs::routes())
+        .merge(contracts::docs::pages())
         .route("/metrics", get(infra::metrics::page))
         .fallback(|| async {
             error::named(Problem::new(

@@ -23,7 +23,8 @@ impl Invalid {
         Self::new(Code::InvalidField, param, detail)
     }
 
-    fn new(code: Code, param: impl Into<String>, detail: impl Into<String>) -> Self {
+    /// Something else than a field's value.
+    pub(crate) fn new(code: Code, param: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             code,
             param: param.into(),
@@ -97,5 +98,8 @@ fn explain(path: &str, message: &str) -> Invalid {
     if message.starts_with("duplicate field") {
         return Invalid::new(Code::DuplicateField, quoted, "This field is given twice.");
     }
-    Invalid::new(Code::InvalidType, path, "This must be a string.")
+    if message.starts_with("invalid type") {
+        return Invalid::new(Code::InvalidType, path, "This is of another type.");
+    }
+    Invalid::field(path, "This value is not possible here.")
 }

@@ -1,5 +1,6 @@
 //! Everything that can go wrong here, and what a client is told of it.
 
+use authz::membership;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use contracts::{Code, Problem};
@@ -18,6 +19,30 @@ pub enum Error {
     /// No such user, or not this password: nobody learns which.
     #[error("wrong e-mail address or password")]
     WrongCredentials,
+    /// The refresh token is none of ours, was used, or its session is over: nobody learns which.
+    #[error("no valid refresh token")]
+    WrongToken,
+    /// Not the password of the person who wants another one.
+    #[error("wrong password")]
+    WrongPassword,
+    /// Nobody, or nobody known, is calling.
+    #[error(transparent)]
+    Caller(#[from] authz::Error),
+    /// The caller's role is too low.
+    #[error("the role is too low")]
+    Forbidden,
+    /// The account has no such thing.
+    #[error("no such thing")]
+    NotFound,
+    /// The account would be left without an admin.
+    #[error("the last admin")]
+    LastAdmin,
+    /// Too many requests of one client; until the next one may come, seconds.
+    #[error("too many requests")]
+    RateLimited(u32),
+    /// There is no key to sign tokens with, or none is known yet.
+    #[error("no signing key is known")]
+    NoSigningKey,
     /// Somebody registered with this address before.
     #[error("the e-mail address is taken")]
     EmailTaken,
@@ -44,6 +69,16 @@ pub enum Error {
     System(String),
 }
 
+impl From<membership::Error> for Error {
+    fn from(error: membership::Error) -> Self {
+        match error {
+            membership::Error::LastAdmin => Self::LastAdmin,
+            membership::Error::NotAMember => Self::NotFound,
+            membership::Error::Database(error) => Self::Database(error),
+        }
+    }
+}
+
 impl Error {
     fn problem(&self) -> Problem {
         match self {
@@ -56,6 +91,27 @@ impl Error {
                 Code::Unauthenticated,
                 "The e-mail address or the password is wrong.",
             ),
+            Self::WrongToken => Problem::new(
+                Code::Unauthenticated,
+                "The refresh token is not valid: log in.",
+            ),
+            Self::WrongPassword => {
+                Problem::new(Code::Unauthenticated, "The current password is wrong.")
+            }
+            Self::Caller(error) => (*error).into(),
+            Self::Forbidden => Problem::new(Code::Forbidden, "This takes the role admin."),
+            Self::NotFound => {
+                Problem::new(Code::NotFound, "There is no such thing in this account.")
+            }
+            Self::LastAdmin => Problem::new(
+                Code::LastAdmin,
+                "An account keeps at least one admin: make somebody else one first.",
+            ),
+            Self::RateLimited(seconds) => {
+                Problem::new(Code::RateLimited, "Too many requests from this address.")
+                    .retry_after(*seconds)
+            }
+            Self::NoSigningKey => unavailable("No signing key is known for the moment.", 1),
             Self::EmailTaken => {
                 Problem::new(Code::EmailTaken, "A user with this e-mail address exists.")
                     .param("email")
@@ -87,7 +143,10 @@ impl IntoResponse for Error {
             tracing::error!(error = %self, cause, request_id = problem.request_id, "a request failed");
         }
         if problem.code == Code::Unauthenticated {
-            let challenge = HeaderValue::from_static("ApiKey realm=\"pawl\"");
+            let challenge = HeaderValue::from_static(match self {
+                Self::Caller(_) => "Bearer realm=\"pawl\"",
+                _ => "ApiKey realm=\"pawl\"",
+            });
             return ([(header::WWW_AUTHENTICATE, challenge)], problem).into_response();
         }
         problem.into_response()

@@ -1,8 +1,11 @@
-//! The key that signs tokens, and the tokens themselves.
+//! A key that signs tokens, the tokens themselves, and how such a key is kept where others may read.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use authz::{ACCESS_TOKEN_TYPE, Claims, Role};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -42,7 +45,7 @@ pub struct Signer {
 ///
 /// # Errors
 /// If the system has no randomness to give.
-pub fn generate() -> Result<SecretString, aws_lc_rs::error::Unspecified> {
+pub fn generate() -> Result<SecretString, Unspecified> {
     let document = Ed25519KeyPair::generate()?.to_pkcs8v1()?;
     Ok(format!("{PEM_START}\n{}\n{PEM_END}\n", STANDARD.encode(document)).into())
 }
@@ -85,13 +88,20 @@ impl Signer {
         })
     }
 
+    /// The id of the key.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
     /// The public keys that tokens of this signer are verified with.
     #[must_use]
     pub fn key_set(&self) -> &JwkSet {
         &self.key_set
     }
 
-    /// An access token for this person in this account, valid from now for [`ACCESS_TOKEN_LIFETIME`].
+    /// An access token for this person in this account, valid from now for [`ACCESS_TOKEN_LIFETIME`]. It is of the first
+    /// generation: any change of the membership ends it.
     ///
     /// # Errors
     /// If the token cannot be signed.
@@ -100,6 +110,20 @@ impl Signer {
         user: Uuid,
         account: Uuid,
         role: Role,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
+        self.access_token_of(user, account, role, 0)
+    }
+
+    /// [`Signer::access_token`] of this generation of the membership.
+    ///
+    /// # Errors
+    /// If the token cannot be signed.
+    pub fn access_token_of(
+        &self,
+        user: Uuid,
+        account: Uuid,
+        role: Role,
+        generation: i64,
     ) -> Result<String, jsonwebtoken::errors::Error> {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -111,6 +135,7 @@ impl Signer {
             sub: user.into(),
             account: AccountId::from(account),
             role,
+            generation,
             iat: now,
             nbf: now,
             exp: now + ACCESS_TOKEN_LIFETIME.as_secs(),
@@ -126,6 +151,50 @@ impl Signer {
     }
 }
 
+/// Seals private keys under one that is derived from `JWT_PRIVATE_KEY`, so that the database keeps what only the auth
+/// service can use.
+pub(crate) struct Seal(RandomizedNonceKey);
+
+impl Seal {
+    /// The seal of this `JWT_PRIVATE_KEY`.
+    pub(crate) fn of(private_key: &SecretString) -> Result<Self, UnusableKey> {
+        let der = der_of(private_key.expose_secret()).ok_or(UnusableKey)?;
+        let mut key = [0; 32];
+        Salt::new(HKDF_SHA256, b"pawl")
+            .extract(&der)
+            .expand(&[b"signing_key.sealed v1"], &AES_256_GCM)
+            .and_then(|derived| derived.fill(&mut key))
+            .and_then(|()| RandomizedNonceKey::new(&AES_256_GCM, &key))
+            .map(Self)
+            .map_err(|_| UnusableKey)
+    }
+
+    /// The nonce, then the encrypted key with its tag. It opens only under the same id.
+    pub(crate) fn close(
+        &self,
+        key_id: &str,
+        private_key: &SecretString,
+    ) -> Result<Vec<u8>, Unspecified> {
+        let mut text = private_key.expose_secret().as_bytes().to_vec();
+        let nonce = self
+            .0
+            .seal_in_place_append_tag(Aad::from(key_id), &mut text)?;
+        Ok([&nonce.as_ref()[..], &text].concat())
+    }
+
+    /// The private key, unless it was sealed by another `JWT_PRIVATE_KEY` or changed since.
+    pub(crate) fn open(&self, key_id: &str, sealed: &[u8]) -> Option<SecretString> {
+        let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
+        let mut text = text.to_vec();
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let opened = self
+            .0
+            .open_in_place(nonce, Aad::from(key_id), &mut text)
+            .ok()?;
+        Some(std::str::from_utf8(opened).ok()?.into())
+    }
+}
+
 /// The bytes of a key written as PEM (its line breaks possibly as `\n`, as environment files have them) or base64.
 fn der_of(text: &str) -> Option<Vec<u8>> {
     let text = text.replace("\\n", "\n");
@@ -135,4 +204,24 @@ fn der_of(text: &str) -> Option<Vec<u8>> {
     };
     let body: String = body.split_whitespace().collect();
     STANDARD.decode(body).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_key_opens_for_the_same_secret_and_id_only() {
+        let (ours, theirs) = (generate().unwrap(), generate().unwrap());
+        let seal = Seal::of(&ours).unwrap();
+        let kept = generate().unwrap();
+        let mut sealed = seal.close("one", &kept).unwrap();
+        let opened = seal.open("one", &sealed).unwrap();
+        assert_eq!(opened.expose_secret(), kept.expose_secret());
+        assert!(seal.open("two", &sealed).is_none());
+        assert!(Seal::of(&theirs).unwrap().open("one", &sealed).is_none());
+        assert!(seal.open("one", &sealed[..5]).is_none());
+        *sealed.last_mut().unwrap() ^= 1;
+        assert!(seal.open("one", &sealed).is_none());
+    }
 }

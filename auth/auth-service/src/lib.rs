@@ -3,39 +3,57 @@
 //! It alone holds the private key; everybody else asks `/.well-known/jwks.json` for the public one. Every POST needs an
 //! API key, because it is made by a back end for its user and never by a browser.
 
+mod account;
+mod api_keys;
 mod body;
+mod caller;
 mod error;
+mod guard;
+mod health;
 pub mod keys;
 mod login;
+pub mod manage;
+mod members;
+mod openapi;
+mod page;
 mod password;
+mod path;
+mod records;
+mod refresh;
 mod register;
+mod renewal;
+pub mod ring;
 pub mod seed;
+mod session;
 mod store;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use authz::Verifier;
 use authz::api_key::{ApiKeys, Bootstrap};
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use infra::Env;
+use infra::client_ip::TrustedProxies;
 use infra::env::{ExposeSecret, SecretString};
-use infra::health::{self, Readiness};
+use infra::limit::Limiter;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use error::Error;
 pub use keys::Signer;
+pub use openapi::document;
 pub use password::Passwords;
+
+use ring::Ring;
 
 const SERVICE: &str = "auth-service";
 const CONNECTIONS: u32 = 8;
+/// How often sessions that are long over are forgotten.
+const FORGET_EVERY: Duration = Duration::from_mins(10);
 
 /// What the auth service is told from outside.
 #[derive(Clone, Debug)]
@@ -44,6 +62,12 @@ pub struct Config {
     pub address: SocketAddr,
     /// `DATABASE_URL`.
     pub database_url: SecretString,
+    /// `REDIS_URL`, where the limits are counted.
+    pub redis_url: SecretString,
+    /// Whose word about a client's address is believed: `TRUSTED_PROXIES`.
+    pub trusted_proxies: TrustedProxies,
+    /// How often one address may ask per minute, 0 is no limit: `RATE_LIMIT_IP_PER_MINUTE`, 10.
+    pub ip_per_minute: u32,
     /// The keys that open it before there are any in the database: `AUTH_API_KEYS`.
     pub bootstrap: Bootstrap,
     /// The Ed25519 key that signs tokens, PKCS#8 as PEM or base64: `JWT_PRIVATE_KEY`.
@@ -58,6 +82,9 @@ impl Config {
         let config = Self {
             address: env.parsed("AUTH_ADDR", SocketAddr::from(([127, 0, 0, 1], 8081))),
             database_url: env.secret("DATABASE_URL"),
+            redis_url: env.secret("REDIS_URL"),
+            trusted_proxies: TrustedProxies::from_env(env),
+            ip_per_minute: env.parsed("RATE_LIMIT_IP_PER_MINUTE", 10),
             bootstrap: Bootstrap::from_env(env),
             private_key: env.secret("JWT_PRIVATE_KEY"),
             tokens: authz::Config::from_env(env),
@@ -84,14 +111,18 @@ impl Config {
 struct Auth {
     pool: PgPool,
     passwords: Passwords,
-    signer: Signer,
+    ring: Arc<Ring>,
+    verifier: Verifier,
     bootstrap: Bootstrap,
     keys: ApiKeys,
+    limiter: Limiter,
+    trusted_proxies: TrustedProxies,
+    ip_per_minute: u32,
 }
 
 /// Serves until `shutdown` is cancelled, then finishes the requests that are open.
 ///
-/// Postgres may be away at the start; `/readyz` says so.
+/// Postgres and Redis may be away at the start; `/readyz` says so.
 ///
 /// # Errors
 /// If the configuration cannot be used.
@@ -101,57 +132,38 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let pool = infra::postgres::pool(config.database_url.expose_secret(), CONNECTIONS)?;
+    let ring = Ring::new(&config.private_key, &config.tokens);
+    let ring = Arc::new(ring.context("JWT_PRIVATE_KEY cannot be used")?);
     let auth = Auth {
-        signer: config.signer().context("JWT_PRIVATE_KEY cannot be used")?,
+        verifier: Verifier::with_own_keys(ring.shown(), &config.tokens, pool.clone()),
+        ring: ring.clone(),
         passwords: Passwords::new().context("passwords cannot be hashed")?,
         keys: ApiKeys::new(pool.clone()),
+        limiter: Limiter::connect(config.redis_url.expose_secret())?,
         bootstrap: config.bootstrap,
+        trusted_proxies: config.trusted_proxies,
+        ip_per_minute: config.ip_per_minute,
         pool: pool.clone(),
     };
+    // What they do is one statement or one transaction at a time, so they may be cut short anywhere.
+    let mut upkeep = JoinSet::new();
+    upkeep.spawn(ring.follow(pool.clone()));
+    upkeep.spawn(forget(pool.clone()));
     infra::metrics::watch_pool(SERVICE, pool, shutdown.clone());
     tracing::info!(address = %listener.local_addr()?, "auth-service listens");
-    infra::http::serve(SERVICE, listener, router(Arc::new(auth)), shutdown).await
+    infra::http::serve(SERVICE, listener, openapi::router(Arc::new(auth)), shutdown).await
 }
 
-fn router(auth: Arc<Auth>) -> Router {
-    Router::new()
-        .route("/api/v1/auth/register", post(register::register))
-        .route("/api/v1/auth/login", post(login::login))
-        .route_layer(middleware::from_fn_with_state(auth.clone(), require_key))
-        .route("/health", get(|| async { health::alive(SERVICE) }))
-        .route("/livez", get(|| async { health::alive(SERVICE) }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(infra::metrics::page))
-        .route("/.well-known/jwks.json", get(key_set))
-        .fallback(|| async { Error::NoRoute })
-        .method_not_allowed_fallback(|| async { Error::NoMethod })
-        .with_state(auth)
-}
-
-/// Lets a request pass only with one valid `X-API-Key`.
-async fn require_key(
-    State(auth): State<Arc<Auth>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Error> {
-    let key = authz::api_key::of(request.headers()).ok_or(Error::NoKey)?;
-    if auth.bootstrap.holds(key) || auth.keys.find(key).await?.is_some() {
-        Ok(next.run(request).await)
-    } else {
-        Err(Error::NoKey)
+/// Forgets what is long over, again and again.
+async fn forget(pool: PgPool) {
+    loop {
+        match session::forget(&pool).await {
+            Ok(0) => tokio::time::sleep(FORGET_EVERY).await,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(%error, "old sessions cannot be forgotten for the moment");
+                tokio::time::sleep(FORGET_EVERY).await;
+            }
+        }
     }
-}
-
-async fn ready(State(auth): State<Arc<Auth>>) -> Readiness {
-    Readiness::of(SERVICE).requires("postgres", infra::postgres::ping(&auth.pool).await)
-}
-
-/// The public keys, in the form of RFC 7517.
-async fn key_set(State(auth): State<Arc<Auth>>) -> Response {
-    let cache = HeaderValue::from_static("public, max-age=300");
-    (
-        [(header::CACHE_CONTROL, cache)],
-        Json(auth.signer.key_set()),
-    )
-        .into_response()
 }

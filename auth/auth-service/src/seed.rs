@@ -2,7 +2,7 @@
 //!
 //! Each function may run again and then finds what it made before.
 
-use authz::{Role, api_key};
+use authz::{Role, api_key, membership};
 use infra::env::SecretString;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -40,13 +40,14 @@ pub async fn user(
     role: Role,
 ) -> Result<Uuid, Error> {
     let email = checked_email(email)?;
-    check_password(password)?;
+    check_password("password", password)?;
     let user = match store::user_named(pool, &email).await? {
-        Some(user) => user,
+        Some(user) => user.id,
         None => insert(pool, &email, password).await?,
     };
-    let mut connection = pool.acquire().await?;
-    store::set_role(&mut connection, account, user, role).await?;
+    let mut tx = pool.begin().await?;
+    membership::assign(&mut tx, account, user, role).await?;
+    tx.commit().await?;
     Ok(user)
 }
 
@@ -54,9 +55,10 @@ async fn insert(pool: &PgPool, email: &str, password: &SecretString) -> Result<U
     let hash = Passwords::new()?.hash(password.clone()).await?;
     let mut connection = pool.acquire().await?;
     match store::insert_user(&mut connection, email, &hash).await {
-        Err(Error::EmailTaken) => store::user_named(pool, email)
-            .await?
-            .ok_or(Error::EmailTaken),
+        Err(Error::EmailTaken) => {
+            let user = store::user_named(pool, email).await?;
+            Ok(user.ok_or(Error::EmailTaken)?.id)
+        }
         inserted => inserted,
     }
 }

@@ -1,50 +1,87 @@
-//! The only SQL on `account`, `app_user` and `membership`.
+//! The only SQL on `account` and `app_user`.
 
-use authz::Role;
+use std::collections::HashMap;
+
 use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Error;
 
-/// A user with the account it has belonged to longest.
+/// A person who may log in.
 #[derive(Debug)]
-pub(crate) struct Member {
-    pub(crate) user: Uuid,
+pub(crate) struct User {
+    pub(crate) id: Uuid,
+    pub(crate) email: String,
     pub(crate) password_hash: String,
-    pub(crate) account: Uuid,
-    pub(crate) role: Role,
+    /// How often the password was changed.
+    pub(crate) password_version: i64,
 }
 
-pub(crate) async fn member(pool: &PgPool, email: &str) -> Result<Option<Member>, Error> {
-    let row = sqlx::query!(
-        "select u.id, u.password_hash, m.account_id, m.role
-         from app_user u join membership m on m.user_id = u.id
-         where u.email = $1
-         order by m.created_at, m.account_id
-         limit 1",
+pub(crate) async fn user_named(pool: &PgPool, email: &str) -> Result<Option<User>, Error> {
+    Ok(sqlx::query_as!(
+        User,
+        "select id, email, password_hash, password_version from app_user where email = $1",
         email,
     )
     .fetch_optional(pool)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let role = row
-        .role
-        .parse()
-        .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-    Ok(Some(Member {
-        user: row.id,
-        password_hash: row.password_hash,
-        account: row.account_id,
-        role,
-    }))
+    .await?)
 }
 
-pub(crate) async fn user_named(pool: &PgPool, email: &str) -> Result<Option<Uuid>, Error> {
-    Ok(
-        sqlx::query_scalar!("select id from app_user where email = $1", email)
-            .fetch_optional(pool)
-            .await?,
+pub(crate) async fn user(pool: &PgPool, id: Uuid) -> Result<Option<User>, Error> {
+    Ok(sqlx::query_as!(
+        User,
+        "select id, email, password_hash, password_version from app_user where id = $1",
+        id,
     )
+    .fetch_optional(pool)
+    .await?)
+}
+
+/// The addresses of these users.
+pub(crate) async fn emails(pool: &PgPool, users: &[Uuid]) -> Result<HashMap<Uuid, String>, Error> {
+    let rows = sqlx::query!("select id, email from app_user where id = any($1)", users)
+        .fetch_all(pool)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.email)).collect())
+}
+
+/// What the account is called and since when it is there.
+pub(crate) async fn account(
+    pool: &PgPool,
+    id: Uuid,
+) -> Result<Option<(String, OffsetDateTime)>, Error> {
+    let row = sqlx::query!("select name, created_at from account where id = $1", id)
+        .fetch_optional(pool)
+        .await?;
+    Ok(row.map(|row| (row.name, row.created_at)))
+}
+
+/// Accounts with their names, newest first, below `after`.
+pub(crate) async fn accounts(
+    pool: &PgPool,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<(Uuid, String)>, Error> {
+    let rows = sqlx::query!(
+        "select id, name from account where id < $1 order by id desc limit $2",
+        after.unwrap_or(Uuid::max()),
+        limit,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+}
+
+pub(crate) async fn rename_account(
+    connection: &mut PgConnection,
+    id: Uuid,
+    name: &str,
+) -> Result<(), Error> {
+    sqlx::query!("update account set name = $2 where id = $1", id, name)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 pub(crate) async fn oldest_account_named(
@@ -92,25 +129,6 @@ pub(crate) async fn insert_user(
     Ok(id)
 }
 
-/// Makes the user a member of the account with this role, whatever it was before.
-pub(crate) async fn set_role(
-    connection: &mut PgConnection,
-    account: Uuid,
-    user: Uuid,
-    role: Role,
-) -> Result<(), Error> {
-    sqlx::query!(
-        "insert into membership (account_id, user_id, role) values ($1, $2, $3)
-         on conflict (account_id, user_id) do update set role = excluded.role",
-        account,
-        user,
-        role.as_str(),
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 /// Replaces a hash by one of the same password, unless the password was changed meanwhile.
 pub(crate) async fn replace_hash(
     pool: &PgPool,
@@ -127,4 +145,39 @@ pub(crate) async fn replace_hash(
     .execute(pool)
     .await?;
     Ok(())
+}
+
+/// Keeps the password as it is until the end of the transaction; false if it was changed since `version`.
+pub(crate) async fn hold_password(
+    connection: &mut PgConnection,
+    user: Uuid,
+    version: i64,
+) -> Result<bool, Error> {
+    let held = sqlx::query!(
+        "select id from app_user where id = $1 and password_version = $2 for share",
+        user,
+        version,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(held.is_some())
+}
+
+/// Replaces the password, unless that was done since `version`.
+pub(crate) async fn change_password(
+    connection: &mut PgConnection,
+    user: Uuid,
+    version: i64,
+    hash: &str,
+) -> Result<bool, Error> {
+    let changed = sqlx::query!(
+        "update app_user set password_hash = $3, password_version = password_version + 1
+         where id = $1 and password_version = $2",
+        user,
+        version,
+        hash,
+    )
+    .execute(connection)
+    .await?;
+    Ok(changed.rows_affected() == 1)
 }

@@ -13,12 +13,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use infra::Env;
 use infra::env::{ExposeSecret, SecretString};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::cache::Cache;
 use crate::verifier::only;
-use crate::{Digest, digest};
+use crate::{Digest, Page, digest};
 
 /// A revoked key is refused everywhere after this time.
 const REMEMBERED_FOR: Duration = Duration::from_secs(5);
@@ -153,25 +154,120 @@ pub fn generate() -> Result<SecretString, aws_lc_rs::error::Unspecified> {
 /// # Errors
 /// If the database refuses it or cannot be reached.
 pub async fn insert(
-    pool: &PgPool,
+    executor: impl PgExecutor<'_>,
     account: Option<Uuid>,
     name: &str,
     key: &SecretString,
 ) -> Result<(), sqlx::Error> {
     let key = key.expose_secret();
-    let prefix: String = key.chars().take(PREFIX_CHARACTERS).collect();
     sqlx::query!(
         "insert into api_key (id, account_id, name, prefix, sha256) values ($1, $2, $3, $4, $5)
          on conflict (sha256) do nothing",
         Uuid::now_v7(),
         account,
         name,
-        prefix,
+        prefix(key),
         &digest(key)[..],
     )
-    .execute(pool)
+    .execute(executor)
     .await
     .map(drop)
+}
+
+fn prefix(key: &str) -> String {
+    key.chars().take(PREFIX_CHARACTERS).collect()
+}
+
+/// A key as its owner may see it: everything but the key.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its id.
+    pub id: Uuid,
+    /// What its owner calls it.
+    pub name: String,
+    /// Its first characters.
+    pub prefix: String,
+    /// How often it may ask per minute, where that is its own.
+    pub rate_limit_per_minute: Option<i32>,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// When it was revoked.
+    pub revoked_at: Option<OffsetDateTime>,
+}
+
+/// A new key of the account: the key, which is told this once, and what is known of it from then on.
+///
+/// # Errors
+/// If the database refuses it, or the system has no randomness to give (a [`sqlx::Error::Protocol`]).
+pub async fn create(
+    executor: impl PgExecutor<'_>,
+    account: Uuid,
+    name: &str,
+    per_minute: Option<i32>,
+) -> Result<(SecretString, Listed), sqlx::Error> {
+    let key = generate().map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
+    let text = key.expose_secret();
+    let listed = sqlx::query_as!(
+        Listed,
+        "insert into api_key (id, account_id, name, prefix, sha256, rate_limit_per_minute) values ($1, $2, $3, $4, $5, $6)
+         returning id, name, prefix, rate_limit_per_minute, created_at, revoked_at",
+        Uuid::now_v7(),
+        account,
+        name,
+        prefix(text),
+        &digest(text)[..],
+        per_minute,
+    )
+    .fetch_one(executor)
+    .await?;
+    Ok((key, listed))
+}
+
+/// Keys of the account, newest first, revoked ones too.
+///
+/// # Errors
+/// If the database cannot be asked.
+pub async fn page(
+    executor: impl PgExecutor<'_>,
+    account: Uuid,
+    page: &Page,
+) -> Result<Vec<Listed>, sqlx::Error> {
+    sqlx::query_as!(
+        Listed,
+        r#"select id as "id!", name as "name!", prefix as "prefix!", rate_limit_per_minute, created_at as "created_at!", revoked_at
+           from ((select * from api_key where $3::uuid is null and account_id = $1 and id < $2
+                  order by id desc limit $4)
+                 union all
+                 (select * from api_key where account_id = $1 and id > $3 order by id limit $4)) page
+           order by id desc"#,
+        account,
+        page.starting_after.unwrap_or(Uuid::max()),
+        page.ending_before,
+        page.limit,
+    )
+    .fetch_all(executor)
+    .await
+}
+
+/// Revokes a key of this account and answers what is known of it; within 5 s no service accepts it any more. One that
+/// was revoked before stays as it is; `None` if the account has no such key.
+///
+/// # Errors
+/// If the database cannot be reached.
+pub async fn revoke_of(
+    executor: impl PgExecutor<'_>,
+    account: Uuid,
+    id: Uuid,
+) -> Result<Option<Listed>, sqlx::Error> {
+    sqlx::query_as!(
+        Listed,
+        "update api_key set revoked_at = coalesce(revoked_at, now()) where id = $1 and account_id = $2
+         returning id, name, prefix, rate_limit_per_minute, created_at, revoked_at",
+        id,
+        account,
+    )
+    .fetch_optional(executor)
+    .await
 }
 
 /// Whether this account has a key of this name that is not revoked.
@@ -195,16 +291,19 @@ pub async fn is_named(
     .await
 }
 
-/// Revokes a key; within 5 s no service accepts it any more. False if it is unknown or was revoked before.
+/// Revokes a key of whatever account; within 5 s no service accepts it any more. Answers whose it was (the inner `None`
+/// is nobody's); `None` if it is unknown or was revoked before.
 ///
 /// # Errors
 /// If the database cannot be reached.
-pub async fn revoke(pool: &PgPool, id: Uuid) -> Result<bool, sqlx::Error> {
-    let revoked = sqlx::query!(
-        "update api_key set revoked_at = now() where id = $1 and revoked_at is null",
+pub async fn revoke(
+    executor: impl PgExecutor<'_>,
+    id: Uuid,
+) -> Result<Option<Option<Uuid>>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "update api_key set revoked_at = now() where id = $1 and revoked_at is null returning account_id",
         id,
     )
-    .execute(pool)
-    .await?;
-    Ok(revoked.rows_affected() == 1)
+    .fetch_optional(executor)
+    .await
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{Error, Verifier};
@@ -28,7 +29,7 @@ pub struct Caller {
 }
 
 /// What a member may do, as in the table `membership`; each may do what those before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Pays and sees payments; what everybody who registers is, and what an API key acts as.

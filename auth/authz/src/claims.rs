@@ -21,6 +21,10 @@ pub struct Claims {
     pub account: AccountId,
     /// What the person may do there.
     pub role: Role,
+    /// The generation of the membership that it was made for; a change of role or password draws a later one, and then
+    /// this token is refused. A token without it is the first that any such change ends.
+    #[serde(default, rename = "gen")]
+    pub generation: i64,
     /// When it was made.
     pub iat: u64,
     /// From when on it is valid.

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use crate::Error;
 
 /// How often the keys are fetched when nothing is wrong: a key that was withdrawn is trusted no longer than this.
-const REFRESH_EVERY: Duration = Duration::from_mins(5);
+const REFRESH_EVERY: Duration = Duration::from_secs(30);
 /// The least time between two fetches: tokens with invented key ids must not hammer the auth service.
 const REFRESH_AT_MOST_EVERY: Duration = Duration::from_secs(5);
 /// The same before any keys are known, when nobody can be let in anyway.
@@ -75,6 +75,26 @@ impl KeySet {
             keys: RwLock::new(Arc::new(Keys::of(set, 1))),
             source: None,
         })
+    }
+
+    /// The keys that this process shows, followed for as long as this lives.
+    pub(crate) fn watched(mut shown: watch::Receiver<Option<JwkSet>>) -> Arc<Self> {
+        let set = Arc::new(Self {
+            keys: RwLock::default(),
+            source: None,
+        });
+        let weak = Arc::downgrade(&set);
+        tokio::spawn(async move {
+            shown.mark_changed();
+            while shown.changed().await.is_ok() {
+                let Some(set) = weak.upgrade() else { return };
+                let keys = shown.borrow_and_update().clone();
+                if let Some(keys) = keys {
+                    set.replace(&keys);
+                }
+            }
+        });
+        set
     }
 
     /// The keys behind `url`, fetched now and kept fresh in the background for as long as this lives.

@@ -4,11 +4,14 @@
 //! keys. Every refusal looks the same from outside.
 
 pub mod api_key;
+pub mod audit;
 mod cache;
 mod caller;
 mod claims;
 mod error;
 mod key_set;
+pub mod membership;
+mod revocations;
 mod token;
 mod verifier;
 
@@ -17,10 +20,23 @@ pub use claims::{ACCESS_TOKEN_TYPE, Claims};
 pub use error::Error;
 pub use verifier::{Config, Verifier};
 
-/// The SHA-256 of a token or a key, under which it is known here: the thing itself is kept nowhere.
-pub(crate) type Digest = [u8; 32];
+/// Which part of a list, newest first, is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Continue with what is older than this.
+    pub starting_after: Option<uuid::Uuid>,
+    /// Go back to what is newer than this: the nearest ones. It wins over the other.
+    pub ending_before: Option<uuid::Uuid>,
+    /// How many at most.
+    pub limit: i64,
+}
 
-pub(crate) fn digest(secret: &str) -> Digest {
+/// The SHA-256 of a token or a key, under which it is known here: the thing itself is kept nowhere.
+pub type Digest = [u8; 32];
+
+/// The digest of a secret that needs no slow hash because nobody can guess it.
+#[must_use]
+pub fn digest(secret: &str) -> Digest {
     let mut digest = Digest::default();
     digest.copy_from_slice(
         aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes()).as_ref(),

@@ -7,7 +7,8 @@ use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
 
 use crate::cache::Cache;
 use crate::key_set::KeySet;
-use crate::{ACCESS_TOKEN_TYPE, Caller, Claims, Error, digest};
+use crate::revocations::Revocations;
+use crate::{ACCESS_TOKEN_TYPE, Caller, Claims, Digest, Error, digest};
 
 /// Ours have about 500 bytes; anything much longer is refused before it is looked at.
 const LONGEST: usize = 4096;
@@ -20,11 +21,26 @@ pub(crate) struct Tokens {
     validation: Validation,
     /// An Ed25519 verification is the dearest step of a request, and clients send the same token many times. The
     /// generation of the keys is kept with each: a token is proven again once they changed.
-    verified: Cache<(Caller, u64)>,
+    verified: Cache<Verified>,
+    revocations: Arc<Revocations>,
+}
+
+#[derive(Clone, Copy)]
+struct Verified {
+    caller: Caller,
+    /// Of the keys that vouched for it.
+    keys: u64,
+    /// Of the membership that it was made for.
+    membership: i64,
 }
 
 impl Tokens {
-    pub(crate) fn new(keys: Arc<KeySet>, issuer: &str, audience: &str) -> Self {
+    pub(crate) fn new(
+        keys: Arc<KeySet>,
+        revocations: Arc<Revocations>,
+        issuer: &str,
+        audience: &str,
+    ) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
@@ -35,20 +51,30 @@ impl Tokens {
             keys,
             validation,
             verified: Cache::new(REMEMBERED),
+            revocations,
         }
     }
 
-    /// The person whom the token names.
+    /// The person whom the token names, unless what it says was revoked.
     pub(crate) async fn verify(&self, token: &str) -> Result<Caller, Error> {
         if token.len() > LONGEST {
             return Err(Error::Unauthenticated);
         }
         let name = digest(token);
-        if let Some((caller, generation)) = self.verified.get(&name)
-            && generation == self.keys.keys().generation
-        {
-            return Ok(caller);
+        let known = self.verified.get(&name);
+        let verified = match known.filter(|known| known.keys == self.keys.keys().generation) {
+            Some(verified) => verified,
+            None => self.prove(token, name).await?,
+        };
+        let caller = verified.caller;
+        if self.revocations.end(&caller, verified.membership) {
+            return Err(Error::Unauthenticated);
         }
+        Ok(caller)
+    }
+
+    /// Asks the signature and the claims.
+    async fn prove(&self, token: &str, name: Digest) -> Result<Verified, Error> {
         let header = decode_header(token).map_err(|_| Error::Unauthenticated)?;
         let id = key_id(&header).ok_or(Error::Unauthenticated)?;
         let keys = self.keys.keys_with(id).await?;
@@ -56,17 +82,21 @@ impl Tokens {
         let claims = decode::<Claims>(token, key, &self.validation)
             .map_err(|_| Error::Unauthenticated)?
             .claims;
-        let caller = Caller {
-            account: claims.account.uuid(),
-            user: Some(claims.sub.uuid()),
-            role: claims.role,
-            key: None,
-            per_minute: None,
+        let verified = Verified {
+            caller: Caller {
+                account: claims.account.uuid(),
+                user: Some(claims.sub.uuid()),
+                role: claims.role,
+                key: None,
+                per_minute: None,
+            },
+            keys: keys.generation,
+            membership: claims.generation,
         };
         if let Some(ends) = instant_of(claims.exp) {
-            self.verified.put(name, (caller, keys.generation), ends);
+            self.verified.put(name, verified, ends);
         }
-        Ok(caller)
+        Ok(verified)
     }
 }
 

@@ -7,11 +7,14 @@ use axum::http::{HeaderMap, HeaderName, header};
 use infra::Env;
 use jsonwebtoken::jwk::JwkSet;
 use sqlx::PgPool;
+use tokio::sync::watch;
 
 use crate::api_key::{self, ApiKeys};
+use crate::audit::Act;
 use crate::key_set::KeySet;
+use crate::revocations::Revocations;
 use crate::token::Tokens;
-use crate::{Caller, Error, Role};
+use crate::{Caller, Error, Role, membership};
 
 /// Whose tokens are believed.
 #[derive(Clone, Debug)]
@@ -50,13 +53,15 @@ pub struct Verifier(Arc<Inner>);
 struct Inner {
     tokens: Tokens,
     keys: ApiKeys,
+    pool: PgPool,
 }
 
 impl Verifier {
     /// Verifies tokens with the keys that the auth service shows, and API keys in this database.
     ///
     /// The keys are fetched in the background, so the auth service may start later: until it answers, tokens are
-    /// answered 503. Must be called within a Tokio runtime.
+    /// answered 503. What was revoked is read from the database every two seconds; while it is away, tokens that verify
+    /// go on. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// If no HTTP client can be made.
@@ -64,16 +69,29 @@ impl Verifier {
         Ok(Self::of(KeySet::remote(&config.jwks_url)?, config, pool))
     }
 
-    /// Verifies tokens with exactly these keys; nothing is ever fetched.
+    /// Verifies tokens with exactly these keys; none is ever fetched. Must be called within a Tokio runtime.
     #[must_use]
     pub fn with_keys(keys: &JwkSet, config: &Config, pool: PgPool) -> Self {
         Self::of(KeySet::fixed(keys), config, pool)
     }
 
+    /// Verifies tokens with the keys that this process itself shows (none while it does not know them yet). Must be
+    /// called within a Tokio runtime.
+    #[must_use]
+    pub fn with_own_keys(
+        keys: watch::Receiver<Option<JwkSet>>,
+        config: &Config,
+        pool: PgPool,
+    ) -> Self {
+        Self::of(KeySet::watched(keys), config, pool)
+    }
+
     fn of(keys: Arc<KeySet>, config: &Config, pool: PgPool) -> Self {
+        let revocations = Revocations::followed(pool.clone());
         Self(Arc::new(Inner {
-            tokens: Tokens::new(keys, &config.issuer, &config.audience),
-            keys: ApiKeys::new(pool),
+            tokens: Tokens::new(keys, revocations, &config.issuer, &config.audience),
+            keys: ApiKeys::new(pool.clone()),
+            pool,
         }))
     }
 
@@ -102,6 +120,35 @@ impl Verifier {
             role: Role::User,
             key: Some(key.id),
             per_minute: key.per_minute,
+        })
+    }
+
+    /// What the caller may do at this moment, asked of the database: for what must not be done by somebody who lost the
+    /// right to it a second ago.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] if a person does not belong to the account any more, [`Error::Unavailable`] if the
+    /// database cannot be asked.
+    pub async fn current_role(&self, caller: &Caller) -> Result<Role, Error> {
+        let Some(user) = caller.user else {
+            return Ok(caller.role);
+        };
+        let found = membership::of(&self.0.pool, caller.account, user).await;
+        let membership = found.map_err(|error| {
+            tracing::error!(%error, "a role cannot be looked up");
+            Error::Unavailable
+        })?;
+        Ok(membership.ok_or(Error::Unauthenticated)?.role)
+    }
+
+    /// Writes down what somebody does, in the database where callers are looked up.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if that cannot be done; then the act must not be done either.
+    pub async fn record(&self, act: Act<'_>) -> Result<(), Error> {
+        act.record(&self.0.pool).await.map_err(|error| {
+            tracing::error!(%error, "an act cannot be written down");
+            Error::Unavailable
         })
     }
 }

@@ -5,6 +5,7 @@ mod chaos;
 mod demo;
 mod dev;
 mod load;
+mod manage;
 mod migrate;
 mod output;
 mod pause;
@@ -38,6 +39,12 @@ enum Command {
     Pause(pause::Options),
     /// Takes new payments again (`pawl resume intake`).
     Resume(pause::Options),
+    #[command(subcommand)]
+    Users(manage::users::Command),
+    #[command(subcommand)]
+    ApiKeys(manage::api_keys::Command),
+    #[command(subcommand)]
+    Keys(manage::keys::Command),
     Services(services::Options),
     Chaos(chaos::Options),
     Bench(bench::Options),
@@ -52,6 +59,9 @@ async fn main() -> ExitCode {
         Command::Seed => seed::run().await,
         Command::Pause(options) => pause::run(options, true).await,
         Command::Resume(options) => pause::run(options, false).await,
+        Command::Users(command) => manage::users::run(command).await,
+        Command::ApiKeys(command) => manage::api_keys::run(command).await,
+        Command::Keys(command) => manage::keys::run(command).await,
         Command::Services(options) => services::run(options).await,
         Command::Chaos(options) => chaos::run(options).await,
         Command::Bench(options) => bench::run(options).await,

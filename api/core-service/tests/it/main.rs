@@ -12,9 +12,10 @@ use authz::{Role, api_key::Bootstrap};
 use contracts::id::JobId;
 use infra::{
     Env,
+    client_ip::TrustedProxies,
     testing::{TestDatabase, redis_url},
 };
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -27,6 +28,9 @@ struct Stage {
     base: String,
     http: Client,
     signer: Signer,
+    /// The account, and its member of each role, in the order of [`Role::ALL`].
+    account: Uuid,
+    members: [Uuid; 4],
     shutdown: CancellationToken,
 }
 
@@ -46,6 +50,9 @@ impl Stage {
         let auth_config = auth_service::Config {
             address: auth_listener.local_addr().unwrap(),
             database_url: database.url().into(),
+            redis_url: redis_url().into(),
+            trusted_proxies: TrustedProxies::default(),
+            ip_per_minute: 0,
             bootstrap: Bootstrap::from_env(&mut { bootstrap }),
             private_key,
             tokens: tokens.clone(),
@@ -60,14 +67,18 @@ impl Stage {
             address: listener.local_addr().unwrap(),
             database_url: database.url().into(),
             redis_url: redis_url().into(),
+            trusted_proxies: TrustedProxies::default(),
             authz: tokens,
         };
         tokio::spawn(core_service::serve(config, listener, shutdown.clone()));
+        let (account, members) = staff(&database).await;
         let stage = Self {
             database,
             base,
             http: Client::new(),
             signer,
+            account,
+            members,
             shutdown,
         };
         stage.until_tokens_are_known().await;
@@ -87,16 +98,17 @@ impl Stage {
     }
 
     async fn ask(&self, method: Method, path: &str, role: Role) -> Response {
+        self.request(method, path, role).send().await.unwrap()
+    }
+
+    fn request(&self, method: Method, path: &str, role: Role) -> RequestBuilder {
+        let member = self.members[role as usize];
         let token = self
             .signer
-            .access_token(Uuid::now_v7(), Uuid::now_v7(), role)
+            .access_token(member, self.account, role)
             .unwrap();
-        self.http
-            .request(method, format!("{}{path}", self.base))
-            .bearer_auth(token)
-            .send()
-            .await
-            .unwrap()
+        let url = format!("{}{path}", self.base);
+        self.http.request(method, url).bearer_auth(token)
     }
 
     async fn get(&self, path: &str) -> Response {
@@ -105,12 +117,17 @@ impl Stage {
 
     /// A payment with one job in this state.
     async fn job(&self, state: &str) -> Uuid {
+        self.job_of(self.account, state).await
+    }
+
+    async fn job_of(&self, account: Uuid, state: &str) -> Uuid {
         let (payment, job) = (Uuid::now_v7(), Uuid::now_v7());
         sqlx::query(
             "insert into payment (id, account_id, status, version, amount, currency, capture_method, confirm, created_at, updated_at)
-             values ($1, $1, 'local_created', 1, 1099, 'eur', 'automatic', false, now(), now())",
+             values ($1, $2, 'local_created', 1, 1099, 'eur', 'automatic', false, now(), now())",
         )
         .bind(payment)
+        .bind(account)
         .execute(self.database.pool())
         .await
         .unwrap();
@@ -126,6 +143,52 @@ impl Stage {
         .unwrap();
         job
     }
+
+    async fn state(&self, job: Uuid) -> String {
+        sqlx::query_scalar("select state from job where id = $1")
+            .bind(job)
+            .fetch_one(self.database.pool())
+            .await
+            .unwrap()
+    }
+
+    /// What was written down: action, outcome, reason, who and to what, the oldest first.
+    async fn acts(&self) -> Vec<(String, String, Option<String>, Option<Uuid>, String)> {
+        sqlx::query_as(
+            "select action, outcome, reason, user_id, target from audit where account_id = $1 order by id",
+        )
+        .bind(self.account)
+        .fetch_all(self.database.pool())
+        .await
+        .unwrap()
+    }
+}
+
+/// An account with a member of each role, who have no password.
+async fn staff(database: &TestDatabase) -> (Uuid, [Uuid; 4]) {
+    let account = Uuid::now_v7();
+    let pool = database.pool();
+    sqlx::query("insert into account (id, name) values ($1, 'Mugs')")
+        .bind(account)
+        .execute(pool)
+        .await
+        .unwrap();
+    let mut members = [Uuid::nil(); 4];
+    for role in Role::ALL {
+        let user = Uuid::now_v7();
+        sqlx::query("insert into app_user (id, email, password_hash) values ($1, $2, 'none')")
+            .bind(user)
+            .bind(format!("{role}@example.org"))
+            .execute(pool)
+            .await
+            .unwrap();
+        let mut connection = pool.acquire().await.unwrap();
+        authz::membership::assign(&mut connection, account, user, role)
+            .await
+            .unwrap();
+        members[role as usize] = user;
+    }
+    (account, members)
 }
 
 impl Drop for Stage {
@@ -184,7 +247,7 @@ async fn it_says_that_it_runs_and_that_it_is_ready() {
 }
 
 #[tokio::test]
-async fn operations_are_for_operators_and_admins() {
+async fn viewers_look_and_operators_act() {
     let stage = Stage::start().await;
     let job = JobId::from_uuid(stage.job("dead").await);
     let retry = format!("{JOBS}/{job}/retry");
@@ -196,12 +259,13 @@ async fn operations_are_for_operators_and_admins() {
             .await
             .unwrap();
         problem(nobody, StatusCode::UNAUTHORIZED, "unauthenticated").await;
-        for role in [Role::User, Role::Viewer] {
-            let response = stage.ask(method.clone(), path, role).await;
-            problem(response, StatusCode::FORBIDDEN, "forbidden").await;
-        }
+        let response = stage.ask(method, path, Role::User).await;
+        problem(response, StatusCode::FORBIDDEN, "forbidden").await;
     }
-    for role in [Role::Operator, Role::Admin] {
+    let response = stage.ask(Method::POST, &retry, Role::Viewer).await;
+    problem(response, StatusCode::FORBIDDEN, "forbidden").await;
+    assert_eq!(stage.state(job.uuid()).await, "dead");
+    for role in [Role::Viewer, Role::Operator, Role::Admin] {
         assert_eq!(
             stage.ask(Method::GET, JOBS, role).await.status(),
             StatusCode::OK
@@ -271,4 +335,112 @@ async fn a_list_of_jobs_refuses_what_it_does_not_know() {
         .ask(Method::POST, &format!("{JOBS}/nonsense/retry"), Role::Admin)
         .await;
     problem(response, StatusCode::NOT_FOUND, "not_found").await;
+}
+
+#[tokio::test]
+async fn the_jobs_of_another_account_are_unknown() {
+    let stage = Stage::start().await;
+    let foreign = stage.job_of(Uuid::now_v7(), "dead").await;
+    let list: Value = stage.get(JOBS).await.json().await.unwrap();
+    assert_eq!(list["data"], json!([]));
+    let mut answers = Vec::new();
+    for id in [foreign, Uuid::now_v7()] {
+        let path = format!("{JOBS}/{}/retry", JobId::from_uuid(id));
+        let response = stage.ask(Method::POST, &path, Role::Admin).await;
+        let mut body = problem(response, StatusCode::NOT_FOUND, "not_found").await;
+        body["request_id"] = Value::Null;
+        answers.push(body);
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(stage.state(foreign).await, "dead");
+}
+
+#[tokio::test]
+async fn who_is_no_operator_any_more_does_nothing_from_that_moment_on() {
+    let stage = Stage::start().await;
+    let job = stage.job("dead").await;
+    let path = format!("{JOBS}/{}/retry", JobId::from_uuid(job));
+    let operator = stage.members[Role::Operator as usize];
+    sqlx::query("update membership set role = 'viewer' where user_id = $1")
+        .bind(operator)
+        .execute(stage.database.pool())
+        .await
+        .unwrap();
+    let response = stage.ask(Method::POST, &path, Role::Operator).await;
+    problem(response, StatusCode::FORBIDDEN, "forbidden").await;
+    sqlx::query("delete from membership where user_id = $1")
+        .bind(operator)
+        .execute(stage.database.pool())
+        .await
+        .unwrap();
+    let response = stage.ask(Method::POST, &path, Role::Operator).await;
+    problem(response, StatusCode::UNAUTHORIZED, "unauthenticated").await;
+    assert_eq!(stage.state(job).await, "dead");
+    let refused = (
+        "operation".to_owned(),
+        "refused".to_owned(),
+        Some("role".to_owned()),
+        Some(operator),
+        path,
+    );
+    assert_eq!(stage.acts().await, [refused]);
+}
+
+#[tokio::test]
+async fn an_act_is_written_down_with_its_reason() {
+    let stage = Stage::start().await;
+    let job = stage.job("dead").await;
+    let id = JobId::from_uuid(job).to_string();
+    let path = format!("{JOBS}/{id}/retry");
+    let operator = Some(stage.members[Role::Operator as usize]);
+    let post = || stage.request(Method::POST, &path, Role::Operator);
+    for (body, status, code) in [
+        ("{", StatusCode::BAD_REQUEST, "malformed_json"),
+        (
+            "{\"why\":\"x\"}",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_field",
+        ),
+        (
+            "{\"reason\":\"\"}",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_field",
+        ),
+        (
+            "{\"reason\":\"a\\u0000b\"}",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_field",
+        ),
+    ] {
+        let request = post().header("content-type", "application/json").body(body);
+        problem(request.send().await.unwrap(), status, code).await;
+    }
+    let text = post().body("because");
+    let response = text.send().await.unwrap();
+    problem(
+        response,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+    )
+    .await;
+    assert_eq!(stage.acts().await, []);
+
+    let reason = json!({"reason": "Stripe was away"});
+    let response = post().json(&reason).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    let response = post().send().await.unwrap();
+    problem(response, StatusCode::NOT_FOUND, "not_found").await;
+    let act = |reason: Option<&str>| {
+        (
+            "job_retried".to_owned(),
+            "requested".to_owned(),
+            reason.map(str::to_owned),
+            operator,
+            id.clone(),
+        )
+    };
+    assert_eq!(
+        stage.acts().await,
+        [act(Some("Stripe was away")), act(None)]
+    );
 }

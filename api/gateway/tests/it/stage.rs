@@ -7,6 +7,7 @@ use authz::{Role, api_key::Bootstrap};
 use gateway::Limits;
 use infra::{
     Env,
+    client_ip::TrustedProxies,
     env::{ExposeSecret, SecretString},
     testing::{TestDatabase, redis_url, unique},
 };
@@ -261,6 +262,9 @@ async fn auth_service(
     let config = auth_service::Config {
         address: listener.local_addr().unwrap(),
         database_url: database.url().into(),
+        redis_url: redis_url().into(),
+        trusted_proxies: TrustedProxies::default(),
+        ip_per_minute: 0,
         bootstrap: Bootstrap::from_env(&mut Env::of([(
             "AUTH_API_KEYS",
             "a-key-of-the-tests-of-28-chars",

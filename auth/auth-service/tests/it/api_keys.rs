@@ -90,9 +90,12 @@ async fn a_key_of_the_database_opens_the_service_until_it_is_revoked() {
         .fetch_one(pool)
         .await
         .unwrap();
-    assert!(authz::api_key::revoke(pool, id).await.unwrap());
+    assert_eq!(
+        authz::api_key::revoke(pool, id).await.unwrap(),
+        Some(Some(account))
+    );
     assert!(
-        !authz::api_key::revoke(pool, id).await.unwrap(),
+        authz::api_key::revoke(pool, id).await.unwrap().is_none(),
         "a key is revoked once"
     );
     let revoked = Instant::now();

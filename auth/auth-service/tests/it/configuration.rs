@@ -15,6 +15,8 @@ fn faults(variables: &[(&str, &str)]) -> String {
 fn every_fault_is_named_at_once() {
     let said = faults(&[
         ("AUTH_ADDR", "nowhere"),
+        ("TRUSTED_PROXIES", "everybody"),
+        ("RATE_LIMIT_IP_PER_MINUTE", "many"),
         ("AUTH_API_KEYS", "short,also-short"),
         ("JWT_PRIVATE_KEY", "c2VjcmV0IHNlY3JldA=="),
         ("JWT_JWKS_URL", "ftp://example.org"),
@@ -22,13 +24,16 @@ fn every_fault_is_named_at_once() {
     for name in [
         "AUTH_ADDR",
         "DATABASE_URL",
+        "REDIS_URL",
+        "TRUSTED_PROXIES",
+        "RATE_LIMIT_IP_PER_MINUTE",
         "AUTH_API_KEYS",
         "JWT_PRIVATE_KEY",
         "JWT_JWKS_URL",
     ] {
         assert!(said.contains(name), "{name} is not named in:\n{said}");
     }
-    assert_eq!(said.lines().count(), 5, "{said}");
+    assert_eq!(said.lines().count(), 8, "{said}");
     assert!(
         !said.contains("c2Vj") && !said.contains("also-short"),
         "a secret is repeated:\n{said}"
@@ -40,6 +45,7 @@ fn demonstration_secrets_are_refused_beside_a_live_key() {
     let own = keys::generate().unwrap();
     let mut variables = vec![
         ("DATABASE_URL", "postgres://127.0.0.1/pawl"),
+        ("REDIS_URL", "redis://127.0.0.1"),
         ("AUTH_API_KEYS", "pawl_demo_auth_key_0123456789"),
         ("JWT_PRIVATE_KEY", own.expose_secret()),
     ];

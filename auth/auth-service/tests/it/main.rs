@@ -6,29 +6,58 @@
 )]
 
 mod api_keys;
+mod audit;
 mod configuration;
 mod jwks;
+mod limits;
 mod login;
+mod members;
+mod openapi;
 mod passwords;
 mod register;
+mod rotation;
 mod seed;
+mod sessions;
 mod transport;
 
 use std::net::SocketAddr;
 
 use auth_service::{Config, keys};
+use authz::Role;
 use authz::api_key::Bootstrap;
 use infra::Env;
+use infra::client_ip::TrustedProxies;
 use infra::env::SecretString;
-use infra::testing::TestDatabase;
-use reqwest::{Client, Response, StatusCode};
+use infra::testing::{TestDatabase, redis_url};
+use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
 const API_KEY: &str = "a-key-of-the-tests-of-28-chars";
+
+/// What a service under test is told beside its database.
+struct Told {
+    redis_url: String,
+    trusted_proxies: TrustedProxies,
+    ip_per_minute: u32,
+    private_key: SecretString,
+}
+
+impl Told {
+    /// No limit, nobody trusted, a key of its own.
+    fn new() -> Self {
+        Self {
+            redis_url: redis_url(),
+            trusted_proxies: TrustedProxies::default(),
+            ip_per_minute: 0,
+            private_key: keys::generate().unwrap(),
+        }
+    }
+}
 
 /// A running auth service; it and its database end with this value.
 struct Stage {
@@ -38,28 +67,31 @@ struct Stage {
     shutdown: CancellationToken,
 }
 
+/// Somebody who is logged in.
+struct Person {
+    user: Uuid,
+    account: Uuid,
+    token: String,
+    refresh_token: String,
+}
+
 impl Stage {
     async fn start() -> Self {
         let database = TestDatabase::create(&MIGRATIONS).await;
         let url = database.url().to_owned();
-        Self::start_with(database, &url).await
+        Self::start_with(database, &url, Told::new()).await
+    }
+
+    async fn told(told: Told) -> Self {
+        let database = TestDatabase::create(&MIGRATIONS).await;
+        let url = database.url().to_owned();
+        Self::start_with(database, &url, told).await
     }
 
     /// The service may be told of another database than the test has.
-    async fn start_with(database: TestDatabase, url: &str) -> Self {
-        let listener = infra::http::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
-            .await
-            .unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
+    async fn start_with(database: TestDatabase, url: &str, told: Told) -> Self {
         let shutdown = CancellationToken::new();
-        let config = Config {
-            address: listener.local_addr().unwrap(),
-            database_url: url.into(),
-            bootstrap: Bootstrap::from_env(&mut Env::of([("AUTH_API_KEYS", API_KEY)])),
-            private_key: keys::generate().unwrap(),
-            tokens: tokens(&base),
-        };
-        tokio::spawn(auth_service::serve(config, listener, shutdown.clone()));
+        let base = instance(url, told, &shutdown).await;
         Self {
             database,
             base,
@@ -97,6 +129,72 @@ impl Stage {
             .await
     }
 
+    /// Somebody of this role, logged in for this account.
+    async fn person(&self, account: Uuid, email: &str, role: Role) -> Person {
+        let password = secret("correct horse");
+        let pool = self.database.pool();
+        let user = auth_service::seed::user(pool, account, email, &password, role)
+            .await
+            .unwrap();
+        let body = self.tokens(self.login(email, "correct horse").await).await;
+        Person {
+            user,
+            account,
+            token: text(&body, "token"),
+            refresh_token: text(&body, "refresh_token"),
+        }
+    }
+
+    /// An admin of a new account.
+    async fn admin(&self, email: &str) -> Person {
+        let pool = self.database.pool();
+        let account = auth_service::seed::account(pool, email).await.unwrap();
+        self.person(account, email, Role::Admin).await
+    }
+
+    /// The tokens of an answer that should hold some.
+    async fn tokens(&self, response: Response) -> Value {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{body}");
+        assert_eq!(headers["cache-control"], "no-store");
+        body
+    }
+
+    async fn refresh(&self, token: &str) -> Response {
+        self.post("refresh", &json!({"refresh_token": token})).await
+    }
+
+    /// A request of this person to `/api/v1/auth/…`.
+    async fn ask(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> Response {
+        let request = self
+            .http
+            .request(method, self.url(&format!("/api/v1/auth/{path}")))
+            .header("x-api-key", API_KEY)
+            .bearer_auth(token);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        request.send().await.unwrap()
+    }
+
+    /// Asks for the person's account until the answer has this status; a test that waits longer than 5 s has failed.
+    async fn until(&self, token: &str, status: StatusCode) {
+        let started = tokio::time::Instant::now();
+        loop {
+            let seen = self.ask(token, Method::GET, "account", None).await.status();
+            if seen == status {
+                return;
+            }
+            assert!(
+                started.elapsed() < std::time::Duration::from_secs(5),
+                "{seen} instead of {status}"
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
     async fn count(&self, table: &'static str) -> i64 {
         let query = format!("select count(*) from {table}");
         sqlx::query_scalar(sqlx::AssertSqlSafe(query))
@@ -110,6 +208,30 @@ impl Drop for Stage {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
+}
+
+/// Starts an instance of the service; the answer is where it is.
+async fn instance(url: &str, told: Told, shutdown: &CancellationToken) -> String {
+    let listener = infra::http::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+        .await
+        .unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let config = Config {
+        address: listener.local_addr().unwrap(),
+        database_url: url.into(),
+        redis_url: told.redis_url.into(),
+        trusted_proxies: told.trusted_proxies,
+        ip_per_minute: told.ip_per_minute,
+        bootstrap: Bootstrap::from_env(&mut Env::of([("AUTH_API_KEYS", API_KEY)])),
+        private_key: told.private_key,
+        tokens: tokens(&base),
+    };
+    tokio::spawn(auth_service::serve(config, listener, shutdown.clone()));
+    base
+}
+
+fn text(body: &Value, field: &str) -> String {
+    body[field].as_str().unwrap().to_owned()
 }
 
 /// Tokens of the service at `base`.

@@ -4,7 +4,7 @@ use infra::testing::TestDatabase;
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::{API_KEY, MIGRATIONS, Stage, problem};
+use crate::{API_KEY, MIGRATIONS, Stage, Told, problem};
 
 #[tokio::test]
 async fn health_and_readiness_need_no_key() {
@@ -22,12 +22,15 @@ async fn health_and_readiness_need_no_key() {
 async fn without_postgres_it_is_alive_and_not_ready_and_answers_503() {
     let database = TestDatabase::create(&MIGRATIONS).await;
     // Nobody listens on port 1.
-    let stage = Stage::start_with(database, "postgres://pawl@127.0.0.1:1/pawl").await;
+    let stage = Stage::start_with(database, "postgres://pawl@127.0.0.1:1/pawl", Told::new()).await;
     assert_eq!(stage.get("/health").await.status(), StatusCode::OK);
-    assert_eq!(
-        stage.get("/.well-known/jwks.json").await.status(),
-        StatusCode::OK
-    );
+    // Which keys are believed stands in the table: to show some of them would withdraw the others.
+    problem(
+        stage.get("/.well-known/jwks.json").await,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "unavailable",
+    )
+    .await;
     let ready = stage.get("/readyz").await;
     assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
     let body: Value = ready.json().await.unwrap();

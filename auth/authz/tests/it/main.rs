@@ -7,6 +7,7 @@
 
 mod api_keys;
 mod key_set;
+mod revocations;
 mod tokens;
 
 use std::net::SocketAddr;

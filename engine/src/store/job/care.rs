@@ -81,31 +81,43 @@ pub(crate) struct Listed {
     pub(crate) created_at: OffsetDateTime,
 }
 
-/// Jobs in a state, newest first, below `before`.
+/// Jobs of an account in a state, newest first, below `before`.
 pub(crate) async fn list(
     pool: &PgPool,
+    account: Uuid,
     state: &str,
     before: Option<Uuid>,
     limit: i64,
 ) -> sqlx::Result<Vec<Listed>> {
     sqlx::query_as!(
         Listed,
-        "select id, payment_id, kind, state, tries, picks, error, due_at, created_at
-         from job where state = $1 and id < $2 order by id desc limit $3",
+        "select j.id, j.payment_id, j.kind, j.state, j.tries, j.picks, j.error, j.due_at, j.created_at
+         from job j join payment p on p.id = j.payment_id
+         where j.state = $1 and j.id < $2 and p.account_id = $4 order by j.id desc limit $3",
         state,
         before.unwrap_or(Uuid::max()),
         limit,
+        account,
     )
     .fetch_all(pool)
     .await
 }
 
-/// Puts a dead job back in the queue, with the key it always had; false when it is not dead. Its outcome stays
+/// Puts a dead job of an account back in the queue, with the key it always had; false when it is not dead. Its outcome stays
 /// unknown, so the worker looks before it sends a key that may be too old.
-pub(crate) async fn revive(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
-    let done = sqlx::query!("update job set state = 'queued', due_at = now(), picks = tries where id = $1 and state = 'dead'", id)
-        .execute(connection)
-        .await?;
+pub(crate) async fn revive(
+    connection: &mut PgConnection,
+    account: Uuid,
+    id: Uuid,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "update job j set state = 'queued', due_at = now(), picks = tries from payment p
+         where j.id = $1 and j.state = 'dead' and p.id = j.payment_id and p.account_id = $2",
+        id,
+        account,
+    )
+    .execute(connection)
+    .await?;
     Ok(done.rows_affected() == 1)
 }
 

@@ -1,0 +1,50 @@
+//! Who is calling, where an API key is not enough: a person, or an admin.
+
+use std::sync::Arc;
+
+use authz::{Caller, Role};
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+use uuid::Uuid;
+
+use crate::{Auth, Error};
+
+/// A person, proven by an access token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Person {
+    pub(crate) caller: Caller,
+    pub(crate) user: Uuid,
+}
+
+impl FromRequestParts<Arc<Auth>> for Person {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, auth: &Arc<Auth>) -> Result<Self, Error> {
+        // Without a token the verifier would take the API key, and a key is no person.
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return Err(authz::Error::Unauthenticated.into());
+        }
+        let caller = auth.verifier.caller(&parts.headers).await?;
+        let user = caller.user.ok_or(authz::Error::Unauthenticated)?;
+        Ok(Self { caller, user })
+    }
+}
+
+/// A person who administers the account at this moment: the token's word is not enough for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admin {
+    pub(crate) caller: Caller,
+}
+
+impl FromRequestParts<Arc<Auth>> for Admin {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, auth: &Arc<Auth>) -> Result<Self, Error> {
+        let Person { caller, .. } = Person::from_request_parts(parts, auth).await?;
+        if auth.verifier.current_role(&caller).await? < Role::Admin {
+            return Err(Error::Forbidden);
+        }
+        Ok(Self { caller })
+    }
+}

@@ -1,0 +1,173 @@
+//! What whoever runs Pawl does without the doors, on the command line. All of it is written down, as nobody's act.
+
+use authz::audit::Act;
+use authz::{Page, Role, api_key, membership};
+use contracts::id::{AccountId, KeyId, UserId};
+use infra::env::SecretString;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::register::{check_name, check_password, email as checked_email};
+use crate::{Error, Passwords, store};
+
+/// How many accounts or members are read at once.
+const PORTION: i64 = 100;
+
+/// A member as the command line shows it.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its id.
+    pub user: Uuid,
+    /// Its address.
+    pub email: String,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// The account with this id (`acct_…`) or, the oldest, with this name.
+///
+/// # Errors
+/// If the database cannot be asked.
+pub async fn account(pool: &PgPool, named: &str) -> Result<Option<Uuid>, Error> {
+    if let Ok(id) = named.parse::<AccountId>() {
+        let found = store::account(pool, id.uuid()).await?;
+        return Ok(found.map(|_| id.uuid()));
+    }
+    let mut connection = pool.acquire().await?;
+    store::oldest_account_named(&mut connection, named).await
+}
+
+/// Accounts with their names, the newest first, a hundred at most below `after`.
+///
+/// # Errors
+/// If the database cannot be asked.
+pub async fn accounts(pool: &PgPool, after: Option<Uuid>) -> Result<Vec<(Uuid, String)>, Error> {
+    store::accounts(pool, after, PORTION).await
+}
+
+/// Members of an account, those who registered last first, a hundred at most below `after`.
+///
+/// # Errors
+/// If the database cannot be asked.
+pub async fn members(
+    pool: &PgPool,
+    account: Uuid,
+    after: Option<Uuid>,
+) -> Result<Vec<Member>, Error> {
+    let page = Page {
+        starting_after: after,
+        ending_before: None,
+        limit: PORTION,
+    };
+    let members = membership::page(pool, account, &page).await?;
+    let users: Vec<_> = members.iter().map(|member| member.user).collect();
+    let mut emails = store::emails(pool, &users).await?;
+    let members = members.into_iter().map(|member| Member {
+        user: member.user,
+        email: emails.remove(&member.user).unwrap_or_default(),
+        role: member.role,
+    });
+    Ok(members.collect())
+}
+
+/// A new user in this role; [`Error::EmailTaken`] if there is one with this address. Without an account it gets one of
+/// its own, which bears its address. Answers the user and the account.
+///
+/// # Errors
+/// If address or password are not allowed, or the database refuses or is away.
+pub async fn create_user(
+    pool: &PgPool,
+    account: Option<Uuid>,
+    email: &str,
+    password: &SecretString,
+    role: Role,
+) -> Result<(Uuid, Uuid), Error> {
+    let email = checked_email(email)?;
+    check_password("password", password)?;
+    let hash = Passwords::new()?.hash(password.clone()).await?;
+    let mut tx = pool.begin().await?;
+    let user = store::insert_user(&mut tx, &email, &hash).await?;
+    let account = match account {
+        Some(account) => account,
+        None => store::insert_account(&mut tx, &email).await?,
+    };
+    membership::assign(&mut tx, account, user, role).await?;
+    of_member("member_added", account, user, role)
+        .record(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok((user, account))
+}
+
+/// Gives a user this role in an account, whether it was a member before or not.
+///
+/// # Errors
+/// [`Error::NotFound`] if nobody has this address, [`Error::LastAdmin`] if the account would be left without an admin.
+pub async fn assign(pool: &PgPool, account: Uuid, email: &str, role: Role) -> Result<(), Error> {
+    let user = store::user_named(pool, &checked_email(email)?).await?;
+    let user = user.ok_or(Error::NotFound)?.id;
+    let mut tx = pool.begin().await?;
+    let is_new = membership::assign(&mut tx, account, user, role).await?;
+    let action = if is_new {
+        "member_added"
+    } else {
+        "role_changed"
+    };
+    of_member(action, account, user, role)
+        .record(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// A new key of an account, told this once, with its id.
+///
+/// # Errors
+/// If the name is not allowed, or the database refuses or is away.
+pub async fn create_key(
+    pool: &PgPool,
+    account: Uuid,
+    name: &str,
+    per_minute: Option<i32>,
+) -> Result<(SecretString, KeyId), Error> {
+    let name = check_name("name", name)?;
+    let mut tx = pool.begin().await?;
+    let (key, listed) = api_key::create(&mut *tx, account, name, per_minute).await?;
+    of_key("api_key_created", Some(account), listed.id.into())
+        .record(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok((key, listed.id.into()))
+}
+
+/// Revokes a key, of an account or of none.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is no such key that is not revoked.
+pub async fn revoke_key(pool: &PgPool, id: KeyId) -> Result<(), Error> {
+    let mut tx = pool.begin().await?;
+    let account = api_key::revoke(&mut *tx, id.uuid()).await?;
+    let account = account.ok_or(Error::NotFound)?;
+    of_key("api_key_revoked", account, id)
+        .record(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+fn of_member(action: &'static str, account: Uuid, user: Uuid, role: Role) -> Act<'static> {
+    Act {
+        account: Some(account),
+        target: Some(UserId::from(user).to_string()),
+        reason: Some(role.as_str()),
+        ..Act::new(action)
+    }
+}
+
+fn of_key(action: &'static str, account: Option<Uuid>, id: KeyId) -> Act<'static> {
+    Act {
+        account,
+        target: Some(id.to_string()),
+        ..Act::new(action)
+    }
+}

@@ -1,0 +1,112 @@
+//! `POST /api/v1/auth/refresh` and `/logout`: what becomes of a session.
+
+use std::sync::Arc;
+
+use authz::audit::{Act, Outcome};
+use authz::membership;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use contracts::Problem;
+use contracts::id::UserId;
+use infra::env::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::body::Body;
+use crate::guard::ClientIp;
+use crate::login::{Opened, Tokens};
+use crate::session::{self, Because, Rotation};
+use crate::{Auth, Error};
+
+/// A refresh token.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Presented {
+    /// The latest of its session.
+    #[schema(value_type = String)]
+    refresh_token: SecretString,
+}
+
+/// Refresh.
+///
+/// Both tokens are new; the role is what it is now. A refresh token works once: one that was used before ends its
+/// session, because somebody has a copy.
+#[utoipa::path(
+    post,
+    operation_id = "refresh",
+    path = "/api/v1/auth/refresh",
+    tag = "tokens",
+    security(("key" = [])),
+    request_body = Presented,
+    responses(
+        (status = 200, description = "The next tokens", body = Tokens),
+        (status = 401, description = "No valid API key, or the token is none, used, or of a session that is over", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn refresh(
+    State(auth): State<Arc<Auth>>,
+    ClientIp(ip): ClientIp,
+    Body(presented): Body<Presented>,
+) -> Result<Response, Error> {
+    let mut tx = auth.pool.begin().await?;
+    match session::rotate(&mut tx, &presented.refresh_token).await? {
+        Rotation::Next(session, next) => {
+            let membership = membership::of(&mut *tx, session.account, session.user).await?;
+            let Some(membership) = membership else {
+                session::end(&mut tx, session.id, Because::MembershipEnded).await?;
+                tx.commit().await?;
+                return Err(Error::WrongToken);
+            };
+            tx.commit().await?;
+            Opened(membership, next).into_response(&auth)
+        }
+        Rotation::Reused(session) => {
+            session::end(&mut tx, session.id, Because::TokenReused).await?;
+            let act = Act {
+                account: Some(session.account),
+                target: Some(UserId::from(session.user).to_string()),
+                outcome: Outcome::Refused,
+                ip,
+                ..Act::new("refresh_reused")
+            };
+            act.record(&mut *tx).await?;
+            tx.commit().await?;
+            Err(Error::WrongToken)
+        }
+        Rotation::Unknown => Err(Error::WrongToken),
+    }
+}
+
+/// Log out.
+///
+/// The session ends with all its refresh tokens; the access token expires by itself. The answer is the same for every
+/// token, known or not.
+#[utoipa::path(
+    post,
+    operation_id = "log_out",
+    path = "/api/v1/auth/logout",
+    tag = "tokens",
+    security(("key" = [])),
+    request_body = Presented,
+    responses((status = 204, description = "There is no such session, or no more")),
+)]
+pub(crate) async fn logout(
+    State(auth): State<Arc<Auth>>,
+    ClientIp(ip): ClientIp,
+    Body(presented): Body<Presented>,
+) -> Result<StatusCode, Error> {
+    let mut tx = auth.pool.begin().await?;
+    if let Some(session) = session::of(&mut tx, &presented.refresh_token).await? {
+        session::end(&mut tx, session.id, Because::Logout).await?;
+        let act = Act {
+            account: Some(session.account),
+            user: Some(session.user),
+            ip,
+            ..Act::new("logout")
+        };
+        act.record(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}

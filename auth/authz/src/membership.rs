@@ -1,0 +1,285 @@
+//! Who belongs to which account in which role, and the only SQL on `membership` and `revocation`.
+//!
+//! Whatever takes something from a member draws a new generation for the membership and writes it down as revoked, in
+//! one transaction: access tokens of earlier generations are refused everywhere within 5 s.
+
+use std::collections::HashMap;
+
+use sqlx::{PgConnection, PgExecutor, PgPool};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{Page, Role};
+
+/// That a person belongs to an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The account.
+    pub account: Uuid,
+    /// The person.
+    pub user: Uuid,
+    /// What the person may do there.
+    pub role: Role,
+    /// What access tokens bear as `gen`.
+    pub generation: i64,
+    /// Since when.
+    pub created_at: OffsetDateTime,
+}
+
+/// Why a membership was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The account would be left without an admin.
+    #[error("an account keeps at least one admin")]
+    LastAdmin,
+    /// The person does not belong to the account.
+    #[error("no such member")]
+    NotAMember,
+    /// The database refused or did not answer.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+}
+
+struct Row {
+    account_id: Uuid,
+    user_id: Uuid,
+    role: String,
+    generation: i64,
+    created_at: OffsetDateTime,
+}
+
+impl TryFrom<Row> for Membership {
+    type Error = sqlx::Error;
+
+    fn try_from(row: Row) -> sqlx::Result<Self> {
+        let role = row.role.parse();
+        Ok(Self {
+            account: row.account_id,
+            user: row.user_id,
+            role: role.map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            generation: row.generation,
+            created_at: row.created_at,
+        })
+    }
+}
+
+/// The membership of this person in this account.
+///
+/// # Errors
+/// If the database cannot be asked.
+pub async fn of(
+    executor: impl PgExecutor<'_>,
+    account: Uuid,
+    user: Uuid,
+) -> sqlx::Result<Option<Membership>> {
+    sqlx::query_as!(
+        Row,
+        "select account_id, user_id, role, generation, created_at
+         from membership where account_id = $1 and user_id = $2",
+        account,
+        user,
+    )
+    .fetch_optional(executor)
+    .await?
+    .map(Membership::try_from)
+    .transpose()
+}
+
+/// The membership that the person has had longest.
+///
+/// # Errors
+/// If the database cannot be asked.
+pub async fn longest_of(
+    executor: impl PgExecutor<'_>,
+    user: Uuid,
+) -> sqlx::Result<Option<Membership>> {
+    sqlx::query_as!(
+        Row,
+        "select account_id, user_id, role, generation, created_at
+         from membership where user_id = $1 order by created_at, account_id limit 1",
+        user,
+    )
+    .fetch_optional(executor)
+    .await?
+    .map(Membership::try_from)
+    .transpose()
+}
+
+/// Members of an account, those who registered last first.
+///
+/// # Errors
+/// If the database cannot be asked.
+pub async fn page(
+    executor: impl PgExecutor<'_>,
+    account: Uuid,
+    page: &Page,
+) -> sqlx::Result<Vec<Membership>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select account_id as "account_id!", user_id as "user_id!", role as "role!", generation as "generation!",
+                  created_at as "created_at!"
+           from ((select * from membership where $3::uuid is null and account_id = $1 and user_id < $2
+                  order by user_id desc limit $4)
+                 union all
+                 (select * from membership where account_id = $1 and user_id > $3 order by user_id limit $4)) page
+           order by user_id desc"#,
+        account,
+        page.starting_after.unwrap_or(Uuid::max()),
+        page.ending_before,
+        page.limit,
+    )
+    .fetch_all(executor)
+    .await?;
+    rows.into_iter().map(Membership::try_from).collect()
+}
+
+/// Makes the person a member of the account in this role, whatever it was before, and answers whether it is a new
+/// member.
+///
+/// # Errors
+/// [`Error::LastAdmin`] if the account's only admin would be one no more.
+pub async fn assign(
+    connection: &mut PgConnection,
+    account: Uuid,
+    user: Uuid,
+    role: Role,
+) -> Result<bool, Error> {
+    let inserted = sqlx::query!(
+        "insert into membership (account_id, user_id, role) values ($1, $2, $3)
+         on conflict (account_id, user_id) do nothing",
+        account,
+        user,
+        role.as_str(),
+    )
+    .execute(&mut *connection)
+    .await?;
+    if inserted.rows_affected() == 1 {
+        return Ok(true);
+    }
+    change(connection, account, user, role).await?;
+    Ok(false)
+}
+
+/// Gives a member another role, which ends the person's access tokens of this account. The same role again changes
+/// nothing.
+///
+/// # Errors
+/// [`Error::LastAdmin`] if the account's only admin would be one no more, [`Error::NotAMember`].
+pub async fn change(
+    connection: &mut PgConnection,
+    account: Uuid,
+    user: Uuid,
+    role: Role,
+) -> Result<(), Error> {
+    if role != Role::Admin {
+        keep_an_admin(connection, account, user).await?;
+    }
+    let generation = sqlx::query_scalar!(
+        "update membership set role = $3, generation = nextval('membership_generation')
+         where account_id = $1 and user_id = $2 and role <> $3 returning generation",
+        account,
+        user,
+        role.as_str(),
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    match generation {
+        Some(generation) => Ok(revoke(connection, account, user, generation).await?),
+        None if of(connection, account, user).await?.is_some() => Ok(()),
+        None => Err(Error::NotAMember),
+    }
+}
+
+/// Ends a membership, and with it the person's access tokens of this account.
+///
+/// # Errors
+/// [`Error::LastAdmin`], or [`Error::NotAMember`].
+pub async fn remove(connection: &mut PgConnection, account: Uuid, user: Uuid) -> Result<(), Error> {
+    keep_an_admin(connection, account, user).await?;
+    let generation = sqlx::query_scalar!(
+        r#"delete from membership where account_id = $1 and user_id = $2
+           returning nextval('membership_generation') as "generation!""#,
+        account,
+        user,
+    )
+    .fetch_optional(&mut *connection)
+    .await?
+    .ok_or(Error::NotAMember)?;
+    Ok(revoke(connection, account, user, generation).await?)
+}
+
+/// Ends all access tokens of a person that were made so far, in every account.
+///
+/// # Errors
+/// If the database refuses.
+pub async fn renew(connection: &mut PgConnection, user: Uuid) -> sqlx::Result<()> {
+    let renewed = sqlx::query!(
+        "update membership set generation = nextval('membership_generation')
+         where user_id = $1 returning account_id, generation",
+        user,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for membership in renewed {
+        revoke(
+            connection,
+            membership.account_id,
+            user,
+            membership.generation,
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Refuses if nobody but this person administers the account. All admins stay locked until the end of the transaction,
+/// so that two who dismiss each other meet here, and the second one finds itself the last.
+async fn keep_an_admin(
+    connection: &mut PgConnection,
+    account: Uuid,
+    user: Uuid,
+) -> Result<(), Error> {
+    let admins = sqlx::query_scalar!(
+        "select user_id from membership where account_id = $1 and role = 'admin' order by user_id for update",
+        account,
+    )
+    .fetch_all(connection)
+    .await?;
+    if admins == [user] {
+        return Err(Error::LastAdmin);
+    }
+    Ok(())
+}
+
+async fn revoke(
+    connection: &mut PgConnection,
+    account: Uuid,
+    user: Uuid,
+    generation: i64,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into revocation (account_id, user_id, generation, at) values ($1, $2, $3, clock_timestamp())
+         on conflict (account_id, user_id) do update
+         set generation = greatest(revocation.generation, excluded.generation), at = excluded.at",
+        account,
+        user,
+        generation,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// The least generation that is still believed, of memberships where it changed in the last 20 minutes: longer than an
+/// access token lives.
+pub(crate) async fn revoked_lately(pool: &PgPool) -> sqlx::Result<HashMap<(Uuid, Uuid), i64>> {
+    let rows = sqlx::query!(
+        "select account_id, user_id, generation from revocation where at > now() - interval '20 minutes'",
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| ((row.account_id, row.user_id), row.generation))
+        .collect())
+}
