@@ -25,6 +25,15 @@ pub enum Error {
         /// The payment that bears it.
         payment: Uuid,
     },
+    /// The account has as many webhook endpoints as it may have.
+    #[error("an account has at most {most} webhook endpoints")]
+    TooManyEndpoints {
+        /// How many that is.
+        most: usize,
+    },
+    /// The webhook endpoint is disabled.
+    #[error("the webhook endpoint is disabled")]
+    EndpointDisabled,
     /// An operator's or a resync's expected version is not the current one.
     #[error("the payment has moved on to version {current}")]
     VersionMoved {

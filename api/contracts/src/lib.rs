@@ -9,6 +9,7 @@ pub mod list;
 pub mod problem;
 pub mod request;
 pub mod view;
+pub mod webhook;
 
 pub use event::CloudEvent;
 pub use list::List;

@@ -139,7 +139,8 @@ impl FromRequest<Gateway> for Raw {
     }
 }
 
-fn content_type(headers: &HeaderMap) -> bool {
+/// Whether a body is said to be JSON.
+pub(crate) fn content_type(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())

@@ -6,6 +6,7 @@
 mod answer;
 mod body;
 mod commands;
+mod deliveries;
 mod error;
 mod events;
 mod extract;
@@ -17,6 +18,7 @@ mod payments;
 mod prefer;
 mod refunds;
 mod webhook;
+mod webhook_endpoints;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -24,7 +26,13 @@ use anyhow::Context;
 use axum::{Router, http::header, routing::get};
 use bytes::Bytes;
 use contracts::{Code, Problem};
-use engine::{Engine, Parts, cache::Cache, queue::Queue, webhook::signature};
+use engine::{
+    Engine, Parts,
+    cache::Cache,
+    delivery::{Guard, Reach},
+    queue::Queue,
+    webhook::signature,
+};
 use infra::{
     Env,
     env::{ExposeSecret, SecretString},
@@ -54,6 +62,8 @@ pub struct Config {
     pub redis_url: SecretString,
     /// Secrets that Stripe may sign webhooks with: `STRIPE_WEBHOOK_SECRET`, several during a rotation.
     pub webhook_secrets: Vec<SecretString>,
+    /// Which addresses merchants may name for their own webhooks: `WEBHOOK_ALLOW_PRIVATE`.
+    pub webhook_reach: Reach,
     /// Whose tokens are believed.
     pub authz: authz::Config,
 }
@@ -68,6 +78,7 @@ impl Config {
             database_connections: env.parsed("GATEWAY_DATABASE_CONNECTIONS", 16),
             redis_url: env.secret("REDIS_URL"),
             webhook_secrets,
+            webhook_reach: Reach::from_env(env),
             authz: authz::Config::from_env(env),
         }
     }
@@ -93,6 +104,7 @@ fn webhook_secrets(env: &mut Env) -> Vec<SecretString> {
 pub(crate) struct Gateway {
     engine: Engine,
     verifier: authz::Verifier,
+    guard: Guard,
     redis: ConnectionManager,
 }
 
@@ -122,6 +134,7 @@ pub async fn serve(
     let gateway = Gateway {
         engine,
         verifier: authz::Verifier::new(&config.authz, pool)?,
+        guard: Guard::new(config.webhook_reach),
         redis: infra::redis::manager(redis_url, REDIS_PATIENCE)?,
     };
     tracing::info!(address = %listener.local_addr()?, "the gateway listens");
@@ -139,7 +152,17 @@ fn router(gateway: Gateway) -> Router {
         .routes(routes!(commands::cancel))
         .routes(routes!(refunds::create, refunds::list))
         .routes(routes!(refunds::read))
-        .routes(routes!(events::list));
+        .routes(routes!(events::list))
+        .routes(routes!(webhook_endpoints::create, webhook_endpoints::list))
+        .routes(routes!(
+            webhook_endpoints::read,
+            webhook_endpoints::update,
+            webhook_endpoints::remove
+        ))
+        .routes(routes!(webhook_endpoints::rotate_secret))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::read))
+        .routes(routes!(deliveries::resend));
     let (router, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(merchants)
         .routes(routes!(webhook::stripe))
