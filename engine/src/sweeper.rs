@@ -148,7 +148,7 @@ impl Sweeper {
         Ok(())
     }
 
-    async fn forget(&self) -> sqlx::Result<()> {
+    pub(crate) async fn forget(&self) -> sqlx::Result<()> {
         let mut connection = self.pool.acquire().await?;
         idempotency::forget_old(&mut connection, FORGET).await?;
         job::forget_old(&mut connection, FORGET).await?;

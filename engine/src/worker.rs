@@ -134,6 +134,15 @@ impl Worker {
         Ok(())
     }
 
+    /// Forgets what has been kept long enough, as is otherwise done every minute.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn forget(&self) -> Result<(), crate::Error> {
+        self.sweeper().forget().await?;
+        Ok(())
+    }
+
     fn sweeper(&self) -> Sweeper {
         Sweeper {
             worker: self.clone(),

@@ -210,12 +210,7 @@ pub enum DeliveryStatus {
 
 impl DeliveryStatus {
     /// Every status.
-    pub const ALL: [Self; 4] = [
-        Self::Pending,
-        Self::Delivered,
-        Self::Failed,
-        Self::Skipped,
-    ];
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Delivered, Self::Failed, Self::Skipped];
 
     /// The word in the API and in the database.
     #[must_use]

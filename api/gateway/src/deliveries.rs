@@ -25,7 +25,7 @@ use crate::{
 #[utoipa::path(
     get,
     path = "/api/v1/webhook_endpoints/{id}/deliveries",
-    tag = "webhooks",
+    tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
     params(
         ("id" = WebhookEndpointId, Path, description = "The endpoint"),
@@ -74,7 +74,7 @@ pub(crate) async fn list(
 #[utoipa::path(
     get,
     path = "/api/v1/webhook_endpoints/{id}/deliveries/{delivery_id}",
-    tag = "webhooks",
+    tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
     params(
         ("id" = WebhookEndpointId, Path, description = "The endpoint"),
@@ -104,7 +104,7 @@ pub(crate) async fn read(
 #[utoipa::path(
     post,
     path = "/api/v1/webhook_endpoints/{id}/deliveries/{delivery_id}/resend",
-    tag = "webhooks",
+    tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
     params(
         ("id" = WebhookEndpointId, Path, description = "The endpoint"),

@@ -16,6 +16,7 @@ use utoipa::{
     tags(
         (name = "payments", description = "Create and move payments"),
         (name = "refunds", description = "Give money back"),
+        (name = "webhook_endpoints", description = "What merchants are told, and where"),
         (name = "webhooks", description = "What Stripe tells"),
         (name = "service", description = "What the service says about itself"),
     ),

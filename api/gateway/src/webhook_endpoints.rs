@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
+use authz::Role;
 use axum::{
     extract::{FromRequest, FromRequestParts, RawQuery, Request, State},
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use authz::Role;
 use bytes::Bytes;
 use contracts::{
     Code, List, Problem,
@@ -39,7 +39,7 @@ const PATH: &str = "/api/v1/webhook_endpoints";
 #[utoipa::path(
     post,
     path = "/api/v1/webhook_endpoints",
-    tag = "webhooks",
+    tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
     request_body = CreateWebhookEndpoint,
     responses(
@@ -69,7 +69,7 @@ pub(crate) async fn create(
 #[utoipa::path(
     get,
     path = "/api/v1/webhook_endpoints",
-    tag = "webhooks",
+    tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "1 to 100, 10 when absent"),
@@ -103,7 +103,7 @@ pub(crate) async fn list(
 #[utoipa::path(
     get,
     path = "/api/v1/webhook_endpoints/{id}",
-    tag = "webhooks",
+    tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
     params(("id" = WebhookEndpointId, Path, description = "The endpoint")),
     responses(
@@ -127,7 +127,7 @@ pub(crate) async fn read(
 #[utoipa::path(
     patch,
     path = "/api/v1/webhook_endpoints/{id}",
-    tag = "webhooks",
+    tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
     params(("id" = WebhookEndpointId, Path, description = "The endpoint")),
     request_body = UpdateWebhookEndpoint,
@@ -164,7 +164,7 @@ pub(crate) async fn update(
 #[utoipa::path(
     delete,
     path = "/api/v1/webhook_endpoints/{id}",
-    tag = "webhooks",
+    tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
     params(("id" = WebhookEndpointId, Path, description = "The endpoint")),
     responses(
@@ -195,7 +195,7 @@ pub(crate) async fn remove(
 #[utoipa::path(
     post,
     path = "/api/v1/webhook_endpoints/{id}/rotate_secret",
-    tag = "webhooks",
+    tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
     params(("id" = WebhookEndpointId, Path, description = "The endpoint")),
     request_body = RotateSecret,

@@ -162,12 +162,7 @@ impl Caller {
 }
 
 /// One signature for each secret, the newest first. The crate would sign with an empty secret, which anybody has.
-fn sign(
-    secrets: &[Vec<u8>],
-    id: &str,
-    timestamp: i64,
-    body: &[u8],
-) -> Result<String, String> {
+fn sign(secrets: &[Vec<u8>], id: &str, timestamp: i64, body: &[u8]) -> Result<String, String> {
     let signatures: Result<Vec<String>, _> = secrets
         .iter()
         .filter(|secret| !secret.is_empty())

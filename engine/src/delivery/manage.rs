@@ -6,9 +6,7 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use contracts::{
     id::{DeliveryId, EventId, WebhookEndpointId},
-    webhook::{
-        DeliveryStatus, DeliveryTryView, DeliveryView, EndpointStatus, WebhookEndpointView,
-    },
+    webhook::{DeliveryStatus, DeliveryTryView, DeliveryView, EndpointStatus, WebhookEndpointView},
 };
 use uuid::Uuid;
 

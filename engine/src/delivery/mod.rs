@@ -97,11 +97,7 @@ struct Work {
 }
 
 impl Courier {
-    pub(crate) fn new(
-        pool: PgPool,
-        config: Config,
-        lease: Duration,
-    ) -> Result<Self, CallerError> {
+    pub(crate) fn new(pool: PgPool, config: Config, lease: Duration) -> Result<Self, CallerError> {
         let inner = Inner {
             caller: Caller::new(config)?,
             outcomes: Lane::start(Outcomes { pool: pool.clone() }),
@@ -166,11 +162,10 @@ impl Courier {
             return Ok(Vec::new());
         }
         let deliveries: Vec<Uuid> = jobs.iter().map(|job| job.subject).collect();
-        let mut parcels: HashMap<Uuid, Parcel> =
-            delivery::parcels(&self.inner.pool, &deliveries)
-                .await?
-                .into_iter()
-                .collect();
+        let mut parcels: HashMap<Uuid, Parcel> = delivery::parcels(&self.inner.pool, &deliveries)
+            .await?
+            .into_iter()
+            .collect();
         Ok(jobs
             .into_iter()
             .map(|job| {
@@ -234,7 +229,8 @@ impl Courier {
             .caller
             .send(job.subject, target, &parcel.message)
             .await;
-        self.line().note(parcel.endpoint, verdict == Verdict::Failed);
+        self.line()
+            .note(parcel.endpoint, verdict == Verdict::Failed);
         match verdict {
             Verdict::Taken => ended(DeliveryStatus::Delivered, Some(call)),
             Verdict::Gone => Outcome {

@@ -36,10 +36,7 @@ pub(crate) struct Change<'a> {
 }
 
 /// Lets one transaction at a time add an endpoint to an account, so that they can be counted.
-pub(crate) async fn lock_account(
-    connection: &mut PgConnection,
-    account: Uuid,
-) -> sqlx::Result<()> {
+pub(crate) async fn lock_account(connection: &mut PgConnection, account: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
         "select pg_advisory_xact_lock(hashtextextended('webhook_endpoint ' || $1::text, 0))",
         account.to_string(),
@@ -207,10 +204,7 @@ pub(crate) async fn add_secret(
 
 /// Forgets endpoints that were deleted a day ago or earlier and of which nothing else is left, at most `limit`. (A day:
 /// whoever read it as enabled before it was deleted has written his deliveries by then.)
-pub(crate) async fn forget_deleted(
-    connection: &mut PgConnection,
-    limit: i64,
-) -> sqlx::Result<u64> {
+pub(crate) async fn forget_deleted(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "delete from webhook_endpoint where id in
             (select id from webhook_endpoint e where status = 'deleted' and updated_at < now() - interval '1 day'

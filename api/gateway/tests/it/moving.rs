@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use engine::{
     cache::Cache,
+    delivery::{self, Guard, Reach},
     queue::Queue,
     stripe::{Client, ClientConfig},
     worker::{Parts, Worker},
@@ -35,7 +36,12 @@ async fn moving() -> Stage {
         stripe: Client::new(&ClientConfig::new(stripe, "sk_test_of_the_tests".into())).unwrap(),
         concurrency: 8,
         lease: Duration::from_secs(30),
-    });
+        webhooks: delivery::Config {
+            guard: Guard::new(Reach::Anywhere),
+            timeout: Duration::from_secs(5),
+        },
+    })
+    .unwrap();
     let shutdown = stage.shutdown();
     tokio::spawn(async move {
         while !shutdown.is_cancelled() {
