@@ -15,4 +15,5 @@ mod openapi;
 mod outage;
 mod payments;
 mod stage;
+mod webhook_endpoints;
 mod webhooks;
