@@ -8,6 +8,7 @@
 mod accounts;
 mod bad_input;
 mod configuration;
+mod deliveries;
 mod idempotency;
 mod lists;
 mod moving;
