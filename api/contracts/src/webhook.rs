@@ -69,6 +69,9 @@ pub const EVENT_TYPES: [&str; 36] = [
 /// What an endpoint may ask for besides single types: all events, or all of one machine.
 pub const EVENT_GROUPS: [&str; 4] = ["*", "payment.*", "attempt.*", "refund.*"];
 
+/// How many of them an endpoint may ask for: more would be repetitions.
+pub const MOST_EVENT_FILTERS: usize = EVENT_GROUPS.len() + EVENT_TYPES.len();
+
 /// Whether an endpoint may ask for this: a type of event, or a group of them.
 #[must_use]
 pub fn is_event_filter(word: &str) -> bool {
@@ -175,6 +178,7 @@ pub struct WebhookEndpointView {
     /// Whether any are.
     pub status: EndpointStatus,
     /// Why it is disabled: `gone` when it answered 410, `requested` when its merchant wanted it so.
+    #[schema(pattern = "^(gone|requested)$")]
     pub disabled_reason: Option<String>,
     /// Since when.
     #[serde(with = "time::serde::rfc3339::option")]
@@ -327,7 +331,7 @@ fn event_filters_schema() -> RefOr<Schema> {
             "Which events: types, `payment.*` and the like, or `*` for all.",
         ))
         .min_items(Some(1))
-        .max_items(Some(EVENT_GROUPS.len() + EVENT_TYPES.len()))
+        .max_items(Some(MOST_EVENT_FILTERS))
         .examples([serde_json::json!(["payment.succeeded", "refund.*"])])
         .build()
         .into()

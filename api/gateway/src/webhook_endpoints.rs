@@ -14,8 +14,9 @@ use contracts::{
     Code, List, Problem,
     id::{WebhookEndpoint, WebhookEndpointId},
     webhook::{
-        CreateWebhookEndpoint, LONGEST_DESCRIPTION, LONGEST_OVERLAP_SECONDS, RotateSecret,
-        SECRET_OVERLAP_SECONDS, UpdateWebhookEndpoint, WebhookEndpointView, is_event_filter,
+        CreateWebhookEndpoint, LONGEST_DESCRIPTION, LONGEST_OVERLAP_SECONDS, LONGEST_URL,
+        MOST_EVENT_FILTERS, RotateSecret, SECRET_OVERLAP_SECONDS, UpdateWebhookEndpoint,
+        WebhookEndpointView, is_event_filter,
     },
 };
 use engine::delivery::{Address, EndpointChange, Guard, NewEndpoint};
@@ -24,7 +25,7 @@ use uuid::Uuid;
 
 use crate::{
     Gateway, answer,
-    body::{self, Checked, FieldError, invalid, text},
+    body::{self, Checked, FieldError, invalid, sentence, text},
     error::Error,
     extract::{Account, Named, Raw, content_type},
     page::Query,
@@ -291,10 +292,10 @@ fn description(value: Option<&str>) -> Result<(), FieldError> {
 
 fn event_filters(words: Option<&[String]>) -> Result<(), FieldError> {
     let Some(words) = words else { return Ok(()) };
-    if words.is_empty() {
+    if !(1..=MOST_EVENT_FILTERS).contains(&words.len()) {
         return Err(invalid(
             "enabled_events",
-            "Name one event at least, or * for all.",
+            format!("Name 1 to {MOST_EVENT_FILTERS} types of events, or * for all."),
         ));
     }
     if words.iter().all(|word| is_event_filter(word)) {
@@ -308,10 +309,7 @@ fn event_filters(words: Option<&[String]>) -> Result<(), FieldError> {
 }
 
 async fn address(guard: &Guard, url: &str) -> Result<Address, FieldError> {
-    text("url", url, contracts::webhook::LONGEST_URL)?;
-    guard.check(url).await.map_err(|error| {
-        let mut sentence = error.to_string();
-        sentence.replace_range(..1, "T");
-        invalid("url", format!("{sentence}."))
-    })
+    text("url", url, LONGEST_URL)?;
+    let checked = guard.check(url).await;
+    checked.map_err(|error| invalid("url", sentence(&error.to_string())))
 }

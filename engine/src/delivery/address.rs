@@ -109,12 +109,9 @@ pub enum AddressError {
     /// It ends in a fragment, which is never sent.
     #[error("this must hold no fragment (#…)")]
     Fragment,
-    /// It leads to no place on the internet.
-    #[error("this leads to an address that the internet cannot reach")]
-    Private,
-    /// Its name leads nowhere.
-    #[error("the host of this cannot be found")]
-    Unknown,
+    /// It leads to no place on the internet. Whether its name is known inside is nobody's business.
+    #[error("this leads to no address that the internet can reach")]
+    Unreachable,
 }
 
 /// An address that was judged and found good.
@@ -173,10 +170,8 @@ impl Guard {
         if let Some(host) = address.0.domain() {
             let name = host.parse().map_err(|_| AddressError::NotAUrl)?;
             let found = tokio::time::timeout(PATIENCE, self.resolve(name)).await;
-            match found.map_err(|_| AddressError::Unknown)? {
-                Ok(_) => {}
-                Err(error) if error.is::<AddressError>() => return Err(AddressError::Private),
-                Err(_) => return Err(AddressError::Unknown),
+            if !found.is_ok_and(|found| found.is_ok()) {
+                return Err(AddressError::Unreachable);
             }
         }
         Ok(address)
@@ -209,7 +204,7 @@ impl Guard {
                 .parse::<IpAddr>()
                 .is_ok_and(|literal| !is_public(literal))
         {
-            return Err(AddressError::Private);
+            return Err(AddressError::Unreachable);
         }
         Ok(Address(url))
     }
@@ -220,13 +215,17 @@ impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let (reach, found) = (self.reach, self.names.resolve(name));
         Box::pin(async move {
-            let found: Vec<SocketAddr> = found.await?.collect();
+            let found: Vec<SocketAddr> = match found.await {
+                Ok(found) => found.collect(),
+                Err(error) if reach == Reach::Anywhere => return Err(error),
+                Err(_) => Vec::new(),
+            };
             let open: Vec<SocketAddr> = found
                 .into_iter()
                 .filter(|address| reach == Reach::Anywhere || is_public(address.ip()))
                 .collect();
             if open.is_empty() {
-                return Err(Box::new(AddressError::Private) as Box<dyn StdError + Send + Sync>);
+                return Err(Box::new(AddressError::Unreachable) as Box<dyn StdError + Send + Sync>);
             }
             Ok(Box::new(open.into_iter()) as Addrs)
         })

@@ -14,8 +14,8 @@ use uuid::Uuid;
 /// How many tries of one delivery are shown.
 const SHOWN: i64 = 100;
 
-/// What is to be sent, and where.
-#[derive(Debug, Clone)]
+/// What is to be sent, and where. (Neither this nor its target can be printed: they hold secrets.)
+#[derive(Clone)]
 pub(crate) struct Parcel {
     pub(crate) endpoint: Uuid,
     /// None when the endpoint is not enabled.
@@ -24,7 +24,7 @@ pub(crate) struct Parcel {
 }
 
 /// Where an endpoint is, and what it knows the sender by.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) url: String,
     /// The newest first.

@@ -119,7 +119,7 @@ pub(crate) fn money(amount: i64, currency: &str) -> Result<Money, FieldError> {
 }
 
 /// A message of another crate as a sentence of ours.
-fn sentence(message: &str) -> String {
+pub(crate) fn sentence(message: &str) -> String {
     let mut letters = message.chars();
     letters.next().map_or_else(String::new, |first| {
         format!("{}{}.", first.to_uppercase(), letters.as_str())

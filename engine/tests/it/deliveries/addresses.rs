@@ -124,19 +124,22 @@ async fn an_address_is_judged_by_what_it_says_and_where_it_leads() {
         ("https://me@shop.example/", Some(AddressError::Credentials)),
         ("https://:x@shop.example/", Some(AddressError::Credentials)),
         ("https://shop.example/#x", Some(AddressError::Fragment)),
-        ("https://127.0.0.1/", Some(AddressError::Private)),
-        ("https://127.1/", Some(AddressError::Private)),
-        ("https://2130706433/", Some(AddressError::Private)),
-        ("https://0x7f.0.0.1/", Some(AddressError::Private)),
-        ("https://0177.0.0.1/", Some(AddressError::Private)),
-        ("https://10.1.2.3:8080/", Some(AddressError::Private)),
+        ("https://127.0.0.1/", Some(AddressError::Unreachable)),
+        ("https://127.1/", Some(AddressError::Unreachable)),
+        ("https://2130706433/", Some(AddressError::Unreachable)),
+        ("https://0x7f.0.0.1/", Some(AddressError::Unreachable)),
+        ("https://0177.0.0.1/", Some(AddressError::Unreachable)),
+        ("https://10.1.2.3:8080/", Some(AddressError::Unreachable)),
         (
             "https://169.254.169.254/latest",
-            Some(AddressError::Private),
+            Some(AddressError::Unreachable),
         ),
-        ("https://[::1]/", Some(AddressError::Private)),
-        ("https://[::ffff:10.0.0.1]/", Some(AddressError::Private)),
-        ("https://[fd00::1]/", Some(AddressError::Private)),
+        ("https://[::1]/", Some(AddressError::Unreachable)),
+        (
+            "https://[::ffff:10.0.0.1]/",
+            Some(AddressError::Unreachable),
+        ),
+        ("https://[fd00::1]/", Some(AddressError::Unreachable)),
     ] {
         assert_eq!(public.check(url).await.err(), expected, "{url}");
     }
@@ -144,9 +147,9 @@ async fn an_address_is_judged_by_what_it_says_and_where_it_leads() {
     assert_eq!(public.check(&long).await.err(), Some(AddressError::Long));
 
     let answers: [(&[&str], Option<AddressError>); 4] = [
-        (&["192.168.0.1"], Some(AddressError::Private)),
-        (&["::1", "127.0.0.1"], Some(AddressError::Private)),
-        (&[], Some(AddressError::Unknown)),
+        (&["192.168.0.1"], Some(AddressError::Unreachable)),
+        (&["::1", "127.0.0.1"], Some(AddressError::Unreachable)),
+        (&[], Some(AddressError::Unreachable)),
         (&["10.0.0.1", "1.1.1.1"], None),
     ];
     for (found, expected) in answers {
@@ -161,7 +164,7 @@ async fn an_address_is_judged_by_what_it_says_and_where_it_leads() {
         }
     }
     let own = Guard::new(Reach::Public).check("https://localhost/").await;
-    assert_eq!(own.err(), Some(AddressError::Private));
+    assert_eq!(own.err(), Some(AddressError::Unreachable));
     let anywhere = Guard::new(Reach::Anywhere);
     assert!(anywhere.check("http://127.0.0.1:9/hooks").await.is_ok());
 }
@@ -205,11 +208,11 @@ async fn inside(url: &str, names: Arc<Names>) -> (String, bool) {
 async fn a_name_that_leads_inside_when_it_is_called_is_not_called() {
     let rebinding = Names::of(&[&["1.1.1.1"], &["127.0.0.1"]]);
     let (error, knocked) = inside("https://shop.example:PORT/", rebinding.clone()).await;
-    assert_eq!(error, AddressError::Private.to_string());
+    assert_eq!(error, AddressError::Unreachable.to_string());
     assert!(!knocked);
     assert_eq!(rebinding.asked.load(Ordering::SeqCst), 2);
 
     let (error, knocked) = inside("https://1.1.1.1:PORT/", Names::of(&[&[]])).await;
-    assert_eq!(error, AddressError::Private.to_string());
+    assert_eq!(error, AddressError::Unreachable.to_string());
     assert!(!knocked);
 }
