@@ -317,11 +317,15 @@ async fn write(
         .flat_map(|&at| members[at].transitions.clone())
         .collect();
     transition::add(transaction, &transitions, now).await?;
-    let messages: Vec<(Uuid, i64)> = transitions
+    let messages: Vec<outbox::New<'_>> = fresh
         .iter()
-        .map(|row| (row.stream, row.transition.version))
+        .flat_map(|&at| {
+            let account = members[at].record.account;
+            let rows = members[at].transitions.iter();
+            rows.map(move |row| outbox::New { account, row })
+        })
         .collect();
-    outbox::add(transaction, &messages).await?;
+    outbox::add(transaction, &messages, now).await?;
     let expiries: Vec<(Uuid, f64)> = fresh
         .iter()
         .filter_map(|&at| {

@@ -28,6 +28,15 @@ pub enum Error {
     /// No new payments are taken for the moment: a person has switched that off.
     #[error("no new payments are taken")]
     IntakePaused,
+    /// The account has as many webhook endpoints as it may have.
+    #[error("an account has at most {most} webhook endpoints")]
+    TooManyEndpoints {
+        /// How many that is.
+        most: usize,
+    },
+    /// The webhook endpoint is disabled.
+    #[error("the webhook endpoint is disabled")]
+    EndpointDisabled,
     /// An operator's or a resync's expected version is not the current one.
     #[error("the payment has moved on to version {current}")]
     VersionMoved {

@@ -9,6 +9,7 @@ pub mod cache;
 mod command;
 mod committer;
 mod create;
+pub mod delivery;
 mod error;
 mod inbox;
 pub mod intake;

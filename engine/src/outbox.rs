@@ -1,10 +1,13 @@
-//! Table `outbox`: transitions that Kafka has not acknowledged yet, and the locks of those who relay them.
+//! Table `outbox`: transitions that Kafka has not acknowledged yet, and the locks of those who relay them. What else
+//! follows from every transition, the deliveries to merchants, is written by the same statement.
 
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+use crate::store::transition;
 
 /// How many relays can work side by side. Rows of a shard that no longer exists would never be read: it may grow, and
 /// shrink only over an empty table.
@@ -47,20 +50,72 @@ pub struct Lag {
     pub oldest: Duration,
 }
 
-/// Adds transitions, each as stream and version, in the transaction that writes them. Those of one stream must come in
-/// the order of their versions, under the lock of its payment row: the order of `seq` is then theirs.
+/// A transition that others are to hear of.
+#[derive(Debug)]
+pub(crate) struct New<'a> {
+    /// The merchant whose payment it is.
+    pub(crate) account: Uuid,
+    pub(crate) row: &'a transition::New,
+}
+
+/// Adds transitions in the transaction that writes them: for Kafka, and for each enabled endpoint of their merchants that
+/// asked for such events a delivery with its job. Those of one stream must come in the order of their versions, under the
+/// lock of its payment row: the order of `seq` is then theirs, and the deliveries are numbered without a gap.
+///
+/// It is one statement, because it stands on the path of every payment: for a merchant without endpoints the deliveries
+/// cost a look at a partial index.
 pub(crate) async fn add(
     connection: &mut PgConnection,
-    transitions: &[(Uuid, i64)],
+    transitions: &[New<'_>],
+    now: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let (streams, versions): (Vec<Uuid>, Vec<i64>) = transitions.iter().copied().unzip();
+    let streams: Vec<Uuid> = transitions.iter().map(|new| new.row.stream).collect();
+    let versions: Vec<i64> = transitions
+        .iter()
+        .map(|new| new.row.transition.version)
+        .collect();
     let shards: Vec<i16> = streams.iter().copied().map(shard_of).collect();
+    let accounts: Vec<Uuid> = transitions.iter().map(|new| new.account).collect();
+    let types: Vec<String> = transitions
+        .iter()
+        .map(|new| {
+            let moved = &new.row.transition;
+            format!("{}.{}", moved.machine.as_str(), moved.kind)
+        })
+        .collect();
+    // The sub-select behind `offset 0` is asked for each transition, by the index; flattened, all endpoints would be read.
     sqlx::query!(
-        "insert into outbox (shard, stream, version)
-         select * from unnest($1::int2[], $2::uuid[], $3::int8[])",
+        "with told as (
+            insert into outbox (shard, stream, version)
+            select * from unnest($1::int2[], $2::uuid[], $3::int8[])
+         ), wanted as (
+            select stream, version, account_id, type, endpoint_id,
+                   coalesce((select last from webhook_sequence s where s.endpoint_id = e.endpoint_id and s.payment_id = t.stream), 0)
+                   + row_number() over (partition by endpoint_id, stream order by version) as sequence
+            from unnest($2::uuid[], $3::int8[], $4::uuid[], $5::text[]) as t (stream, version, account_id, type)
+            cross join lateral (
+                select id as endpoint_id from webhook_endpoint
+                where account_id = t.account_id and status = 'enabled'
+                and enabled_events && array['*', split_part(t.type, '.', 1) || '.*', t.type]
+                offset 0) as e
+         ), counted as (
+            insert into webhook_sequence (endpoint_id, payment_id, last)
+            select endpoint_id, stream, max(sequence) from wanted group by endpoint_id, stream
+            on conflict (endpoint_id, payment_id) do update set last = excluded.last
+         ), delivered as (
+            insert into delivery (id, endpoint_id, account_id, payment_id, version, type, sequence, status, next_try_at, created_at)
+            select uuid_v7(), endpoint_id, account_id, stream, version, type, sequence, 'pending', $6, $6 from wanted
+            returning id, endpoint_id, payment_id
+         )
+         insert into job (id, endpoint_id, payment_id, subject, kind, state, due_at, call_key, created_at)
+         select id, endpoint_id, payment_id, delivery_id, 'deliver_webhook', 'queued', $6, 'pawl-' || id, $6
+         from (select uuid_v7() as id, endpoint_id, payment_id, id as delivery_id from delivered) as work",
         &shards,
         &streams,
         &versions,
+        &accounts,
+        &types,
+        now,
     )
     .execute(connection)
     .await?;

@@ -305,7 +305,7 @@ impl Record {
 }
 
 /// A page in the list's own order, and whether there is more beyond it.
-fn cut<T, C>(mut rows: Vec<T>, page: &Page<C>) -> (Vec<T>, bool) {
+pub(crate) fn cut<T, C>(mut rows: Vec<T>, page: &Page<C>) -> (Vec<T>, bool) {
     let more = rows.len() > usize::from(page.limit);
     rows.truncate(usize::from(page.limit));
     if page.ending_before.is_some() {

@@ -8,10 +8,11 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     queue::Queue,
-    store::{idempotency, inbox, job, timer},
+    store::{delivery, idempotency, inbox, job, timer, webhook_endpoint},
     worker::Worker,
 };
 
@@ -36,6 +37,9 @@ const TIMERS: i64 = 500;
 /// How often old rows are forgotten, and how many at once.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 const FORGET: i64 = 5000;
+
+/// How long finished deliveries can be looked at and sent again.
+const KEEP_DELIVERIES: Duration = Duration::from_hours(30 * 24);
 
 pub(crate) struct Sweeper {
     pub(crate) worker: Worker,
@@ -145,12 +149,22 @@ impl Sweeper {
         Ok(())
     }
 
-    async fn forget(&self) -> sqlx::Result<()> {
+    pub(crate) async fn forget(&self) -> sqlx::Result<()> {
         let mut connection = self.pool.acquire().await?;
         idempotency::forget_old(&mut connection, FORGET).await?;
         job::forget_old(&mut connection, FORGET).await?;
         inbox::forget_old(&mut connection, FORGET).await?;
         timer::forget_old(&mut connection, FORGET).await?;
+        delivery::forget_old(&mut connection, oldest_delivery(), FORGET).await?;
+        delivery::forget_counters(&mut connection, FORGET).await?;
+        webhook_endpoint::forget_deleted(&mut connection, FORGET).await?;
         Ok(())
     }
+}
+
+/// An id below those of all deliveries that are still kept.
+fn oldest_delivery() -> Uuid {
+    let kept_since = OffsetDateTime::now_utc() - KEEP_DELIVERIES;
+    let millis = u64::try_from(kept_since.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }

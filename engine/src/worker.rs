@@ -23,6 +23,7 @@ use crate::{
         After, Lane, Work,
         advance::{Advance, Advances, Claim, Origin, Outcome},
     },
+    delivery::{self, CallerError, Courier},
     inbox::Applier,
     jobs::{self, Deed},
     queue::Queue,
@@ -66,8 +67,10 @@ pub struct Parts {
     pub source: webhook::Source,
     /// How many jobs are performed at once.
     pub concurrency: usize,
-    /// How long a job belongs to the worker that took it. Longer than any call to Stripe may last.
+    /// How long a job belongs to the worker that took it. Longer than any call to Stripe or to a merchant may last.
     pub lease: Duration,
+    /// How merchants are told.
+    pub webhooks: delivery::Config,
 }
 
 /// A worker, cheap to clone.
@@ -84,12 +87,15 @@ struct Inner {
     claims: Lane<Claims>,
     advances: Lane<Advances>,
     applier: Applier,
+    courier: Courier,
 }
 
 impl Worker {
     /// Makes a worker that does nothing yet.
-    #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    ///
+    /// # Errors
+    /// [`CallerError`] when merchants could not be called.
+    pub fn new(parts: Parts) -> Result<Self, CallerError> {
         let Parts {
             pool,
             queue,
@@ -98,6 +104,7 @@ impl Worker {
             source,
             concurrency,
             lease,
+            webhooks,
         } = parts;
         let after = After::start(queue.clone(), cache);
         let inner = Inner {
@@ -115,14 +122,15 @@ impl Worker {
                 after,
                 source,
             },
+            courier: Courier::new(pool.clone(), webhooks, lease)?,
             pool,
             queue,
             stripe,
             concurrency,
         };
-        Self {
+        Ok(Self {
             inner: Arc::new(inner),
-        }
+        })
     }
 
     /// Works until `shutdown`, then lets running jobs end.
@@ -138,6 +146,7 @@ impl Worker {
                 .queue
                 .run(self.inner.concurrency, handler, shutdown.clone()),
             self.apply_webhooks(&shutdown),
+            self.inner.courier.run(&shutdown),
             sweeper.run(&shutdown),
             vitals::watch(&self.inner.pool, &self.inner.stripe, &shutdown),
         );
@@ -152,6 +161,15 @@ impl Worker {
         Ok(())
     }
 
+    /// Forgets what has been kept long enough, as is otherwise done every minute.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn forget(&self) -> Result<(), crate::Error> {
+        self.sweeper().forget().await?;
+        Ok(())
+    }
+
     fn sweeper(&self) -> Sweeper {
         Sweeper {
             worker: self.clone(),
@@ -160,7 +178,7 @@ impl Worker {
         }
     }
 
-    /// Performs all work that is due, jobs and webhooks, until there is none: for tests, without Redis and without
+    /// Performs all work that is due, jobs, Stripe's webhooks and deliveries, until there is none: for tests, without Redis and without
     /// waiting.
     ///
     /// # Errors
@@ -179,7 +197,7 @@ impl Worker {
         let due = job::overdue(&self.inner.pool, Duration::ZERO, 100).await?;
         let done = applied + due.len();
         futures::future::join_all(due.into_iter().map(|id| self.perform(id))).await;
-        Ok(done)
+        Ok(done + self.inner.courier.round().await?)
     }
 
     /// Performs one job, if it is due and in no other hands. Errors are on record in the job, or end with its lease.

@@ -11,6 +11,7 @@ pub mod problem;
 pub mod request;
 pub mod schema;
 pub mod view;
+pub mod webhook;
 
 pub use event::CloudEvent;
 pub use list::List;

@@ -6,7 +6,7 @@ mod json;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use check::{Checked, money};
+pub(crate) use check::{Checked, invalid, money, sentence, text};
 pub(crate) use json::parse;
 
 use contracts::{Code, Problem};

@@ -17,6 +17,8 @@ pub(crate) enum Error {
     Request(FieldError),
     /// Nobody, or nobody known, is calling.
     Caller(authz::Error),
+    /// The caller's role does not allow it; this one would.
+    Forbidden(&'static str),
     /// The engine did not do it.
     Engine(engine::Error),
     /// The webhook was not taken.
@@ -59,6 +61,9 @@ impl IntoResponse for Error {
         let problem = match self {
             Self::Request(error) => error.into(),
             Self::Caller(error) => return error.into_response(),
+            Self::Forbidden(needed) => {
+                Problem::new(Code::Forbidden, format!("This takes {needed}."))
+            }
             Self::Engine(error) => of_engine(error),
             Self::Webhook(error) => of_webhook(error),
         };
@@ -100,6 +105,14 @@ fn of_engine(error: engine::Error) -> Problem {
             "No new payments are taken for the moment. Nothing was kept of this request: send it again later.",
         )
         .retry_after(INTAKE_PAUSE_SECONDS),
+        E::TooManyEndpoints { most } => Problem::new(
+            Code::UnexpectedState,
+            format!("The account has {most} webhook endpoints already: delete one."),
+        ),
+        E::EndpointDisabled => Problem::new(
+            Code::UnexpectedState,
+            "The webhook endpoint is disabled: enable it first.",
+        ),
         E::VersionMoved { .. } => {
             Problem::new(Code::UnexpectedState, "The payment has moved on meanwhile.")
         }

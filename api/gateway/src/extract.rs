@@ -31,11 +31,14 @@ impl FromRequestParts<Gateway> for Account {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Error> {
-        let caller = parts.extensions.get::<Caller>();
-        // Without one the route stands outside of the limits, which know every caller.
-        let caller = caller.ok_or(authz::Error::Unauthenticated)?;
-        Ok(Self(caller.account))
+        Ok(Self(caller(parts)?.account))
     }
+}
+
+/// Who calls, as the limits found out; a route that stands outside of them knows no caller.
+pub(crate) fn caller(parts: &Parts) -> Result<Caller, Error> {
+    let caller = parts.extensions.get::<Caller>().copied();
+    Ok(caller.ok_or(authz::Error::Unauthenticated)?)
 }
 
 /// The id in the path. One that cannot be an id is unknown, like any other that nobody has.
@@ -81,17 +84,7 @@ impl<T: DeserializeOwned + Checked> FromRequest<Gateway> for Posted<T> {
     async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Error> {
         let key = idempotency::key(request.headers())?;
         let wait = Wait::of(request.headers());
-        let typed = content_type(request.headers());
-        let Raw(mut raw) = Raw::from_request(request, gateway).await?;
-        if raw.is_empty() {
-            // A command that needs no field needs no body, and then no content type either.
-            raw = Bytes::from_static(b"{}");
-        } else if !typed {
-            let detail = "Send the body as application/json.";
-            return Err(FieldError::new(Code::UnsupportedMediaType, "Content-Type", detail).into());
-        }
-        let body: T = body::parse(&raw)?;
-        body.check()?;
+        let (body, raw) = read(request, gateway).await?;
         Ok(Self {
             body,
             wait,
@@ -99,6 +92,37 @@ impl<T: DeserializeOwned + Checked> FromRequest<Gateway> for Posted<T> {
             raw,
         })
     }
+}
+
+/// A body that moves no money, checked: it needs no key, for what it does is seen and can be done again.
+pub(crate) struct Sent<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Checked> FromRequest<Gateway> for Sent<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Error> {
+        let (body, _) = read(request, gateway).await?;
+        Ok(Self(body))
+    }
+}
+
+/// The body as what the route takes, checked, and as it was sent.
+async fn read<T: DeserializeOwned + Checked>(
+    request: Request,
+    gateway: &Gateway,
+) -> Result<(T, Bytes), Error> {
+    let typed = content_type(request.headers());
+    let Raw(mut raw) = Raw::from_request(request, gateway).await?;
+    if raw.is_empty() {
+        // What needs no field needs no body, and then no content type either.
+        raw = Bytes::from_static(b"{}");
+    } else if !typed {
+        let detail = "Send the body as application/json.";
+        return Err(FieldError::new(Code::UnsupportedMediaType, "Content-Type", detail).into());
+    }
+    let body: T = body::parse(&raw)?;
+    body.check()?;
+    Ok((body, raw))
 }
 
 /// `If-None-Match`: the version that the client has. (The map of all headers would be copied.)
@@ -142,6 +166,7 @@ impl FromRequest<Gateway> for Raw {
     }
 }
 
+/// Whether a body is said to be JSON.
 fn content_type(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)

@@ -6,6 +6,7 @@
 mod answer;
 mod body;
 mod commands;
+mod deliveries;
 mod error;
 mod events;
 mod extract;
@@ -19,6 +20,7 @@ mod payments;
 mod prefer;
 mod refunds;
 mod webhook;
+mod webhook_endpoints;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -26,7 +28,13 @@ use anyhow::Context;
 use axum::{Router, http::header, middleware, routing::get};
 use bytes::Bytes;
 use contracts::{Code, Problem};
-use engine::{Engine, Parts, cache::Cache, queue::Queue, webhook::signature};
+use engine::{
+    Engine, Parts,
+    cache::Cache,
+    delivery::{Guard, Reach},
+    queue::Queue,
+    webhook::signature,
+};
 use infra::{
     Env,
     env::{ExposeSecret, SecretString},
@@ -59,6 +67,8 @@ pub struct Config {
     pub redis_url: SecretString,
     /// Secrets that Stripe may sign webhooks with: `STRIPE_WEBHOOK_SECRET`, several during a rotation.
     pub webhook_secrets: Vec<SecretString>,
+    /// Which addresses merchants may name for their own webhooks: `WEBHOOK_ALLOW_PRIVATE`.
+    pub webhook_reach: Reach,
     /// Whose tokens are believed.
     pub authz: authz::Config,
     /// How often a caller may ask.
@@ -75,6 +85,7 @@ impl Config {
             database_connections: env.parsed("GATEWAY_DATABASE_CONNECTIONS", 16),
             redis_url: env.secret("REDIS_URL"),
             webhook_secrets,
+            webhook_reach: Reach::from_env(env),
             authz: authz::Config::from_env(env),
             limits: Limits::from_env(env),
         }
@@ -101,6 +112,7 @@ fn webhook_secrets(env: &mut Env) -> Vec<SecretString> {
 pub(crate) struct Gateway {
     engine: Engine,
     verifier: authz::Verifier,
+    guard: Guard,
     redis: ConnectionManager,
     limits: Arc<Limits>,
     limiter: Limiter,
@@ -132,6 +144,7 @@ pub async fn serve(
     let gateway = Gateway {
         engine,
         verifier: authz::Verifier::new(&config.authz, pool.clone())?,
+        guard: Guard::new(config.webhook_reach),
         redis: infra::redis::manager(redis_url, REDIS_PATIENCE)?,
         limits: Arc::new(config.limits),
         limiter: Limiter::connect(redis_url)?,
@@ -159,6 +172,16 @@ fn merchants() -> OpenApiRouter<Gateway> {
         .routes(routes!(refunds::create, refunds::list))
         .routes(routes!(refunds::read))
         .routes(routes!(events::list))
+        .routes(routes!(webhook_endpoints::create, webhook_endpoints::list))
+        .routes(routes!(
+            webhook_endpoints::read,
+            webhook_endpoints::update,
+            webhook_endpoints::remove
+        ))
+        .routes(routes!(webhook_endpoints::rotate_secret))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::read))
+        .routes(routes!(deliveries::resend))
 }
 
 /// The routes that have a description: both are made from one list.

@@ -24,6 +24,7 @@ use utoipa::{
     tags(
         (name = "payments", description = "Create and move payments"),
         (name = "refunds", description = "Give money back"),
+        (name = "webhook_endpoints", description = "What merchants are told, and where"),
         (name = "webhooks", description = "What Stripe tells"),
         (name = "service", description = "What the service says about itself"),
     ),
@@ -124,6 +125,24 @@ impl IntoResponses for OfCommands {
     }
 }
 
+/// How a request that reads what an account is managed by is refused.
+pub(crate) struct OfManagers;
+
+impl IntoResponses for OfManagers {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[400, 401, 403, 404, 429, 500, 503])
+    }
+}
+
+/// How a request that changes it is refused.
+pub(crate) struct OfManagersChanges;
+
+impl IntoResponses for OfManagersChanges {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503])
+    }
+}
+
 /// How a webhook is refused.
 pub(crate) struct OfWebhooks;
 
@@ -161,6 +180,7 @@ fn meaning(status: u16) -> &'static str {
     match status {
         400 => "The request cannot be read",
         401 => "No valid token or API key",
+        403 => "The caller's role does not allow it",
         404 => "There is no such thing in this account",
         408 => "The body did not arrive in time",
         409 => "The state of things does not allow it now",

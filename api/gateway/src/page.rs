@@ -63,6 +63,17 @@ impl Query {
         Ok(parsed)
     }
 
+    /// The value of the only parameter that a list is narrowed by.
+    ///
+    /// # Errors
+    /// If there is one of another name.
+    pub(crate) fn filter(&self, name: &str) -> Result<Option<&str>, FieldError> {
+        match self.filters.iter().find(|(other, _)| other != name) {
+            Some((other, _)) => Err(unknown(other)),
+            None => Ok(self.filters.first().map(|(_, value)| value.as_str())),
+        }
+    }
+
     /// The same, of a list that cannot be narrowed.
     ///
     /// # Errors

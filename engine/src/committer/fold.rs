@@ -232,12 +232,15 @@ impl Fold {
         }
         if !self.transitions.is_empty() {
             transition::add(connection, &self.transitions, self.now).await?;
-            let messages: Vec<(Uuid, i64)> = self
+            let messages: Vec<outbox::New<'_>> = self
                 .transitions
                 .iter()
-                .map(|row| (row.stream, row.transition.version))
+                .filter_map(|row| {
+                    let account = self.streams.get(&row.stream)?.record.account;
+                    Some(outbox::New { account, row })
+                })
                 .collect();
-            outbox::add(connection, &messages).await?;
+            outbox::add(connection, &messages, self.now).await?;
         }
         if !self.superseded.is_empty() {
             let payments: Vec<Uuid> = self.superseded.iter().copied().collect();

@@ -6,10 +6,12 @@
 )]
 
 mod cache;
+mod deliveries;
 mod edges;
 mod lifecycle;
 mod permutations;
 mod queue;
+mod receiver;
 mod redis_server;
 mod relay;
 mod stripe;

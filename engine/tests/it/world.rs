@@ -11,6 +11,7 @@ use contracts::{id::PaymentId, view::PaymentView};
 use engine::{
     Answer, Command, Engine, Error, Idempotency, MIGRATIONS, NewPayment, Notes, Parts,
     cache::Cache,
+    delivery::{self, Guard, Reach},
     queue::Queue,
     stripe::{Client, ClientConfig},
     webhook::signature::{Verifier, sign},
@@ -26,6 +27,9 @@ use uuid::Uuid;
 use workflows::{money::Money, payment::CaptureMethod};
 
 pub(crate) const SECRET: &str = "whsec_of_the_tests";
+
+/// How long a merchant's receiver may take.
+pub(crate) const WEBHOOK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// See the module.
 pub(crate) struct World {
@@ -67,7 +71,12 @@ impl World {
             source: engine::webhook::Source::default(),
             concurrency: 8,
             lease: Duration::from_secs(30),
-        });
+            webhooks: delivery::Config {
+                guard: Guard::new(Reach::Anywhere),
+                timeout: WEBHOOK_TIMEOUT,
+            },
+        })
+        .unwrap();
         Self {
             database,
             engine,
@@ -77,6 +86,21 @@ impl World {
             http: reqwest::Client::new(),
             _stop: stop.drop_guard(),
         }
+    }
+
+    /// Another worker on the same database and Stripe, which calls merchants like this.
+    pub(crate) fn worker_with(&self, guard: Guard, timeout: Duration) -> Worker {
+        let config = ClientConfig::new(self.stripe.clone(), "sk_test_engine".into());
+        Worker::new(worker::Parts {
+            pool: self.database.pool().clone(),
+            queue: Queue::connect(&redis_url(), &format!("{{{}}}", unique("engine"))).unwrap(),
+            cache: Cache::connect(&redis_url()).unwrap(),
+            stripe: Client::new(&config).unwrap(),
+            concurrency: 8,
+            lease: Duration::from_secs(30),
+            webhooks: delivery::Config { guard, timeout },
+        })
+        .unwrap()
     }
 
     pub(crate) fn key(&self, path: &str) -> Idempotency {

@@ -1,4 +1,5 @@
-//! The worker: performs jobs against Stripe, applies webhooks, publishes to Kafka, and looks after what was lost.
+//! The worker: performs jobs against Stripe, applies webhooks, tells merchants, publishes to Kafka, and looks after what
+//! was lost.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,6 +11,7 @@ use axum::{
 };
 use engine::{
     cache::Cache,
+    delivery::{self, Guard, Reach},
     queue::{self, Queue},
     stripe::{Client, ClientConfig},
     webhook::Source,
@@ -57,6 +59,10 @@ pub struct Config {
     pub stripe_timeout: Duration,
     /// How long a job belongs to the worker that took it: `WORKER_LEASE_SECONDS`.
     pub lease: Duration,
+    /// Which addresses of merchants may be called: `WEBHOOK_ALLOW_PRIVATE`.
+    pub webhook_reach: Reach,
+    /// How long such a call may last: `WEBHOOK_TIMEOUT_SECONDS`.
+    pub webhook_timeout: Duration,
 }
 
 impl Config {
@@ -69,6 +75,13 @@ impl Config {
             env.fault(format!(
                 "WORKER_LEASE_SECONDS is {lease_seconds}, but a call may last STRIPE_TIMEOUT_SECONDS = {timeout_seconds}: \
                  choose a longer lease, or two workers will make each slow call"
+            ));
+        }
+        let webhook_timeout_seconds = env.parsed("WEBHOOK_TIMEOUT_SECONDS", 10);
+        if webhook_timeout_seconds == 0 || lease_seconds <= webhook_timeout_seconds {
+            env.fault(format!(
+                "WEBHOOK_TIMEOUT_SECONDS is {webhook_timeout_seconds}: choose 1 or more, and less than WORKER_LEASE_SECONDS = \
+                 {lease_seconds}, or two workers will send each event to a slow receiver"
             ));
         }
         Self {
@@ -86,6 +99,8 @@ impl Config {
             concurrency: env.parsed("WORKER_CONCURRENCY", 64),
             stripe_timeout: Duration::from_secs(timeout_seconds),
             lease: Duration::from_secs(lease_seconds),
+            webhook_reach: Reach::from_env(env),
+            webhook_timeout: Duration::from_secs(webhook_timeout_seconds),
         }
     }
 }
@@ -114,7 +129,11 @@ pub async fn serve(
         source: config.source,
         concurrency: config.concurrency,
         lease: config.lease,
-    });
+        webhooks: delivery::Config {
+            guard: Guard::new(config.webhook_reach),
+            timeout: config.webhook_timeout,
+        },
+    })?;
     // Whoever should have written these views may have died; an older one must not stay.
     let published = move |reached: &[(Uuid, i64)]| cache.outdate(reached.iter().copied());
     let router = Router::new()

@@ -82,7 +82,8 @@ impl Checked for CreateRefund {
     }
 }
 
-fn invalid(param: &str, detail: impl Into<String>) -> FieldError {
+/// A field whose value is not allowed.
+pub(crate) fn invalid(param: &str, detail: impl Into<String>) -> FieldError {
     FieldError::new(Code::InvalidField, param, detail)
 }
 
@@ -118,7 +119,7 @@ pub(crate) fn money(amount: i64, currency: &str) -> Result<Money, FieldError> {
 }
 
 /// A message of another crate as a sentence of ours.
-fn sentence(message: &str) -> String {
+pub(crate) fn sentence(message: &str) -> String {
     let mut letters = message.chars();
     letters.next().map_or_else(String::new, |first| {
         format!("{}{}.", first.to_uppercase(), letters.as_str())
@@ -130,7 +131,7 @@ fn optional(param: &str, value: Option<&str>, longest: usize) -> Result<(), Fiel
 }
 
 /// Text that may be stored and shown. Postgres refuses NUL, and nobody means the other control characters.
-fn text(param: &str, value: &str, longest: usize) -> Result<(), FieldError> {
+pub(crate) fn text(param: &str, value: &str, longest: usize) -> Result<(), FieldError> {
     if card::is_in(value) {
         return Err(card_data(param));
     }

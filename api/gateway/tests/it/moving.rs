@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use engine::{
     cache::Cache,
+    delivery::{self, Guard, Reach},
     queue::Queue,
     stripe::{Client, ClientConfig},
     worker::{Parts, Worker},
@@ -36,7 +37,12 @@ async fn moving() -> Stage {
         source: engine::webhook::Source::default(),
         concurrency: 8,
         lease: Duration::from_secs(30),
-    });
+        webhooks: delivery::Config {
+            guard: Guard::new(Reach::Anywhere),
+            timeout: Duration::from_secs(5),
+        },
+    })
+    .unwrap();
     let shutdown = stage.shutdown();
     tokio::spawn(async move {
         while !shutdown.is_cancelled() {

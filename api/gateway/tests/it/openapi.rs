@@ -8,21 +8,30 @@ use serde_json::Value;
 use crate::stage::{Stage, body};
 
 /// Every route of the design that stands today.
-const ROUTES: [&str; 15] = [
+const ROUTES: [&str; 24] = [
+    "delete /api/v1/webhook_endpoints/{id}",
     "get /api/v1/payment_intents/{intent_id}",
     "get /api/v1/payments",
     "get /api/v1/payments/{id}",
     "get /api/v1/payments/{id}/events",
     "get /api/v1/payments/{id}/refunds",
     "get /api/v1/refunds/{id}",
+    "get /api/v1/webhook_endpoints",
+    "get /api/v1/webhook_endpoints/{id}",
+    "get /api/v1/webhook_endpoints/{id}/deliveries",
+    "get /api/v1/webhook_endpoints/{id}/deliveries/{delivery_id}",
     "get /health",
     "get /livez",
     "get /readyz",
+    "patch /api/v1/webhook_endpoints/{id}",
     "post /api/v1/payments",
     "post /api/v1/payments/{id}/cancel",
     "post /api/v1/payments/{id}/capture",
     "post /api/v1/payments/{id}/confirm",
     "post /api/v1/payments/{id}/refunds",
+    "post /api/v1/webhook_endpoints",
+    "post /api/v1/webhook_endpoints/{id}/deliveries/{delivery_id}/resend",
+    "post /api/v1/webhook_endpoints/{id}/rotate_secret",
     "post /webhooks/stripe",
 ];
 
@@ -58,6 +67,7 @@ async fn the_document_lists_each_route_and_each_listed_route_exists() {
         let (method, path) = route.split_once(' ').unwrap();
         let path = path
             .replace("{id}", "pay_01h2xcejqtf2nbrexx3vqjhp41")
+            .replace("{delivery_id}", "del_01h2xcejqtf2nbrexx3vqjhp41")
             .replace("{intent_id}", "pi_1");
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
         let response = stage.bare(method, &path).send().await.unwrap();

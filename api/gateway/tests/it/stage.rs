@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use auth_service::{Signer, keys};
 use authz::{Role, api_key::Bootstrap};
+use engine::delivery::Reach;
 use gateway::Limits;
 use infra::{
     Env,
@@ -72,6 +73,7 @@ impl Stage {
             database_connections: 8,
             redis_url: redis_url.into(),
             webhook_secrets: WEBHOOK_SECRETS.map(SecretString::from).to_vec(),
+            webhook_reach: Reach::Anywhere,
             authz,
             limits,
         };
@@ -114,6 +116,14 @@ impl Stage {
     /// The token of a user of another, new account.
     pub(crate) fn stranger(&self) -> String {
         token(&self.signer, Uuid::now_v7())
+    }
+
+    /// The token of an admin of a new account.
+    pub(crate) fn admin(&self) -> String {
+        let (user, account) = (Uuid::now_v7(), Uuid::now_v7());
+        self.signer
+            .access_token(user, account, Role::Admin)
+            .unwrap()
     }
 
     /// A request without any token.

@@ -1,14 +1,18 @@
 //! The worker dies between two durable effects, another takes over, and the end is the same as if nothing had happened.
 
-use std::os::unix::process::ExitStatusExt;
+use std::{collections::BTreeSet, os::unix::process::ExitStatusExt};
 
-use engine::Command;
+use engine::{
+    Command,
+    delivery::{Guard, NewEndpoint, Reach},
+};
 use futures::{StreamExt, stream};
 use uuid::Uuid;
 use workflows::payment::CaptureMethod;
 
 use crate::{
     process::{Process, until},
+    receiver::Receiver,
     world::World,
 };
 
@@ -26,6 +30,7 @@ enum Work {
     Refund,
     Resync,
     Webhook,
+    Tell,
 }
 
 /// Where the payment stands when all is done.
@@ -41,10 +46,12 @@ struct End {
     waiting_events: i64,
     unsent_messages: i64,
     gaps: i64,
+    /// The numbers of the events that its merchant was told.
+    told: Vec<i64>,
 }
 
 impl End {
-    async fn of(world: &World, payment: Uuid) -> Self {
+    async fn of(world: &World, payment: Uuid, receiver: &Receiver) -> Self {
         let view = world.view(payment).await;
         Self {
             status: view.status.into(),
@@ -63,12 +70,35 @@ impl End {
             gaps: world
                 .count("select coalesce(max(version) - count(*), 0) from transition")
                 .await,
+            told: told(receiver),
         }
     }
 
     fn is_quiet(&self) -> bool {
         self.unfinished_jobs == 0 && self.waiting_events == 0 && self.unsent_messages == 0
     }
+}
+
+/// The numbers that arrived, each once; one that came again bore the id that it had.
+fn told(receiver: &Receiver) -> Vec<i64> {
+    let arrived: BTreeSet<(i64, String)> = receiver
+        .got()
+        .into_iter()
+        .map(|got| (got.sequence(), got.id))
+        .collect();
+    arrived.into_iter().map(|(number, _)| number).collect()
+}
+
+/// Makes an endpoint for all events.
+async fn endpoint(world: &World, receiver: &Receiver) {
+    let address = Guard::new(Reach::Anywhere).check(&receiver.url).await;
+    let new = NewEndpoint {
+        address: address.unwrap(),
+        description: None,
+        enabled_events: vec!["*".into()],
+    };
+    let made = world.engine.add_webhook_endpoint(world.account, new);
+    made.await.unwrap();
 }
 
 /// Brings a payment to the moment before the work, which is then left to the process.
@@ -84,7 +114,7 @@ async fn prepare(world: &World, work: Work) -> Uuid {
         .await
         .unwrap()
         .payment;
-    if work == Work::Pay {
+    if matches!(work, Work::Pay | Work::Tell) {
         return payment;
     }
     world.drain().await;
@@ -95,7 +125,7 @@ async fn prepare(world: &World, work: Work) -> Uuid {
             amount: Some(99),
             reason: None,
         }),
-        Work::Pay | Work::Resync | Work::Webhook => None,
+        Work::Pay | Work::Resync | Work::Webhook | Work::Tell => None,
     };
     if let Some(command) = command {
         world.command(payment, command).await.unwrap();
@@ -124,7 +154,10 @@ async fn prepare(world: &World, work: Work) -> Uuid {
 
 /// Does the work, dying once at the point if one is given.
 async fn end_of(work: Work, point: Option<&str>, redis: u8) -> End {
-    let world = World::start().await;
+    let (world, receiver) = (World::start().await, Receiver::start().await);
+    if work == Work::Tell {
+        endpoint(&world, &receiver).await;
+    }
     let payment = prepare(&world, work).await;
     if let Some(point) = point {
         let died = Process::start(&world, redis, Some(point)).ended().await;
@@ -135,9 +168,9 @@ async fn end_of(work: Work, point: Option<&str>, redis: u8) -> End {
         );
     }
     let process = Process::start(&world, redis, None);
-    until(|| End::of(&world, payment), End::is_quiet).await;
+    until(|| End::of(&world, payment, &receiver), End::is_quiet).await;
     // Once more, since the first look was not at one moment.
-    let end = End::of(&world, payment).await;
+    let end = End::of(&world, payment, &receiver).await;
     let stopped = process.stop().await;
     assert!(stopped.success(), "it did not stop cleanly: {stopped}");
     end
@@ -152,6 +185,7 @@ async fn a_worker_that_dies_at_any_point_changes_no_end() {
         (Work::Cancel, "cancel_intent"),
         (Work::Refund, "create_refund"),
         (Work::Resync, "resync"),
+        (Work::Tell, "deliver_webhook"),
     ];
     let mut cases: Vec<(Work, String)> = kinds
         .iter()
@@ -178,5 +212,8 @@ async fn a_worker_that_dies_at_any_point_changes_no_end() {
         assert_eq!(disturbed, undisturbed, "{work:?} after a death at {point}");
         assert_eq!(disturbed.charges, 1, "{work:?} after a death at {point}");
         assert_eq!(disturbed.gaps, 0, "{work:?} after a death at {point}");
+        let all: Vec<i64> = (1..).take(disturbed.told.len()).collect();
+        assert_eq!(disturbed.told, all, "{work:?} after a death at {point}");
+        assert_eq!(disturbed.told.is_empty(), work != Work::Tell);
     }
 }

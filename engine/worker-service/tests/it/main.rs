@@ -7,5 +7,7 @@
 
 mod crash;
 mod process;
+#[path = "../../../tests/it/receiver.rs"]
+mod receiver;
 #[path = "../../../tests/it/world.rs"]
 mod world;

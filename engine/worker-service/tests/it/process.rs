@@ -37,6 +37,8 @@ impl Process {
             .env("STRIPE_API_BASE", &world.stripe)
             .env("STRIPE_TIMEOUT_SECONDS", "1")
             .env("WORKER_LEASE_SECONDS", "2")
+            .env("WEBHOOK_ALLOW_PRIVATE", "true")
+            .env("WEBHOOK_TIMEOUT_SECONDS", "1")
             .env("WORKER_ADDR", "127.0.0.1:0")
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())

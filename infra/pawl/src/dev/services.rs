@@ -179,6 +179,8 @@ impl Settings {
             ("STRIPE_WEBHOOK_SECRET", secrets.webhook_secret.clone()),
             ("AUTH_API_KEYS", secrets.api_key.clone()),
             ("JWT_PRIVATE_KEY", secrets.jwt_private_key.clone()),
+            // Merchants' receivers of a demonstration are on this machine.
+            ("WEBHOOK_ALLOW_PRIVATE", "true".to_owned()),
         ];
         Settings { defaults }
     }

@@ -1,0 +1,292 @@
+//! Webhook endpoints: where a merchant is told of events. An API key of the account manages them, or one of its admins:
+//! whoever may only pay must neither read the merchant's events nor send them elsewhere.
+
+use std::time::Duration;
+
+use authz::Role;
+use axum::{
+    extract::{FromRequestParts, RawQuery, State},
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use contracts::{
+    List,
+    id::{WebhookEndpoint, WebhookEndpointId},
+    webhook::{
+        CreateWebhookEndpoint, LONGEST_DESCRIPTION, LONGEST_OVERLAP_SECONDS, LONGEST_URL,
+        MOST_EVENT_FILTERS, RotateSecret, SECRET_OVERLAP_SECONDS, UpdateWebhookEndpoint,
+        WebhookEndpointView, is_event_filter,
+    },
+};
+use engine::delivery::{Address, EndpointChange, Guard, NewEndpoint};
+use uuid::Uuid;
+
+use crate::{
+    Gateway, answer,
+    body::{Checked, FieldError, invalid, sentence, text},
+    error::Error,
+    extract::{Named, Sent, caller},
+    openapi,
+    page::Query,
+};
+
+/// Where endpoints live.
+const PATH: &str = "/api/v1/webhook_endpoints";
+
+/// Create a webhook endpoint.
+///
+/// What happens from now on is sent there. The answer holds the secret that signs it; it is shown this once.
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhook_endpoints",
+    tag = "webhook_endpoints",
+    security(("token" = []), ("key" = [])),
+    request_body = CreateWebhookEndpoint,
+    responses(
+        (status = 201, description = "The endpoint, with its secret", body = WebhookEndpointView, headers(("Location" = String))),
+        openapi::OfManagersChanges,
+    ),
+)]
+pub(crate) async fn create(
+    State(gateway): State<Gateway>,
+    Manager(account): Manager,
+    Sent(body): Sent<CreateWebhookEndpoint>,
+) -> Result<Response, Error> {
+    let new = NewEndpoint {
+        address: address(&gateway.guard, &body.url).await?,
+        description: body.description,
+        enabled_events: body.enabled_events.unwrap_or_else(|| vec!["*".to_owned()]),
+    };
+    let made = gateway.engine.add_webhook_endpoint(account, new).await?;
+    let location = answer::text(format!("{PATH}/{}", made.id));
+    let mut response = answer::body(&made);
+    *response.status_mut() = StatusCode::CREATED;
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
+}
+
+/// List the webhook endpoints, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhook_endpoints",
+    tag = "webhook_endpoints",
+    security(("token" = []), ("key" = [])),
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "1 to 100, 10 when absent"),
+        ("starting_after" = Option<WebhookEndpointId>, Query, description = "Continue behind this one"),
+        ("ending_before" = Option<WebhookEndpointId>, Query, description = "Go back to before this one"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = List<WebhookEndpointView>),
+        openapi::OfManagers,
+    ),
+)]
+pub(crate) async fn list(
+    State(gateway): State<Gateway>,
+    Manager(account): Manager,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Error> {
+    let page = Query::parse(query.as_deref())?
+        .without_filters()?
+        .page(|id: WebhookEndpointId| id.uuid())?;
+    for cursor in [page.starting_after, page.ending_before]
+        .into_iter()
+        .flatten()
+    {
+        gateway.engine.webhook_endpoint(account, cursor).await?;
+    }
+    let (endpoints, has_more) = gateway.engine.webhook_endpoints(account, &page).await?;
+    Ok(answer::body(&List::new(endpoints, has_more)))
+}
+
+/// Read a webhook endpoint.
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhook_endpoints/{id}",
+    tag = "webhook_endpoints",
+    security(("token" = []), ("key" = [])),
+    params(("id" = WebhookEndpointId, Path, description = "The endpoint")),
+    responses(
+        (status = 200, description = "The endpoint", body = WebhookEndpointView),
+        openapi::OfManagers,
+    ),
+)]
+pub(crate) async fn read(
+    State(gateway): State<Gateway>,
+    Manager(account): Manager,
+    Named(id): Named<WebhookEndpoint>,
+) -> Result<Response, Error> {
+    let endpoint = gateway.engine.webhook_endpoint(account, id.uuid()).await?;
+    Ok(answer::body(&endpoint))
+}
+
+/// Change a webhook endpoint.
+///
+/// What is absent stays. A new address takes the deliveries that wait, too. A disabled endpoint skips its deliveries; one
+/// that is enabled again is sent what happens from then on.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/webhook_endpoints/{id}",
+    tag = "webhook_endpoints",
+    security(("token" = []), ("key" = [])),
+    params(("id" = WebhookEndpointId, Path, description = "The endpoint")),
+    request_body = UpdateWebhookEndpoint,
+    responses(
+        (status = 200, description = "The endpoint as it is now", body = WebhookEndpointView),
+        openapi::OfManagersChanges,
+    ),
+)]
+pub(crate) async fn update(
+    State(gateway): State<Gateway>,
+    Manager(account): Manager,
+    Named(id): Named<WebhookEndpoint>,
+    Sent(body): Sent<UpdateWebhookEndpoint>,
+) -> Result<Response, Error> {
+    let change = EndpointChange {
+        address: match &body.url {
+            Some(url) => Some(address(&gateway.guard, url).await?),
+            None => None,
+        },
+        description: body.description,
+        enabled_events: body.enabled_events,
+        status: body.status,
+    };
+    let changed = gateway
+        .engine
+        .change_webhook_endpoint(account, id.uuid(), change)
+        .await?;
+    Ok(answer::body(&changed))
+}
+
+/// Delete a webhook endpoint.
+///
+/// What waits for it is not sent any more.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/webhook_endpoints/{id}",
+    tag = "webhook_endpoints",
+    security(("token" = []), ("key" = [])),
+    params(("id" = WebhookEndpointId, Path, description = "The endpoint")),
+    responses(
+        (status = 204, description = "It is gone"),
+        openapi::OfManagersChanges,
+    ),
+)]
+pub(crate) async fn remove(
+    State(gateway): State<Gateway>,
+    Manager(account): Manager,
+    Named(id): Named<WebhookEndpoint>,
+) -> Result<Response, Error> {
+    gateway
+        .engine
+        .remove_webhook_endpoint(account, id.uuid())
+        .await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// Give a webhook endpoint a new secret.
+///
+/// The answer shows it this once. The old one signs beside it for a while, so that a receiver that knows only one of the
+/// two verifies every delivery.
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhook_endpoints/{id}/rotate_secret",
+    tag = "webhook_endpoints",
+    security(("token" = []), ("key" = [])),
+    params(("id" = WebhookEndpointId, Path, description = "The endpoint")),
+    request_body = RotateSecret,
+    responses(
+        (status = 200, description = "The endpoint, with its new secret", body = WebhookEndpointView),
+        openapi::OfManagersChanges,
+    ),
+)]
+pub(crate) async fn rotate_secret(
+    State(gateway): State<Gateway>,
+    Manager(account): Manager,
+    Named(id): Named<WebhookEndpoint>,
+    Sent(body): Sent<RotateSecret>,
+) -> Result<Response, Error> {
+    let seconds = body.expires_in.unwrap_or(SECRET_OVERLAP_SECONDS);
+    let overlap = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    let endpoint = gateway
+        .engine
+        .rotate_webhook_secret(account, id.uuid(), overlap)
+        .await?;
+    Ok(answer::body(&endpoint))
+}
+
+/// The account of a caller who may manage its endpoints.
+pub(crate) struct Manager(pub(crate) Uuid);
+
+impl FromRequestParts<Gateway> for Manager {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Error> {
+        let caller = caller(parts)?;
+        if caller.key.is_some() || caller.role >= Role::Admin {
+            Ok(Self(caller.account))
+        } else {
+            Err(Error::Forbidden("an API key or the role admin"))
+        }
+    }
+}
+
+impl Checked for CreateWebhookEndpoint {
+    fn check(&self) -> Result<(), FieldError> {
+        description(self.description.as_deref())?;
+        event_filters(self.enabled_events.as_deref())
+    }
+}
+
+impl Checked for UpdateWebhookEndpoint {
+    fn check(&self) -> Result<(), FieldError> {
+        description(self.description.as_deref())?;
+        event_filters(self.enabled_events.as_deref())
+    }
+}
+
+impl Checked for RotateSecret {
+    fn check(&self) -> Result<(), FieldError> {
+        match self.expires_in {
+            Some(seconds) if !(0..=LONGEST_OVERLAP_SECONDS).contains(&seconds) => Err(invalid(
+                "expires_in",
+                format!("This must be from 0 to {LONGEST_OVERLAP_SECONDS} seconds."),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn description(value: Option<&str>) -> Result<(), FieldError> {
+    value.map_or(Ok(()), |value| {
+        text("description", value, LONGEST_DESCRIPTION)
+    })
+}
+
+fn event_filters(words: Option<&[String]>) -> Result<(), FieldError> {
+    let Some(words) = words else { return Ok(()) };
+    if !(1..=MOST_EVENT_FILTERS).contains(&words.len()) {
+        return Err(invalid(
+            "enabled_events",
+            format!("Name 1 to {MOST_EVENT_FILTERS} types of events, or * for all."),
+        ));
+    }
+    if words.iter().all(|word| is_event_filter(word)) {
+        Ok(())
+    } else {
+        Err(invalid(
+            "enabled_events",
+            "These must be types of events such as payment.succeeded, payment.* and the like, or *.",
+        ))
+    }
+}
+
+async fn address(guard: &Guard, url: &str) -> Result<Address, FieldError> {
+    text("url", url, LONGEST_URL)?;
+    let checked = guard.check(url).await;
+    checked.map_err(|error| invalid("url", sentence(&error.to_string())))
+}

@@ -1,0 +1,192 @@
+//! One call to a merchant's endpoint, signed as Standard Webhooks says.
+
+use std::{error::Error as StdError, sync::Arc, time::Duration};
+
+use contracts::{id::DeliveryId, webhook::Message};
+use reqwest::{Response, StatusCode, header, redirect};
+use standardwebhooks::{
+    HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook,
+};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{AddressError, Config, Guard, Reach};
+use crate::store::delivery::{Target, Try};
+
+/// How much of an answer is read, and how much of it is kept.
+const READ_BYTES: usize = 4096;
+const KEPT_CHARACTERS: usize = 500;
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Connections that are kept open to one host.
+const IDLE: usize = 4;
+
+/// What the answer to a call means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// 2xx: the merchant has it.
+    Taken,
+    /// 410: nothing is to be sent there any more.
+    Gone,
+    /// Anything else, a redirect and no answer among them.
+    Failed,
+}
+
+/// No call could be made at all.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client for webhooks cannot be built (are the system's certificates there?): {0}")]
+pub struct CallerError(#[from] reqwest::Error);
+
+/// Calls endpoints.
+pub(super) struct Caller {
+    http: reqwest::Client,
+    guard: Guard,
+    timeout: Duration,
+}
+
+impl Caller {
+    pub(super) fn new(config: Config) -> Result<Self, CallerError> {
+        let Config { guard, timeout } = config;
+        let build = |certificates: bool| {
+            let builder = reqwest::Client::builder()
+                .user_agent("Pawl")
+                .timeout(timeout)
+                .connect_timeout(CONNECT.min(timeout))
+                .pool_max_idle_per_host(IDLE)
+                // Where a redirect or a proxy leads to was judged by nobody.
+                .redirect(redirect::Policy::none())
+                .no_proxy()
+                .dns_resolver(Arc::new(guard.clone()));
+            if certificates {
+                builder.build()
+            } else {
+                builder.tls_certs_only([]).build()
+            }
+        };
+        let http = match build(true) {
+            // A machine for development may have no certificates, and needs none to call itself.
+            Err(_) if guard.reach() == Reach::Anywhere => build(false),
+            built => built,
+        }?;
+        Ok(Self {
+            http,
+            guard,
+            timeout,
+        })
+    }
+
+    /// Sends an event once. Never fails: what went wrong is in the try.
+    pub(super) async fn send(
+        &self,
+        delivery: Uuid,
+        target: &Target,
+        message: &Message,
+    ) -> (Verdict, Try) {
+        let started_at = OffsetDateTime::now_utc();
+        let began = Instant::now();
+        let answered = self.call(delivery, target, message, started_at).await;
+        let (verdict, code, error, response_body) = match answered {
+            Ok(response) => {
+                let status = response.status();
+                let verdict = match status {
+                    status if status.is_success() => Verdict::Taken,
+                    StatusCode::GONE => Verdict::Gone,
+                    _ => Verdict::Failed,
+                };
+                let error = (verdict != Verdict::Taken).then(|| format!("it answered {status}"));
+                let code = i32::from(status.as_u16());
+                (verdict, Some(code), error, beginning(response).await)
+            }
+            Err(error) => (Verdict::Failed, None, Some(error), None),
+        };
+        let call = Try {
+            started_at,
+            duration_ms: i32::try_from(began.elapsed().as_millis()).unwrap_or(i32::MAX),
+            code,
+            error,
+            response_body,
+        };
+        (verdict, call)
+    }
+
+    async fn call(
+        &self,
+        delivery: Uuid,
+        target: &Target,
+        message: &Message,
+        now: OffsetDateTime,
+    ) -> Result<Response, String> {
+        // The resolver never sees a host that is an address, and the rules may have changed since it was saved.
+        let address = self
+            .guard
+            .read(&target.url)
+            .map_err(|error| error.to_string())?;
+        let id = DeliveryId::from_uuid(delivery).to_string();
+        let body = serde_json::to_vec(message).map_err(|error| error.to_string())?;
+        let timestamp = now.unix_timestamp();
+        let signatures = sign(&target.secrets, &id, timestamp, &body)?;
+        let request = self
+            .http
+            .post(address.as_str())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(HEADER_WEBHOOK_ID, id)
+            .header(HEADER_WEBHOOK_TIMESTAMP, timestamp)
+            .header(HEADER_WEBHOOK_SIGNATURE, signatures)
+            .body(body);
+        let answered = request.send().await;
+        answered.map_err(|error| self.explain(&error))
+    }
+
+    /// What a merchant may know about a call without an answer.
+    fn explain(&self, error: &reqwest::Error) -> String {
+        if error.is_timeout() {
+            return format!("no answer within {} s", self.timeout.as_secs());
+        }
+        let mut cause: &dyn StdError = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+            if let Some(address) = cause.downcast_ref::<AddressError>() {
+                return address.to_string();
+            }
+        }
+        let cause: String = cause.to_string().chars().take(KEPT_CHARACTERS).collect();
+        if error.is_connect() {
+            format!("it cannot be reached: {cause}")
+        } else {
+            format!("the connection broke: {cause}")
+        }
+    }
+}
+
+/// One signature for each secret, the newest first. The crate would sign with an empty secret, which anybody has.
+fn sign(secrets: &[Vec<u8>], id: &str, timestamp: i64, body: &[u8]) -> Result<String, String> {
+    let signatures: Result<Vec<String>, _> = secrets
+        .iter()
+        .filter(|secret| !secret.is_empty())
+        .map(|secret| Webhook::from_bytes(secret.clone())?.sign(id, timestamp, body))
+        .collect();
+    match signatures {
+        Ok(signatures) if !signatures.is_empty() => Ok(signatures.join(" ")),
+        Ok(_) => Err("the endpoint has no secret: rotate it".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The beginning of an answer as text; nothing of one that has no body. (Postgres takes no NUL.)
+async fn beginning(mut response: Response) -> Option<String> {
+    let mut read = Vec::new();
+    while read.len() < READ_BYTES
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        read.extend_from_slice(&chunk[..chunk.len().min(READ_BYTES - read.len())]);
+    }
+    let text: String = String::from_utf8_lossy(&read)
+        .chars()
+        .filter(|letter| *letter != '\0')
+        .take(KEPT_CHARACTERS)
+        .collect();
+    (!text.is_empty()).then_some(text)
+}

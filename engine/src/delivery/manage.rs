@@ -1,0 +1,345 @@
+//! What merchants do with their endpoints, and what they see of their deliveries. What another account owns is answered
+//! like what does not exist.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use contracts::{
+    id::{DeliveryId, EventId, WebhookEndpointId},
+    webhook::{DeliveryStatus, DeliveryTryView, DeliveryView, EndpointStatus, WebhookEndpointView},
+};
+use uuid::Uuid;
+
+use super::Address;
+use crate::{
+    Engine, Error, Page,
+    query::cut,
+    store::{
+        delivery, job,
+        webhook_endpoint::{self, Change, Stored},
+    },
+};
+
+/// How many endpoints an account may have.
+pub const MOST_ENDPOINTS: usize = 16;
+
+/// How many random bytes a secret has; Standard Webhooks asks for 24 to 64.
+const SECRET: usize = 32;
+
+/// An endpoint to be made.
+#[derive(Debug, Clone)]
+pub struct NewEndpoint {
+    /// Where events are sent.
+    pub address: Address,
+    /// A note of the merchant's.
+    pub description: Option<String>,
+    /// Types of events and groups of them, not empty.
+    pub enabled_events: Vec<String>,
+}
+
+/// What is to be different about an endpoint. What is absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct EndpointChange {
+    /// Where events are sent.
+    pub address: Option<Address>,
+    /// A note of the merchant's.
+    pub description: Option<String>,
+    /// Types of events and groups of them, not empty.
+    pub enabled_events: Option<Vec<String>>,
+    /// Whether it is sent any.
+    pub status: Option<EndpointStatus>,
+}
+
+impl Engine {
+    /// Makes an endpoint. What happens from now on is sent there. The view shows its secret, this once.
+    ///
+    /// # Errors
+    /// [`Error::TooManyEndpoints`], [`Error::Unavailable`].
+    pub async fn add_webhook_endpoint(
+        &self,
+        account: Uuid,
+        new: NewEndpoint,
+    ) -> Result<WebhookEndpointView, Error> {
+        let mut transaction = self.inner.pool.begin().await?;
+        webhook_endpoint::lock_account(&mut transaction, account).await?;
+        let present = webhook_endpoint::of_account(&mut transaction, account).await?;
+        if present.len() >= MOST_ENDPOINTS {
+            return Err(Error::TooManyEndpoints {
+                most: MOST_ENDPOINTS,
+            });
+        }
+        let stored = webhook_endpoint::add(
+            &mut transaction,
+            Uuid::now_v7(),
+            account,
+            new.address.as_str(),
+            new.description.as_deref(),
+            &new.enabled_events,
+        )
+        .await?;
+        let secret = secret();
+        webhook_endpoint::add_secret(&mut transaction, stored.id, &secret, Duration::ZERO).await?;
+        transaction.commit().await?;
+        Ok(with_secret(stored, &secret))
+    }
+
+    /// The endpoints of an account, the newest first; the second value says whether there are more.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn webhook_endpoints(
+        &self,
+        account: Uuid,
+        page: &Page<Uuid>,
+    ) -> Result<(Vec<WebhookEndpointView>, bool), Error> {
+        let mut connection = self.inner.pool.acquire().await?;
+        let mut stored = webhook_endpoint::of_account(&mut connection, account).await?;
+        stored.retain(|it| {
+            page.starting_after.is_none_or(|after| it.id < after)
+                && page.ending_before.is_none_or(|before| it.id > before)
+        });
+        if page.ending_before.is_some() {
+            stored.reverse();
+        }
+        Ok(cut(stored.into_iter().map(view).collect(), page))
+    }
+
+    /// An endpoint of the account.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Unavailable`].
+    pub async fn webhook_endpoint(
+        &self,
+        account: Uuid,
+        id: Uuid,
+    ) -> Result<WebhookEndpointView, Error> {
+        let mut connection = self.inner.pool.acquire().await?;
+        webhook_endpoint::read(&mut connection, account, id)
+            .await?
+            .map(view)
+            .ok_or(Error::NotFound)
+    }
+
+    /// Changes an endpoint. Deliveries that wait go to its new address; one that is disabled skips them when their time
+    /// comes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Unavailable`].
+    pub async fn change_webhook_endpoint(
+        &self,
+        account: Uuid,
+        id: Uuid,
+        change: EndpointChange,
+    ) -> Result<WebhookEndpointView, Error> {
+        let change = Change {
+            url: change.address.as_ref().map(Address::as_str),
+            description: change.description.as_deref(),
+            enabled_events: change.enabled_events.as_deref(),
+            status: change.status.map(|status| match status {
+                EndpointStatus::Enabled => "enabled",
+                EndpointStatus::Disabled => "disabled",
+            }),
+        };
+        let mut connection = self.inner.pool.acquire().await?;
+        webhook_endpoint::change(&mut connection, account, id, &change)
+            .await?
+            .map(view)
+            .ok_or(Error::NotFound)
+    }
+
+    /// Deletes an endpoint. What waits for it is skipped.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Unavailable`].
+    pub async fn remove_webhook_endpoint(&self, account: Uuid, id: Uuid) -> Result<(), Error> {
+        let mut connection = self.inner.pool.acquire().await?;
+        if webhook_endpoint::remove(&mut connection, account, id).await? {
+            Ok(())
+        } else {
+            Err(Error::NotFound)
+        }
+    }
+
+    /// Gives an endpoint a new secret, which the view shows this once. The old one signs beside it for `overlap`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Unavailable`].
+    pub async fn rotate_webhook_secret(
+        &self,
+        account: Uuid,
+        id: Uuid,
+        overlap: Duration,
+    ) -> Result<WebhookEndpointView, Error> {
+        let mut transaction = self.inner.pool.begin().await?;
+        // A change of nothing holds the row: two rotations at once come one after the other.
+        let stored =
+            webhook_endpoint::change(&mut transaction, account, id, &Change::default()).await?;
+        let stored = stored.ok_or(Error::NotFound)?;
+        let secret = secret();
+        webhook_endpoint::add_secret(&mut transaction, id, &secret, overlap).await?;
+        transaction.commit().await?;
+        Ok(with_secret(stored, &secret))
+    }
+
+    /// The deliveries of an endpoint, the newest first; the second value says whether there are more.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Unavailable`].
+    pub async fn deliveries(
+        &self,
+        account: Uuid,
+        endpoint: Uuid,
+        status: Option<DeliveryStatus>,
+        page: &Page<Uuid>,
+    ) -> Result<(Vec<DeliveryView>, bool), Error> {
+        let statuses: Vec<String> = DeliveryStatus::ALL
+            .into_iter()
+            .filter(|known| status.is_none_or(|status| status == *known))
+            .map(|status| status.as_str().to_owned())
+            .collect();
+        let mut connection = self.inner.pool.acquire().await?;
+        own(&mut connection, account, endpoint).await?;
+        let rows = delivery::page(
+            &mut connection,
+            endpoint,
+            &statuses,
+            page.starting_after,
+            page.ending_before,
+            i64::from(page.limit) + 1,
+        )
+        .await?;
+        let views: Result<Vec<_>, Error> = rows.into_iter().map(delivery_view).collect();
+        Ok(cut(views?, page))
+    }
+
+    /// A delivery of an endpoint, with its tries.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Unavailable`].
+    pub async fn delivery(
+        &self,
+        account: Uuid,
+        endpoint: Uuid,
+        id: Uuid,
+    ) -> Result<DeliveryView, Error> {
+        let mut connection = self.inner.pool.acquire().await?;
+        own(&mut connection, account, endpoint).await?;
+        shown(&mut connection, endpoint, id).await
+    }
+
+    /// Sends a delivery again, at once and then by the schedule, whatever became of it before. One that waits is brought
+    /// forward; asked twice at the same moment it is sent once.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::EndpointDisabled`], [`Error::Unavailable`].
+    pub async fn resend(
+        &self,
+        account: Uuid,
+        endpoint: Uuid,
+        id: Uuid,
+    ) -> Result<DeliveryView, Error> {
+        let mut transaction = self.inner.pool.begin().await?;
+        let stored = own(&mut transaction, account, endpoint).await?;
+        let row = delivery::read(&mut transaction, endpoint, id).await?;
+        let row = row.ok_or(Error::NotFound)?;
+        if stored.status != "enabled" {
+            return Err(Error::EndpointDisabled);
+        }
+        // The job first and then the delivery, as the worker that finishes it locks them.
+        let job = Uuid::now_v7();
+        job::deliver_again(&mut transaction, job, id, endpoint, row.payment_id).await?;
+        delivery::reopen(&mut transaction, id).await?;
+        let view = shown(&mut transaction, endpoint, id).await?;
+        transaction.commit().await?;
+        Ok(view)
+    }
+}
+
+async fn own(
+    connection: &mut sqlx::PgConnection,
+    account: Uuid,
+    endpoint: Uuid,
+) -> Result<Stored, Error> {
+    webhook_endpoint::read(connection, account, endpoint)
+        .await?
+        .ok_or(Error::NotFound)
+}
+
+async fn shown(
+    connection: &mut sqlx::PgConnection,
+    endpoint: Uuid,
+    id: Uuid,
+) -> Result<DeliveryView, Error> {
+    let row = delivery::read(connection, endpoint, id).await?;
+    let row = row.ok_or(Error::NotFound)?;
+    let tries = delivery::tries(connection, id).await?;
+    Ok(DeliveryView {
+        log: Some(tries.into_iter().map(try_view).collect()),
+        ..delivery_view(row)?
+    })
+}
+
+fn secret() -> [u8; SECRET] {
+    rand::random()
+}
+
+fn with_secret(stored: Stored, secret: &[u8]) -> WebhookEndpointView {
+    WebhookEndpointView {
+        secret: Some(format!("whsec_{}", STANDARD.encode(secret))),
+        ..view(stored)
+    }
+}
+
+fn view(stored: Stored) -> WebhookEndpointView {
+    WebhookEndpointView {
+        id: WebhookEndpointId::from_uuid(stored.id),
+        object: "webhook_endpoint".into(),
+        url: stored.url,
+        description: stored.description,
+        enabled_events: stored.enabled_events,
+        status: if stored.status == "enabled" {
+            EndpointStatus::Enabled
+        } else {
+            EndpointStatus::Disabled
+        },
+        disabled_reason: stored.disabled_reason,
+        disabled_at: stored.disabled_at,
+        secret: None,
+        created_at: stored.created_at,
+        updated_at: stored.updated_at,
+    }
+}
+
+fn delivery_view(row: delivery::Listed) -> Result<DeliveryView, Error> {
+    let status = DeliveryStatus::ALL
+        .into_iter()
+        .find(|status| status.as_str() == row.status)
+        .ok_or_else(|| Error::Internal(format!("delivery {} has an unknown status", row.id)))?;
+    Ok(DeliveryView {
+        id: DeliveryId::from_uuid(row.id),
+        object: "delivery".into(),
+        endpoint_id: row.endpoint_id.into(),
+        event_id: EventId::new(row.payment_id.into(), row.version),
+        payment_id: row.payment_id.into(),
+        r#type: row.r#type,
+        sequence: row.sequence,
+        status,
+        tries: row.tries,
+        last_code: row.last_code,
+        next_try_at: row.next_try_at,
+        created_at: row.created_at,
+        finished_at: row.finished_at,
+        log: None,
+    })
+}
+
+fn try_view(row: delivery::ListedTry) -> DeliveryTryView {
+    DeliveryTryView {
+        number: row.number,
+        started_at: row.started_at,
+        duration_ms: row.duration_ms,
+        code: row.code,
+        error: row.error,
+        response_body: row.response_body,
+    }
+}

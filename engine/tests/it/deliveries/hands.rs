@@ -1,0 +1,96 @@
+//! Deliveries have hands of their own: two workers make each call once, and slow receivers hold up nobody else.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use contracts::webhook::DeliveryStatus;
+use engine::delivery::{Guard, Reach};
+use tokio_util::sync::CancellationToken;
+
+use super::{deliveries, listen_to, numbers, until};
+use crate::{
+    receiver::{Answer, Receiver},
+    world::World,
+};
+
+#[tokio::test]
+async fn two_workers_at_once_deliver_each_event_once() {
+    let world = World::start().await;
+    let receiver = Receiver::start().await;
+    let endpoint = listen_to(&world, &receiver, &["*"]).await;
+    let other = world.worker_with(Guard::new(Reach::Anywhere), Duration::from_secs(5));
+    let mut payments = Vec::new();
+    for _ in 0..10 {
+        payments.push(world.create("pm_card_visa").await);
+    }
+    let quiet = async || {
+        let (one, two) = tokio::join!(world.worker.drain(), other.drain());
+        one.unwrap();
+        two.unwrap();
+        world
+            .count("select count(*) from job where state <> 'done'")
+            .await
+            == 0
+    };
+    until("the end of all work", quiet).await;
+    let got = receiver.got();
+    let ids: BTreeSet<&str> = got.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(ids.len(), got.len(), "none came twice");
+    for payment in payments {
+        let view = world.view(payment).await;
+        let expected: Vec<i64> = (1..=view.version).collect();
+        assert_eq!(numbers(&got, &view.id.to_string()), expected);
+    }
+    let all = deliveries(&world, &endpoint).await;
+    assert!(all.iter().all(|it| it.tries == 1));
+}
+
+#[tokio::test]
+async fn a_receiver_that_hangs_holds_up_neither_payments_nor_other_receivers() {
+    let world = World::start().await;
+    let (hanging, well) = (Receiver::start().await, Receiver::start().await);
+    hanging.always(Some(Answer::Never));
+    listen_to(&world, &hanging, &["*"]).await;
+    listen_to(&world, &well, &["payment.succeeded"]).await;
+    // No call of the first ends while the test lasts.
+    let worker = world.worker_with(Guard::new(Reach::Anywhere), Duration::from_secs(600));
+    let stop = CancellationToken::new();
+    let mut payments = Vec::new();
+    for _ in 0..20 {
+        payments.push(world.create("pm_card_visa").await);
+    }
+    let running = {
+        let stop = stop.clone();
+        tokio::spawn(async move { worker.run(stop).await })
+    };
+    until("20 payments told", async || well.got().len() == 20).await;
+    let moved = "select count(*) from payment where status = 'succeeded'";
+    assert_eq!(world.count(moved).await, 20);
+    until("calls of the first", async || hanging.got().len() == 4).await;
+    assert_eq!(hanging.most_at_once(), 4);
+    running.abort();
+}
+
+#[tokio::test]
+async fn an_event_whose_worker_died_in_the_call_is_delivered_by_another() {
+    let world = World::start().await;
+    let receiver = Receiver::start().await;
+    receiver.answer([Answer::Never]);
+    let endpoint = listen_to(&world, &receiver, &["payment.accepted"]).await;
+    let dying = world.worker_with(Guard::new(Reach::Anywhere), Duration::from_secs(600));
+    world.create("pm_card_visa").await;
+    let dying = tokio::spawn(async move { dying.drain().await });
+    until("the call", async || !receiver.got().is_empty()).await;
+    dying.abort();
+    world.worker.drain().await.unwrap();
+    assert_eq!(receiver.got().len(), 1, "its lease still runs");
+    sqlx::query("update job set lease_until = now() where state = 'running'")
+        .execute(world.database.pool())
+        .await
+        .unwrap();
+    world.worker.drain().await.unwrap();
+    let got = receiver.got();
+    assert_eq!(got.len(), 2);
+    assert_eq!(got[0].id, got[1].id);
+    let all = deliveries(&world, &endpoint).await;
+    assert_eq!(all[0].status, DeliveryStatus::Delivered);
+}
