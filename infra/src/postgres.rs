@@ -17,12 +17,24 @@ const FRESH_FOR: Duration = Duration::from_secs(2);
 /// # Errors
 /// If `url` is not a Postgres URL.
 pub fn pool(url: &str, max: u32) -> anyhow::Result<PgPool> {
+    Ok(pool_with(parsed(url)?, max))
+}
+
+/// [`pool`] whose connections have the rights of this role of the database and no others, whatever user the URL names;
+/// the user must be a member of it.
+///
+/// # Errors
+/// As of [`pool`].
+pub fn pool_as(role: &str, url: &str, max: u32) -> anyhow::Result<PgPool> {
+    Ok(pool_with(parsed(url)?.options([("role", role)]), max))
+}
+
+fn parsed(url: &str) -> anyhow::Result<PgConnectOptions> {
     let form = "the database URL is not of the form postgres://user:password@host:port/database";
     // sqlx itself takes any scheme.
     let options =
         Some(url).filter(|url| url.starts_with("postgres://") || url.starts_with("postgresql://"));
-    let options: PgConnectOptions = options.context(form)?.parse().context(form)?;
-    Ok(pool_with(options, max))
+    options.context(form)?.parse().context(form)
 }
 
 /// [`pool`] for options that are already parsed.

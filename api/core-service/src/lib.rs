@@ -29,6 +29,9 @@ use tokio_util::sync::CancellationToken;
 const SERVICE: &str = "core-service";
 const CONNECTIONS: u32 = 8;
 
+/// The role whose rights it has in the database: see migrations/0010_roles.sql.
+const DATABASE_ROLE: &str = "pawl_core";
+
 /// What the core service needs to know.
 #[derive(Debug)]
 pub struct Config {
@@ -74,7 +77,11 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let pool = infra::postgres::pool(config.database_url.expose_secret(), CONNECTIONS)?;
+    let pool = infra::postgres::pool_as(
+        DATABASE_ROLE,
+        config.database_url.expose_secret(),
+        CONNECTIONS,
+    )?;
     let redis_url = config.redis_url.expose_secret();
     // No webhook comes in here: a secret that nobody knows takes none.
     let nobody = SecretString::from(contracts::id::KeyId::generate().to_string());

@@ -54,6 +54,9 @@ pub(crate) const SERVICE: &str = "gateway";
 /// How long readiness waits for Redis.
 const REDIS_PATIENCE: Duration = Duration::from_secs(1);
 
+/// The role whose rights it has in the database: see migrations/0010_roles.sql.
+const DATABASE_ROLE: &str = "pawl_gateway";
+
 /// What the gateway needs to know.
 #[derive(Debug)]
 pub struct Config {
@@ -129,7 +132,8 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let pool = infra::postgres::pool(
+    let pool = infra::postgres::pool_as(
+        DATABASE_ROLE,
         config.database_url.expose_secret(),
         config.database_connections,
     )?;

@@ -55,6 +55,9 @@ const CONNECTIONS: u32 = 8;
 /// How often sessions that are long over are forgotten.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
+/// The role whose rights it has in the database: see migrations/0010_roles.sql.
+const DATABASE_ROLE: &str = "pawl_auth";
+
 /// What the auth service is told from outside.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -131,9 +134,13 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let pool = infra::postgres::pool(config.database_url.expose_secret(), CONNECTIONS)?;
     let ring = Ring::new(&config.private_key, &config.tokens);
     let ring = Arc::new(ring.context("JWT_PRIVATE_KEY cannot be used")?);
+    let pool = infra::postgres::pool_as(
+        DATABASE_ROLE,
+        config.database_url.expose_secret(),
+        CONNECTIONS,
+    )?;
     let auth = Auth {
         verifier: Verifier::with_own_keys(ring.shown(), &config.tokens, pool.clone()),
         ring: ring.clone(),

@@ -245,10 +245,13 @@ async fn an_event_too_large_for_kafka_is_replaced_and_the_next_ones_follow() {
     let payments = payments(3);
     write(pool, &payments, 3, "test").await;
     // The index of causes takes no long one, but data may be anything; the cause is what the event carries.
-    sqlx::query("alter table transition drop constraint transition_once")
-        .execute(pool)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "alter table transition drop constraint transition_once;
+         drop trigger transition_only_grows on transition",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
     sqlx::query(
         "update transition set cause = repeat('x', 1200000) where stream = $1 and version = 2",
     )

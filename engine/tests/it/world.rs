@@ -96,6 +96,7 @@ impl World {
             queue: Queue::connect(&redis_url(), &format!("{{{}}}", unique("engine"))).unwrap(),
             cache: Cache::connect(&redis_url()).unwrap(),
             stripe: Client::new(&config).unwrap(),
+            source: engine::webhook::Source::default(),
             concurrency: 8,
             lease: Duration::from_secs(30),
             webhooks: delivery::Config { guard, timeout },

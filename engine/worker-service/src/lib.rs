@@ -33,6 +33,9 @@ const REDIS_PATIENCE: Duration = Duration::from_secs(1);
 /// How long an event may wait for Kafka before readiness says so.
 const OUTBOX_PATIENCE: Duration = Duration::from_secs(30);
 
+/// The role whose rights it has in the database: see migrations/0010_roles.sql.
+const DATABASE_ROLE: &str = "pawl_worker";
+
 /// What a worker needs to know.
 #[derive(Debug)]
 pub struct Config {
@@ -114,7 +117,11 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let pool = infra::postgres::pool(&config.database_url, config.database_connections)?;
+    let pool = infra::postgres::pool_as(
+        DATABASE_ROLE,
+        &config.database_url,
+        config.database_connections,
+    )?;
     let cache = Cache::connect(&config.redis_url)?;
     let stripe = Client::new(&ClientConfig {
         timeout: config.stripe_timeout,
