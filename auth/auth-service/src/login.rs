@@ -86,7 +86,7 @@ pub(crate) async fn login(
         _ => None,
     };
     if let Some(tokens) = opened {
-        return tokens.into_response(&auth);
+        return Ok(tokens);
     }
     let account = match &user {
         Some(user) => membership::longest_of(&auth.pool, user.id).await?,
@@ -140,7 +140,7 @@ async fn open(
     account: Option<AccountId>,
     ip: Option<std::net::IpAddr>,
     password: SecretString,
-) -> Result<Option<Opened>, Error> {
+) -> Result<Option<Response>, Error> {
     if auth.passwords.is_outdated(&user.password_hash) {
         let fresh = auth.passwords.hash(password).await?;
         store::replace_hash(&auth.pool, user.id, &user.password_hash, &fresh).await?;
@@ -164,6 +164,7 @@ async fn open(
         ..Act::new("login")
     };
     act.record(&mut *tx).await?;
+    let response = Opened(membership, refresh).into_response(auth)?;
     tx.commit().await?;
-    Ok(Some(Opened(membership, refresh)))
+    Ok(Some(response))
 }

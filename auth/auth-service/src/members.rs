@@ -207,9 +207,10 @@ pub(crate) async fn remove(
 ) -> Result<StatusCode, Error> {
     let account = admin.caller.account;
     let mut tx = auth.pool.begin().await?;
-    membership::remove(&mut tx, account, user.uuid()).await?;
+    // Sessions first, as where a password is changed: two that lock in different orders would wait for each other.
     let because = Because::MembershipEnded;
     session::end_all(&mut tx, user.uuid(), Some(account), because).await?;
+    membership::remove(&mut tx, account, user.uuid()).await?;
     act("member_removed", &admin.caller, user, ip)
         .record(&mut *tx)
         .await?;

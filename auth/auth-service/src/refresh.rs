@@ -58,8 +58,10 @@ pub(crate) async fn refresh(
                 tx.commit().await?;
                 return Err(Error::WrongToken);
             };
+            // Before the commit: without an answer the token must stay good.
+            let response = Opened(membership, next).into_response(&auth)?;
             tx.commit().await?;
-            Opened(membership, next).into_response(&auth)
+            Ok(response)
         }
         Rotation::Reused(session) => {
             session::end(&mut tx, session.id, Because::TokenReused).await?;

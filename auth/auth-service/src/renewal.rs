@@ -80,6 +80,7 @@ pub(crate) async fn change(
         ..Act::new("password_changed").by(&person.caller)
     };
     act.record(&mut *tx).await?;
+    let response = Opened(membership, refresh).into_response(&auth)?;
     tx.commit().await?;
-    Opened(membership, refresh).into_response(&auth)
+    Ok(response)
 }

@@ -223,3 +223,23 @@ async fn a_session_is_opened_for_the_account_that_is_asked_for() {
     let refusal = stage.post("login", &body).await;
     problem(refusal, StatusCode::UNAUTHORIZED, "unauthenticated").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_beside_a_change_of_the_password_leaves_no_session_of_the_old_one() {
+    let stage = Stage::start().await;
+    for round in 0..5 {
+        let email = format!("ada-{round}@example.org");
+        let ada = stage.admin(&email).await;
+        let body = json!({"current_password": "correct horse", "new_password": "battery staple"});
+        let change = stage.ask(&ada.token, Method::POST, "password", Some(body));
+        let (login, change) = tokio::join!(stage.login(&email, "correct horse"), change);
+        stage.tokens(change).await;
+        if login.status() == StatusCode::OK {
+            let tokens = stage.tokens(login).await;
+            refused(&stage, &text(&tokens, "refresh_token")).await;
+            stage
+                .until(&text(&tokens, "token"), StatusCode::UNAUTHORIZED)
+                .await;
+        }
+    }
+}
