@@ -85,7 +85,8 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}/hooks", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Seen::default()));
         let stop = CancellationToken::new();
@@ -93,11 +94,20 @@ impl Receiver {
             .route("/hooks", post(receive))
             .with_state(Arc::clone(&seen));
         let stopped = stop.clone().cancelled_owned();
-        tokio::spawn(
-            axum::serve(listener, router)
-                .with_graceful_shutdown(stopped)
-                .into_future(),
-        );
+        // A thread of its own: a test that blocks its runtime for a moment must not look like a slow merchant.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::from_std(listener).unwrap();
+                tokio::select! {
+                    served = axum::serve(listener, router) => served.unwrap(),
+                    () = stopped => {}
+                }
+            });
+        });
         Self {
             url,
             seen,

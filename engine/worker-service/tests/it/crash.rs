@@ -46,12 +46,20 @@ struct End {
     waiting_events: i64,
     unsent_messages: i64,
     gaps: i64,
-    /// The numbers of the events that its merchant was told.
-    told: Vec<i64>,
+    /// Whether its merchant was told anything, and how many events behind the first gap it was not.
+    told: bool,
+    untold: i64,
 }
 
 impl End {
     async fn of(world: &World, payment: Uuid, receiver: &Receiver) -> Self {
+        // On a busy machine a call may take longer than it may, twice; the schedule is not the matter here.
+        sqlx::query(
+            "update job set due_at = now() where kind = 'deliver_webhook' and state = 'queued' and due_at > now()",
+        )
+        .execute(world.database.pool())
+        .await
+        .unwrap();
         let view = world.view(payment).await;
         Self {
             status: view.status.into(),
@@ -70,7 +78,8 @@ impl End {
             gaps: world
                 .count("select coalesce(max(version) - count(*), 0) from transition")
                 .await,
-            told: told(receiver),
+            told: told(receiver) > 0,
+            untold: world.count("select count(*) from delivery").await - told(receiver),
         }
     }
 
@@ -79,14 +88,18 @@ impl End {
     }
 }
 
-/// The numbers that arrived, each once; one that came again bore the id that it had.
-fn told(receiver: &Receiver) -> Vec<i64> {
+/// How many events arrived before the first gap. One that comes again bears the id that it had: under another it would be
+/// out of step.
+fn told(receiver: &Receiver) -> i64 {
     let arrived: BTreeSet<(i64, String)> = receiver
         .got()
         .into_iter()
         .map(|got| (got.sequence(), got.id))
         .collect();
-    arrived.into_iter().map(|(number, _)| number).collect()
+    let in_step = (1..)
+        .zip(&arrived)
+        .take_while(|(at, (number, _))| at == number);
+    i64::try_from(in_step.count()).unwrap()
 }
 
 /// Makes an endpoint for all events.
@@ -212,8 +225,7 @@ async fn a_worker_that_dies_at_any_point_changes_no_end() {
         assert_eq!(disturbed, undisturbed, "{work:?} after a death at {point}");
         assert_eq!(disturbed.charges, 1, "{work:?} after a death at {point}");
         assert_eq!(disturbed.gaps, 0, "{work:?} after a death at {point}");
-        let all: Vec<i64> = (1..).take(disturbed.told.len()).collect();
-        assert_eq!(disturbed.told, all, "{work:?} after a death at {point}");
-        assert_eq!(disturbed.told.is_empty(), work != Work::Tell);
+        assert_eq!(disturbed.untold, 0, "{work:?} after a death at {point}");
+        assert_eq!(disturbed.told, work == Work::Tell);
     }
 }
