@@ -89,6 +89,7 @@ async fn measure(options: &Options) -> Result<Report> {
         workers: options.workers,
         sharing: Sharing::Polite,
         log: "warn",
+        operations: false,
         environment: vec![
             // As docs/performance.md says: two cores are shared by all processes, so each gets one thread, a worker
             // that fills its groups, and only the webhooks that an endpoint at Stripe should be given.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 
 use super::cpu;
-use super::layout::{API_KEY, Layout, url};
+use super::layout::{API_KEY, Keys, Layout, url};
 use super::process::Process;
 use super::servers::{Servers, Sharing};
 use super::simulator::Simulator;
@@ -28,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) sharing: Sharing,
     /// `RUST_LOG` of all processes.
     pub(crate) log: &'static str,
+    /// Whether the core service is started too.
+    pub(crate) operations: bool,
     /// More of the environment of all processes.
     pub(crate) environment: Vec<(&'static str, String)>,
 }
@@ -40,7 +42,10 @@ pub(crate) struct Fleet {
     pub(crate) http: reqwest::Client,
     pub(crate) simulator: Simulator,
     pub(crate) gateway: SocketAddr,
-    auth: String,
+    pub(crate) auth: String,
+    /// Where operations are, if they were started.
+    pub(crate) core: Option<String>,
+    pub(crate) keys: Keys,
     /// Where the logs are.
     pub(crate) run: PathBuf,
     services: Vec<Process>,
@@ -67,7 +72,11 @@ impl Fleet {
         stripe.ready(&http).await?;
         let simulator = Simulator::new(http.clone(), url(layout.simulator));
         let mut services = vec![stripe];
-        for spec in [layout.auth()?, layout.gateway()] {
+        let operations = options.operations.then(|| layout.core());
+        for spec in [layout.auth(), layout.gateway()]
+            .into_iter()
+            .chain(operations)
+        {
             let mut process = Process::start(spec, &run)?;
             process.ready(&http).await?;
             services.push(process);
@@ -93,6 +102,8 @@ impl Fleet {
             simulator,
             gateway: layout.gateway,
             auth: url(layout.auth),
+            core: options.operations.then(|| url(layout.core)),
+            keys: layout.keys,
             run,
             services,
             workers,
