@@ -58,6 +58,8 @@ pub(super) struct Case {
     pub(super) area: &'static str,
     pub(super) name: String,
     pub(super) expected: String,
+    /// Whether nothing else may run beside it, because it measures time or takes all there is.
+    pub(super) alone: bool,
     check: Check,
 }
 
@@ -71,6 +73,7 @@ pub(super) fn case(
         area: "",
         name: name.into(),
         expected: expected.into(),
+        alone: false,
         check: Box::new(check),
     }
 }
@@ -98,6 +101,12 @@ impl Case {
     /// The same case, of this area.
     pub(super) fn of(mut self, area: &'static str) -> Case {
         self.area = area;
+        self
+    }
+
+    /// The same case, with nothing beside it.
+    pub(super) fn alone(mut self) -> Case {
+        self.alone = true;
         self
     }
 

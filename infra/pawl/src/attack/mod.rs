@@ -145,7 +145,8 @@ async fn attack(options: &Options) -> Result<Report> {
     let stage = Stage::start().await?;
     let outcomes = all(&stage.target()?, &options.only).await;
     stage.stop().await?;
-    Ok(Report::of(outcomes?))
+    // All that a case can need is there.
+    Ok(Report::of(outcomes?).without_skips())
 }
 
 /// What the command line names.
@@ -206,7 +207,22 @@ async fn all(target: &Target, only: &[String]) -> Result<Vec<Outcome>> {
         .flat_map(|(area, cases)| cases().into_iter().map(|case| case.of(area)))
         .collect();
     let progress = output::Count::new("cases", cases.len());
-    let run = cases.into_iter().enumerate().map(async |(number, case)| {
+    let cases = cases.into_iter().enumerate();
+    let (alone, beside): (Vec<_>, Vec<_>) = cases.partition(|(_, case)| case.alone);
+    let at_once = if target.is_local() { AT_ONCE } else { 1 };
+    let mut outcomes = some(target, beside, at_once, &progress).await?;
+    outcomes.extend(some(target, alone, 1, &progress).await?);
+    outcomes.sort_by_key(|(number, _)| *number);
+    Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+async fn some(
+    target: &Target,
+    cases: Vec<(usize, Case)>,
+    at_once: usize,
+    progress: &output::Count,
+) -> Result<Vec<(usize, Outcome)>> {
+    let run = cases.into_iter().map(async |(number, case)| {
         let visit = target.visit()?;
         let outcome = case.run(&visit).await;
         if outcome.verdict == Verdict::Failed {
@@ -218,11 +234,8 @@ async fn all(target: &Target, only: &[String]) -> Result<Vec<Outcome>> {
         progress.step(outcome.area);
         anyhow::Ok((number, outcome))
     });
-    let at_once = if target.is_local() { AT_ONCE } else { 1 };
     let ran: Vec<_> = stream::iter(run).buffer_unordered(at_once).collect().await;
-    let mut outcomes = ran.into_iter().collect::<Result<Vec<_>>>()?;
-    outcomes.sort_by_key(|(number, _)| *number);
-    Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+    ran.into_iter().collect()
 }
 
 #[cfg(test)]

@@ -70,12 +70,14 @@ pub(super) fn cases() -> Vec<Case> {
             "60,000 characters at login",
             "401 or 422 within 1 s",
             |visit| huge(visit).boxed(),
-        ),
+        )
+        .alone(),
         case(
             "100 logins at once",
             "/health within 1 s, no 5xx but 503",
             |visit| storm(visit).boxed(),
-        ),
+        )
+        .alone(),
         case(
             "a change of password",
             "the old one ends, and so do its sessions",

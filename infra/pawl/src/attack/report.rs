@@ -32,6 +32,16 @@ impl Report {
         }
     }
 
+    /// The same, where nothing may be left out: a case that could not run has failed.
+    pub(super) fn without_skips(mut self) -> Report {
+        for case in &mut self.cases {
+            if case.verdict == Verdict::Skipped {
+                case.verdict = Verdict::Failed;
+            }
+        }
+        Report::of(self.cases)
+    }
+
     /// One row a case.
     pub(super) fn table(&self) -> String {
         let mut table = Table::new();
@@ -87,6 +97,17 @@ mod tests {
             let report = Report::of(verdicts.iter().copied().map(outcome).collect());
             assert_eq!(report.passed, passed, "{verdicts:?}");
         }
+    }
+
+    #[test]
+    fn a_skipped_case_fails_where_nothing_may_be_left_out() {
+        let report = Report::of(vec![outcome(Verdict::Ok), outcome(Verdict::Skipped)]);
+        assert!(report.passed);
+        let strict = report.without_skips();
+        assert_eq!(
+            (strict.passed, strict.failed, strict.skipped),
+            (false, 1, 0)
+        );
     }
 
     #[test]

@@ -145,7 +145,8 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case("of 64 KB", "401 or 431 within 2 s", |visit| {
             huge(visit).boxed()
-        }),
+        })
+        .alone(),
         case("re-signed unchanged with the signing key", "200", |visit| {
             resigned(visit).boxed()
         }),

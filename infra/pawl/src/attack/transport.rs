@@ -100,7 +100,8 @@ pub(super) fn cases() -> Vec<Case> {
             "64 idle connections",
             "others are answered within 1 s",
             |visit| idle(visit).boxed(),
-        ),
+        )
+        .alone(),
         case(
             "Content-Length beside chunked (smuggling)",
             "one answer, then closed",
