@@ -38,6 +38,9 @@ enum Command {
     Chaos(chaos::Options),
     Bench(bench::Options),
     Attack(attack::Options),
+    /// What `pawl bench --doors` measures the gateway against.
+    #[command(hide = true)]
+    Hello,
 }
 
 #[tokio::main]
@@ -51,6 +54,7 @@ async fn main() -> ExitCode {
         Command::Chaos(options) => chaos::run(options).await,
         Command::Bench(options) => bench::run(options).await,
         Command::Attack(options) => attack::run(options).await,
+        Command::Hello => bench::hello::run().await,
     };
     result.unwrap_or_else(|error| {
         output::failure(&error);

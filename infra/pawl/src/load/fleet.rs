@@ -48,6 +48,7 @@ pub(crate) struct Fleet {
     pub(crate) keys: Keys,
     /// Where the logs are.
     pub(crate) run: PathBuf,
+    layout: Layout,
     services: Vec<Process>,
     workers: Vec<Process>,
 }
@@ -103,11 +104,36 @@ impl Fleet {
             gateway: layout.gateway,
             auth: url(layout.auth),
             core: options.operations.then(|| url(layout.core)),
-            keys: layout.keys,
+            keys: layout.keys.clone(),
             run,
+            layout,
             services,
             workers,
         })
+    }
+
+    /// Starts a second gateway with other settings; its address and its process.
+    pub(crate) async fn another_gateway(
+        &mut self,
+        environment: Vec<(&'static str, String)>,
+    ) -> Result<(SocketAddr, i32)> {
+        let mut process = Process::start(self.layout.another_gateway(environment), &self.run)?;
+        process.ready(&self.http).await?;
+        let pid = process.pid().context("the second gateway ended")?;
+        self.services.push(process);
+        Ok((self.layout.spare, pid))
+    }
+
+    /// The process of this name, while it runs.
+    pub(crate) fn pid(&self, name: &str) -> Option<i32> {
+        self.processes()
+            .find(|process| process.name() == name)?
+            .pid()
+    }
+
+    /// What the load's user logs in with.
+    pub(crate) fn credentials(&self) -> Value {
+        credentials()
     }
 
     /// How many workers there are.
@@ -210,14 +236,17 @@ impl Fleet {
     }
 }
 
+fn credentials() -> Value {
+    json!({"email": "load@pawl.example", "password": "correct horse battery staple"})
+}
+
 /// Registers the load's user, or logs it in.
 async fn auth(http: &reqwest::Client, auth: &str, step: &str) -> Result<Value> {
-    let body = json!({"email": "load@pawl.example", "password": "correct horse battery staple"});
     let request = http
         .post(format!("{auth}/api/v1/auth/{step}"))
         .header("X-API-Key", API_KEY);
     let response = request
-        .json(&body)
+        .json(&credentials())
         .timeout(Duration::from_secs(10))
         .send()
         .await?;

@@ -26,12 +26,15 @@ pub(crate) struct Keys {
 }
 
 /// The addresses of all processes, and what all of them are told.
+#[derive(Debug)]
 pub(super) struct Layout {
     pub(super) simulator: SocketAddr,
     pub(super) auth: SocketAddr,
     pub(super) gateway: SocketAddr,
     pub(super) core: SocketAddr,
     pub(super) keys: Keys,
+    /// For a second gateway.
+    pub(super) spare: SocketAddr,
     pub(super) workers: Vec<SocketAddr>,
     environment: Vec<(&'static str, String)>,
 }
@@ -41,7 +44,7 @@ impl Layout {
     pub(super) fn new(servers: &Servers, options: &Options) -> Result<Layout> {
         let mut free = addresses();
         let mut free = || free.next().context("no port of this machine is free");
-        let (simulator, auth, gateway, core) = (free()?, free()?, free()?, free()?);
+        let (simulator, auth, gateway, core, spare) = (free()?, free()?, free()?, free()?, free()?);
         let private = auth_service::keys::generate()
             .ok()
             .context("the system gives no randomness")?;
@@ -78,6 +81,7 @@ impl Layout {
                 webhook_secret: WEBHOOK_SECRET,
                 private,
             },
+            spare,
             workers,
             environment,
         })
@@ -116,6 +120,13 @@ impl Layout {
     /// The gateway.
     pub(super) fn gateway(&self) -> Spec {
         self.spec("gateway", "gateway", "GATEWAY_ADDR", self.gateway)
+    }
+
+    /// A second gateway, with other settings.
+    pub(super) fn another_gateway(&self, environment: Vec<(&'static str, String)>) -> Spec {
+        let mut spec = self.spec("gateway-2", "gateway", "GATEWAY_ADDR", self.spare);
+        spec.environment.extend(environment);
+        spec
     }
 
     /// One of the workers.
