@@ -1,9 +1,14 @@
 #!/usr/bin/env bash
-# The long proofs, each with the released binaries: `chaos` (every fault, at its full count) and `bench`.
+# The long proofs, each with the released binaries: `chaos` (every fault, at its full count), `attack`, `schemathesis`
+# (requests made from the API's documents, for ten minutes) and `bench`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 infra/scripts/setup.sh test
 cargo build --workspace --release
 for proof; do
-    target/release/pawl "$proof"
+    case $proof in
+    # A token is valid for 15 minutes.
+    schemathesis) target/release/pawl services --doors -- infra/scripts/schemathesis.sh 600 ;;
+    *) target/release/pawl "$proof" ;;
+    esac
 done

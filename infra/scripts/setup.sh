@@ -2,7 +2,7 @@
 # Installs what this checkout needs and the system lacks. Quiet, and without network, when nothing is missing.
 #
 #   infra/scripts/setup.sh run     to build Pawl and run it: a C compiler, Postgres, Redis
-#   infra/scripts/setup.sh test    all of that, and for the tests: Kafka (Java, Maven), stripe-python, cargo-deny
+#   infra/scripts/setup.sh test    all of that, and for the tests: Kafka (Java, Maven), stripe-python, schemathesis, cargo-deny
 #
 # Debian's packages are installed as root or with sudo. Other systems get the list of what is missing.
 set -eu
@@ -12,6 +12,7 @@ want=${1:-run}
 case $want in run | test) ;; *) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2 ;; esac
 
 stripe_version=16.1.0
+schemathesis_version=4.32.5
 cargo_deny_version=0.20.2
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -35,6 +36,7 @@ has_zlib() { printf '#include <zlib.h>\n' | cc -E - >/dev/null 2>&1; }
 # Kafka 4 runs on Java 17 and later.
 has_java() { has java && major=$(java -XshowSettings:properties -version 2>&1 | sed -n 's/.*java.specification.version = //p') && [ "${major%%.*}" -ge 17 ]; }
 has_stripe() { .pawl/python/bin/python -c "import stripe; assert stripe.VERSION == '$stripe_version'" 2>/dev/null; }
+has_schemathesis() { .pawl/python/bin/python -c "import schemathesis as s; assert s.__version__ == '$schemathesis_version'" 2>/dev/null; }
 has_kafka() { cmp -s infra/kafka/pom.xml .pawl/kafka/pom.xml; }
 has_deny() { has cargo-deny || [ -x .pawl/tools/bin/cargo-deny ]; }
 
@@ -51,7 +53,7 @@ has curl || missing "curl" curl
 if [ "$want" = test ]; then
     has_java || missing "Java 17" default-jre-headless
     has_kafka || has mvn || missing "Maven" maven
-    has_stripe || python3 -c 'import ensurepip, venv' 2>/dev/null || missing "Python's venv" python3-venv
+    { has_stripe && has_schemathesis; } || python3 -c 'import ensurepip, venv' 2>/dev/null || missing "Python's venv" python3-venv
 fi
 
 # --- Debian's packages
@@ -120,11 +122,12 @@ if ! has_kafka; then
     rm -rf .pawl/kafka
     mv .pawl/kafka.new .pawl/kafka
 fi
-if ! has_stripe; then
-    say "installing stripe-python $stripe_version into .pawl/python"
+if ! has_stripe || ! has_schemathesis; then
+    say "installing stripe-python $stripe_version and schemathesis $schemathesis_version into .pawl/python"
     rm -rf .pawl/python
     python3 -m venv .pawl/python
-    .pawl/python/bin/python -m pip install --quiet --disable-pip-version-check "stripe==$stripe_version"
+    .pawl/python/bin/python -m pip install --quiet --disable-pip-version-check \
+        "stripe==$stripe_version" "schemathesis==$schemathesis_version"
 fi
 if ! has_deny; then
     say "building cargo-deny $cargo_deny_version into .pawl/tools (two to four minutes, once)"

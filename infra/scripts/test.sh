@@ -55,6 +55,8 @@ if [ "${1:-}" = with-servers ]; then
     step "queries against the schema, and clippy" env PAWL_SQL_INSIDE=yes infra/scripts/sql.sh check
     step tests tests
     step "fault campaign" target/debug/pawl chaos --payments 200 --kills 5
+    step "attack on the doors" target/debug/pawl attack
+    step "requests made from the API's documents" target/debug/pawl services --doors -- infra/scripts/schemathesis.sh 80
     exit 0
 fi
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::Method;
-use contracts::{Code, Problem};
+use contracts::{Code, Problem, schema::IdempotencyKey};
 use utoipa::{
     IntoResponses, Modify, OpenApi, PartialSchema as _, ToSchema as _,
     openapi::{
@@ -28,7 +28,7 @@ use utoipa::{
         (name = "webhooks", description = "What Stripe tells"),
         (name = "service", description = "What the service says about itself"),
     ),
-    components(schemas(Problem, Code, contracts::schema::IdempotencyKey)),
+    components(schemas(Problem, Code, IdempotencyKey)),
     modifiers(&Security),
 )]
 pub(crate) struct Document;

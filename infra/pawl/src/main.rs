@@ -1,5 +1,6 @@
 //! `pawl`: the whole stack in one command, and the operator's command line.
 
+mod attack;
 mod bench;
 mod chaos;
 mod demo;
@@ -48,6 +49,10 @@ enum Command {
     Services(services::Options),
     Chaos(chaos::Options),
     Bench(bench::Options),
+    Attack(attack::Options),
+    /// What `pawl bench --doors` measures the gateway against.
+    #[command(hide = true)]
+    Hello,
 }
 
 #[tokio::main]
@@ -65,6 +70,8 @@ async fn main() -> ExitCode {
         Command::Services(options) => services::run(options).await,
         Command::Chaos(options) => chaos::run(options).await,
         Command::Bench(options) => bench::run(options).await,
+        Command::Attack(options) => attack::run(options).await,
+        Command::Hello => bench::hello::run().await,
     };
     result.unwrap_or_else(|error| {
         output::failure(&error);

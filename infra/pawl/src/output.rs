@@ -76,3 +76,40 @@ impl Drop for Progress {
         self.end();
     }
 }
+
+/// A count of many small steps on standard error: a bar on a terminal, and nothing but what is told elsewhere.
+#[derive(Debug)]
+pub(crate) struct Count {
+    bar: ProgressBar,
+}
+
+impl Count {
+    /// Nothing of `all` is done yet.
+    pub(crate) fn new(what: &'static str, all: usize) -> Count {
+        let bar = ProgressBar::new(all as u64);
+        if let Ok(style) =
+            ProgressStyle::with_template("  {pos}/{len} {prefix} {bar:30} {msg} … {elapsed}")
+        {
+            bar.set_style(style);
+        }
+        bar.set_prefix(what);
+        Count { bar }
+    }
+
+    /// One more is done, of this kind.
+    pub(crate) fn step(&self, kind: &'static str) {
+        self.bar.set_message(kind);
+        self.bar.inc(1);
+    }
+
+    /// Something to know at once.
+    pub(crate) fn tell(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("  {text}"));
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

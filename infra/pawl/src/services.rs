@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio_util::sync::CancellationToken;
 
+use crate::load::{Fleet, Options as FleetOptions, Sharing, run_name};
 use crate::output::Progress;
 use crate::stack::{Broker, Guard, Home, Servers};
 
@@ -24,6 +25,10 @@ pub(crate) struct Options {
     /// A real Apache Kafka broker, or librdkafka's mock in this process.
     #[arg(long, value_enum, default_value_t = Broker::Real)]
     kafka: Broker,
+    /// Starts Pawl's own services too, with their rate limits off: the command finds `GATEWAY_URL`, `AUTH_URL`,
+    /// `AUTH_API_KEY`, and the token of a user in `TOKEN`, valid for 15 minutes.
+    #[arg(long)]
+    doors: bool,
     /// The command and its arguments.
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
@@ -32,6 +37,9 @@ pub(crate) struct Options {
 /// Runs the command; its exit code is ours.
 pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     let shutdown = infra::shutdown::signal();
+    if options.doors {
+        return among_doors(options.command, &shutdown).await;
+    }
     // Dropped when this function returns, which stops every server.
     let servers = tokio::select! {
         servers = start(options.kafka) => servers?,
@@ -42,6 +50,34 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         .args(&options.command[1..])
         .envs(servers.variables());
     let status = supervise(command, &shutdown).await?;
+    Ok(exit_code(status))
+}
+
+/// The same, with services of our own.
+async fn among_doors(command: Vec<OsString>, shutdown: &CancellationToken) -> Result<ExitCode> {
+    let fleet_options = FleetOptions {
+        name: run_name("doors"),
+        workers: 1,
+        sharing: Sharing::Polite,
+        log: "info",
+        operations: true,
+        environment: Vec::new(),
+    };
+    let mut progress = Progress::new();
+    let fleet = tokio::select! {
+        fleet = Fleet::start(&fleet_options, &mut progress) => fleet?,
+        () = shutdown.cancelled() => return Ok(ExitCode::from(130)),
+    };
+    progress.end();
+    let mut around = Command::new(&command[0]);
+    around
+        .args(&command[1..])
+        .env("GATEWAY_URL", format!("http://{}", fleet.gateway))
+        .env("AUTH_URL", &fleet.auth)
+        .env("AUTH_API_KEY", fleet.keys.api_key)
+        .env("TOKEN", fleet.log_in().await?);
+    let status = supervise(around, shutdown).await?;
+    fleet.stop(true).await?;
     Ok(exit_code(status))
 }
 

@@ -4,6 +4,8 @@
 //! saturated, the system at low load. The figures are the medians of the rounds.
 
 mod board;
+mod doors;
+pub(crate) mod hello;
 mod load;
 mod naive;
 mod report;
@@ -55,6 +57,9 @@ pub(crate) struct Options {
     /// At saturation, payments on their way at any moment.
     #[arg(long, default_value_t = 512)]
     in_flight: usize,
+    /// Measures the doors instead of payments: cached reads beside a bare axum, the rate limiter, logins.
+    #[arg(long)]
+    doors: bool,
     /// Measures a debug build; its figures say nothing about Pawl.
     #[arg(long)]
     allow_debug: bool,
@@ -68,18 +73,25 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         );
     }
     let shutdown = infra::shutdown::signal();
-    tokio::select! {
-        report = measure(&options) => {
-            let report = report?;
-            output::line(report.table());
-            if let Some(file) = &options.json {
-                let text = serde_json::to_string_pretty(&report)?;
-                fs::write(file, text + "\n").with_context(|| format!("writing {}", file.display()))?;
-            }
-            Ok(ExitCode::SUCCESS)
-        }
+    let (table, json) = tokio::select! {
+        figures = figures(&options) => figures?,
         () = shutdown.cancelled() => bail!("interrupted"),
+    };
+    output::line(table);
+    if let Some(file) = &options.json {
+        fs::write(file, json + "\n").with_context(|| format!("writing {}", file.display()))?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is asked for, as a table and as JSON.
+async fn figures(options: &Options) -> Result<(String, String)> {
+    if options.doors {
+        let report = doors::measure(options).await?;
+        return Ok((report.table(), serde_json::to_string_pretty(&report)?));
+    }
+    let report = measure(options).await?;
+    Ok((report.table(), serde_json::to_string_pretty(&report)?))
 }
 
 async fn measure(options: &Options) -> Result<Report> {
@@ -89,6 +101,7 @@ async fn measure(options: &Options) -> Result<Report> {
         workers: options.workers,
         sharing: Sharing::Polite,
         log: "warn",
+        operations: false,
         environment: vec![
             // As docs/performance.md says: two cores are shared by all processes, so each gets one thread, a worker
             // that fills its groups, and only the webhooks that an endpoint at Stripe should be given.
@@ -116,11 +129,7 @@ async fn measure(options: &Options) -> Result<Report> {
     let setting = Setting {
         commit: commit(),
         machine: machine(),
-        build: if cfg!(debug_assertions) {
-            "debug"
-        } else {
-            "release"
-        },
+        build: build(),
         rounds: rounds.len(),
         seconds: options.seconds,
         workers: options.workers,
@@ -304,6 +313,15 @@ fn measured(
         latency: Latency::of(&window.post_latency, &window.done_latency),
         cpu_us_per_payment: cpu.collect::<Result<_>>()?,
     })
+}
+
+/// How this binary, and those next to it, were built.
+fn build() -> &'static str {
+    if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    }
 }
 
 /// The processor and the number of cores.

@@ -168,7 +168,7 @@ fn median_latency(rounds: &[Round], of: impl Fn(&Round) -> Latency) -> Latency {
 }
 
 /// The middle of the values, or the mean of the two in the middle; zero of nothing.
-fn median(rounds: &[Round], of: impl Fn(&Round) -> f64) -> f64 {
+pub(super) fn median<R>(rounds: &[R], of: impl Fn(&R) -> f64) -> f64 {
     let mut values: Vec<f64> = rounds.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
     match values.len() {

@@ -100,6 +100,7 @@ async fn campaign(options: &Options) -> Result<Report> {
         workers: usize::from(options.workers),
         sharing: Sharing::Flushes,
         log: "info",
+        operations: false,
         environment: Vec::new(),
     };
     let mut fleet = Fleet::start(&fleet_options, &mut progress).await?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 
 use super::cpu;
-use super::layout::{API_KEY, Layout, url};
+use super::layout::{API_KEY, Keys, Layout, url};
 use super::process::Process;
 use super::servers::{Servers, Sharing};
 use super::simulator::Simulator;
@@ -28,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) sharing: Sharing,
     /// `RUST_LOG` of all processes.
     pub(crate) log: &'static str,
+    /// Whether the core service is started too.
+    pub(crate) operations: bool,
     /// More of the environment of all processes.
     pub(crate) environment: Vec<(&'static str, String)>,
 }
@@ -40,9 +42,13 @@ pub(crate) struct Fleet {
     pub(crate) http: reqwest::Client,
     pub(crate) simulator: Simulator,
     pub(crate) gateway: SocketAddr,
-    auth: String,
+    pub(crate) auth: String,
+    /// Where operations are, if they were started.
+    pub(crate) core: Option<String>,
+    pub(crate) keys: Keys,
     /// Where the logs are.
     pub(crate) run: PathBuf,
+    layout: Layout,
     services: Vec<Process>,
     workers: Vec<Process>,
 }
@@ -67,7 +73,11 @@ impl Fleet {
         stripe.ready(&http).await?;
         let simulator = Simulator::new(http.clone(), url(layout.simulator));
         let mut services = vec![stripe];
-        for spec in [layout.auth()?, layout.gateway()] {
+        let operations = options.operations.then(|| layout.core());
+        for spec in [layout.auth(), layout.gateway()]
+            .into_iter()
+            .chain(operations)
+        {
             let mut process = Process::start(spec, &run)?;
             process.ready(&http).await?;
             services.push(process);
@@ -93,10 +103,37 @@ impl Fleet {
             simulator,
             gateway: layout.gateway,
             auth: url(layout.auth),
+            core: options.operations.then(|| url(layout.core)),
+            keys: layout.keys.clone(),
             run,
+            layout,
             services,
             workers,
         })
+    }
+
+    /// Starts a second gateway with other settings; its address and its process.
+    pub(crate) async fn another_gateway(
+        &mut self,
+        environment: Vec<(&'static str, String)>,
+    ) -> Result<(SocketAddr, i32)> {
+        let mut process = Process::start(self.layout.another_gateway(environment), &self.run)?;
+        process.ready(&self.http).await?;
+        let pid = process.pid().context("the second gateway ended")?;
+        self.services.push(process);
+        Ok((self.layout.spare, pid))
+    }
+
+    /// The process of this name, while it runs.
+    pub(crate) fn pid(&self, name: &str) -> Option<i32> {
+        self.processes()
+            .find(|process| process.name() == name)?
+            .pid()
+    }
+
+    /// What the load's user logs in with.
+    pub(crate) fn credentials(&self) -> Value {
+        credentials()
     }
 
     /// How many workers there are.
@@ -199,14 +236,17 @@ impl Fleet {
     }
 }
 
+fn credentials() -> Value {
+    json!({"email": "load@pawl.example", "password": "correct horse battery staple"})
+}
+
 /// Registers the load's user, or logs it in.
 async fn auth(http: &reqwest::Client, auth: &str, step: &str) -> Result<Value> {
-    let body = json!({"email": "load@pawl.example", "password": "correct horse battery staple"});
     let request = http
         .post(format!("{auth}/api/v1/auth/{step}"))
         .header("X-API-Key", API_KEY);
     let response = request
-        .json(&body)
+        .json(&credentials())
         .timeout(Duration::from_secs(10))
         .send()
         .await?;

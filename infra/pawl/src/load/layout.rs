@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 
 use anyhow::{Context as _, Result};
-use infra::env::ExposeSecret as _;
+use infra::env::{ExposeSecret as _, SecretString};
 
 use super::fleet::Options;
 use super::process::Spec;
@@ -14,11 +14,27 @@ pub(super) const API_KEY: &str = "pawl_key_of_the_load_generator_0123456789";
 /// What webhooks are signed with.
 const WEBHOOK_SECRET: &str = "whsec_of_the_load_generator_0123456789";
 
+/// What opens the doors of a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Keys {
+    /// Opens the auth service.
+    pub(crate) api_key: &'static str,
+    /// What webhooks are signed with.
+    pub(crate) webhook_secret: &'static str,
+    /// Signs tokens, in this run alone.
+    pub(crate) private: SecretString,
+}
+
 /// The addresses of all processes, and what all of them are told.
+#[derive(Debug)]
 pub(super) struct Layout {
     pub(super) simulator: SocketAddr,
     pub(super) auth: SocketAddr,
     pub(super) gateway: SocketAddr,
+    pub(super) core: SocketAddr,
+    pub(super) keys: Keys,
+    /// For a second gateway.
+    pub(super) spare: SocketAddr,
     pub(super) workers: Vec<SocketAddr>,
     environment: Vec<(&'static str, String)>,
 }
@@ -28,7 +44,10 @@ impl Layout {
     pub(super) fn new(servers: &Servers, options: &Options) -> Result<Layout> {
         let mut free = addresses();
         let mut free = || free.next().context("no port of this machine is free");
-        let (simulator, auth, gateway) = (free()?, free()?, free()?);
+        let (simulator, auth, gateway, core, spare) = (free()?, free()?, free()?, free()?, free()?);
+        let private = auth_service::keys::generate()
+            .ok()
+            .context("the system gives no randomness")?;
         let workers = (0..options.workers)
             .map(|_| free())
             .collect::<Result<_>>()?;
@@ -56,6 +75,13 @@ impl Layout {
             simulator,
             auth,
             gateway,
+            core,
+            keys: Keys {
+                api_key: API_KEY,
+                webhook_secret: WEBHOOK_SECRET,
+                private,
+            },
+            spare,
             workers,
             environment,
         })
@@ -77,19 +103,30 @@ impl Layout {
     }
 
     /// The auth service, with a signing key for this run alone.
-    pub(super) fn auth(&self) -> Result<Spec> {
+    pub(super) fn auth(&self) -> Spec {
         let mut spec = self.spec("auth", "auth-service", "AUTH_ADDR", self.auth);
-        let key = auth_service::keys::generate()
-            .ok()
-            .context("the system gives no randomness")?;
-        spec.environment
-            .push(("JWT_PRIVATE_KEY", key.expose_secret().to_owned()));
-        Ok(spec)
+        let key = self.keys.private.expose_secret().to_owned();
+        spec.environment.push(("JWT_PRIVATE_KEY", key));
+        spec
+    }
+
+    /// The core service.
+    pub(super) fn core(&self) -> Spec {
+        let mut spec = self.spec("core", "core-service", "CORE_ADDR", self.core);
+        spec.health = format!("{}/api/health", url(self.core));
+        spec
     }
 
     /// The gateway.
     pub(super) fn gateway(&self) -> Spec {
         self.spec("gateway", "gateway", "GATEWAY_ADDR", self.gateway)
+    }
+
+    /// A second gateway, with other settings.
+    pub(super) fn another_gateway(&self, environment: Vec<(&'static str, String)>) -> Spec {
+        let mut spec = self.spec("gateway-2", "gateway", "GATEWAY_ADDR", self.spare);
+        spec.environment.extend(environment);
+        spec
     }
 
     /// One of the workers.

@@ -9,6 +9,7 @@ mod run;
 mod servers;
 mod simulator;
 
+pub(crate) use cpu::microseconds as cpu_of;
 pub(crate) use fleet::{Fleet, Options};
 pub(crate) use run::{commit, run_name};
 pub(crate) use servers::Sharing;

@@ -1,0 +1,145 @@
+//! Outbound: the addresses that merchants give lead to the internet and nowhere else.
+
+use anyhow::Result;
+use futures::FutureExt as _;
+use reqwest::Method;
+use serde_json::json;
+
+use super::case::{Case, Seen, Skip, case};
+use super::visit::Visit;
+
+const ENDPOINTS: &str = "/api/v1/webhook_endpoints";
+
+/// Addresses that are refused wherever private ones are.
+const PRIVATE: [&str; 22] = [
+    "https://127.0.0.1/hook",
+    "https://localhost/hook",
+    "https://localhost./hook",
+    "https://10.0.0.1/hook",
+    "https://172.16.0.1/hook",
+    "https://192.168.1.1/hook",
+    "https://100.64.0.1/hook",
+    "https://169.254.169.254/latest/meta-data/",
+    "https://0.0.0.0/hook",
+    "https://[::1]/hook",
+    "https://[::]/hook",
+    "https://[fd00::1]/hook",
+    "https://[fe80::1]/hook",
+    "https://[::ffff:127.0.0.1]/hook",
+    "https://[64:ff9b::7f00:1]/hook",
+    "https://2130706433/hook",
+    "https://0x7f000001/hook",
+    "https://0177.0.0.1/hook",
+    "https://127.1/hook",
+    "https://224.0.0.1/hook",
+    "https://255.255.255.255/hook",
+    "http://203.0.113.1/hook",
+];
+
+/// Addresses that are refused everywhere.
+const NEVER: [&str; 8] = [
+    "",
+    "hook",
+    "ftp://example.com/",
+    "file:///etc/passwd",
+    "gopher://example.com/",
+    "javascript:alert(1)",
+    "https://user:password@example.com/",
+    "https://",
+];
+
+/// The cases.
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases: Vec<Case> = PRIVATE
+        .into_iter()
+        .map(|url| {
+            case(url, "422 invalid_field", move |visit| {
+                refused(visit, url, true).boxed()
+            })
+        })
+        .collect();
+    cases.extend(NEVER.into_iter().map(|url| {
+        case(
+            format!("the address {url:?}"),
+            "422 invalid_field",
+            move |visit| refused(visit, url, false).boxed(),
+        )
+    }));
+    cases.push(case(
+        "another account's endpoint",
+        "404, as for an unknown one",
+        |visit| foreign(visit).boxed(),
+    ));
+    cases
+}
+
+async fn refused(visit: &Visit<'_>, url: &str, private: bool) -> Result<Seen> {
+    let token = visit.user().await?.token;
+    let answer = visit.post(&token, ENDPOINTS, &json!({"url": url})).await?;
+    if private && answer.is_success() && visit.target.allows_private {
+        return Err(Skip("needs WEBHOOK_ALLOW_PRIVATE off").into());
+    }
+    let named = answer.field("param") == "url";
+    Seen::all(
+        [
+            answer.refused(&["422 invalid_field"])?,
+            Seen::of(named, "another param than url")?,
+        ],
+        "422 invalid_field, param url",
+    )
+}
+
+async fn foreign(visit: &Visit<'_>) -> Result<Seen> {
+    let (owner, stranger) = (visit.user().await?, visit.user().await?);
+    let made = visit
+        .post(
+            &owner.token,
+            ENDPOINTS,
+            &json!({"url": "https://93.184.215.14/hook"}),
+        )
+        .await?;
+    if !made.is_success() {
+        return Seen::of(
+            false,
+            format!("an endpoint could not be made: {}", made.told()),
+        );
+    }
+    let path = format!("{ENDPOINTS}/{}", made.field("id"));
+    let read = visit.get(&stranger.token, &path).await?;
+    let unknown = visit
+        .get(
+            &stranger.token,
+            &format!("{ENDPOINTS}/we_01h2xcejqtf2nbrexx3vqjhp41"),
+        )
+        .await?;
+    let gone = visit
+        .ask(
+            visit
+                .gateway(Method::DELETE, &path)
+                .bearer_auth(&stranger.token),
+        )
+        .await?;
+    let own = visit.get(&owner.token, &path).await?;
+    let secret = own.text.contains("whsec_");
+    visit
+        .ask(
+            visit
+                .gateway(Method::DELETE, &path)
+                .bearer_auth(&owner.token),
+        )
+        .await?;
+    Seen::of(
+        read.status == 404
+            && read.same(&unknown)
+            && gone.status == 404
+            && own.status == 200
+            && !secret,
+        format!(
+            "read {}, delete {}, its owner {}{}",
+            read.told(),
+            gone.told(),
+            own.told(),
+            if secret { ", with the secret" } else { "" }
+        ),
+    )
+}

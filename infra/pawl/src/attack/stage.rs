@@ -1,0 +1,79 @@
+//! A stack of its own to be attacked: real processes with every limit on, and all keys in our hands.
+
+use anyhow::{Context as _, Result};
+use auth_service::seed;
+use authz::Role;
+use infra::env::{ExposeSecret as _, SecretString};
+
+use super::forge;
+use super::visit::{Aim, Person, Target, word};
+use crate::load::{Fleet, Options, Sharing, run_name};
+use crate::output::Progress;
+
+/// The one address from which the stack believes what a proxy says.
+const PROXY: [u8; 4] = [127, 7, 7, 7];
+const ADMIN: &str = "admin-of-the-attack@pawl.example";
+
+/// The running stack.
+pub(super) struct Stage {
+    fleet: Fleet,
+    password: SecretString,
+}
+
+impl Stage {
+    /// Starts everything, and makes an account with an admin.
+    pub(super) async fn start() -> Result<Stage> {
+        let mut progress = Progress::new();
+        let options = Options {
+            name: run_name("attack"),
+            workers: 1,
+            sharing: Sharing::Polite,
+            log: "info",
+            operations: true,
+            environment: vec![
+                ("RATE_LIMIT_USER_PER_MINUTE", "10".to_owned()),
+                ("RATE_LIMIT_IP_PER_MINUTE", "10".to_owned()),
+                ("RATE_LIMIT_KEY_PER_MINUTE", "600".to_owned()),
+                (
+                    "TRUSTED_PROXIES",
+                    std::net::Ipv4Addr::from(PROXY).to_string(),
+                ),
+            ],
+        };
+        let fleet = Fleet::start(&options, &mut progress).await?;
+        progress.end();
+        let password = SecretString::from(word());
+        let account = seed::account(&fleet.pool, "attack").await?;
+        seed::user(&fleet.pool, account, ADMIN, &password, Role::Admin).await?;
+        Ok(Stage { fleet, password })
+    }
+
+    /// The stack, with every key to it.
+    pub(super) fn target(&self) -> Result<Target> {
+        let keys = &self.fleet.keys;
+        let core = self
+            .fleet
+            .core
+            .as_deref()
+            .context("the stack has no core service")?;
+        let mut target = Target::new(Aim {
+            gateway: format!("http://{}", self.fleet.gateway).parse()?,
+            auth: self.fleet.auth.parse()?,
+            core: Some(core.parse()?),
+            api_key: keys.api_key.to_owned().into(),
+        });
+        target.signing_key = Some(forge::signing_key(keys.private.expose_secret())?);
+        target.webhook_secret = Some(keys.webhook_secret.to_owned().into());
+        target.admin = Some(Person {
+            email: ADMIN.to_owned(),
+            password: self.password.clone(),
+        });
+        target.proxy = Some(PROXY.into());
+        Ok(target)
+    }
+
+    /// Ends all of it.
+    pub(super) async fn stop(self) -> Result<()> {
+        self.fleet.stop(true).await
+    }
+}
