@@ -91,10 +91,7 @@ impl Create {
         id: Uuid,
         now: OffsetDateTime,
     ) -> Result<Self, Error> {
-        // Microseconds are what Postgres keeps: the answer must show the time that a later read shows.
-        let now = now
-            .replace_nanosecond(now.microsecond() * 1000)
-            .unwrap_or(now);
+        let now = as_kept(now);
         let expires_seconds = new.expires_in.map(|after| after.as_secs_f64());
         let step = stream::start(Payment {
             id,
@@ -179,6 +176,12 @@ impl Create {
             since.first(payment, "payment accepted".to_owned(), vec![id]);
         }
     }
+}
+
+/// The time as Postgres keeps it, in microseconds: the answer must show the time that a later read shows.
+fn as_kept(time: OffsetDateTime) -> OffsetDateTime {
+    let whole = time.replace_nanosecond(time.microsecond() * 1000);
+    whole.unwrap_or(time)
 }
 
 /// Commits groups of new payments.

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 const SERVICE: &str = "core-service";
 const CONNECTIONS: u32 = 8;
 
-/// The role whose rights it has in the database: see migrations/0010_roles.sql.
+/// The role whose rights it has in the database: see `migrations/0010_roles.sql`.
 const DATABASE_ROLE: &str = "pawl_core";
 
 /// What the core service needs to know.

@@ -54,7 +54,7 @@ pub(crate) const SERVICE: &str = "gateway";
 /// How long readiness waits for Redis.
 const REDIS_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The role whose rights it has in the database: see migrations/0010_roles.sql.
+/// The role whose rights it has in the database: see `migrations/0010_roles.sql`.
 const DATABASE_ROLE: &str = "pawl_gateway";
 
 /// What the gateway needs to know.

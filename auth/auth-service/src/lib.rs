@@ -55,7 +55,7 @@ const CONNECTIONS: u32 = 8;
 /// How often sessions that are long over are forgotten.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
-/// The role whose rights it has in the database: see migrations/0010_roles.sql.
+/// The role whose rights it has in the database: see `migrations/0010_roles.sql`.
 const DATABASE_ROLE: &str = "pawl_auth";
 
 /// What the auth service is told from outside.

@@ -33,7 +33,7 @@ const REDIS_PATIENCE: Duration = Duration::from_secs(1);
 /// How long an event may wait for Kafka before readiness says so.
 const OUTBOX_PATIENCE: Duration = Duration::from_secs(30);
 
-/// The role whose rights it has in the database: see migrations/0010_roles.sql.
+/// The role whose rights it has in the database: see `migrations/0010_roles.sql`.
 const DATABASE_ROLE: &str = "pawl_worker";
 
 /// What a worker needs to know.
