@@ -7,5 +7,6 @@
 )]
 
 mod dev;
+mod manage;
 mod program;
 mod services;
