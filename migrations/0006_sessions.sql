@@ -1,5 +1,9 @@
 -- How people stay logged in, how that ends at once, what tokens are signed with, and who did what.
 
+-- How often the password was changed, so that a login whose password was right a moment ago opens no session after the
+-- change. (The hash does not tell: it is also replaced when its parameters are outdated.)
+alter table app_user add column password_version bigint not null default 1;
+
 -- One login on one device. All refresh tokens that follow from it are one family and end together.
 create table session (
     id               uuid         primary key,
@@ -63,6 +67,9 @@ create table signing_key (
 
 create index signing_key_shown on signing_key (active_at) where retires_at is null;
 
+-- Lists of an account's keys show the revoked ones too.
+create index api_key_listed on api_key (account_id, id);
+
 -- Who did what, why, when and from where; refused attempts too. No password and no token is ever here.
 create table audit (
     id           uuid         primary key,
@@ -92,10 +99,3 @@ $$;
 
 create trigger audit_only_grows before update or delete or truncate on audit
     for each statement execute function audit_only_grows();
-
--- Lists of an account's keys show the revoked ones too.
-create index api_key_listed on api_key (account_id, id);
-
--- How often the password was changed, so that a login whose password was right a moment ago opens no session after the
--- change. (The hash does not tell: it is also replaced when its parameters are outdated.)
-alter table app_user add column password_version bigint not null default 1;

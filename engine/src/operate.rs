@@ -36,8 +36,8 @@ impl Engine {
         Ok((rows.into_iter().map(view).collect(), more))
     }
 
-    /// Puts a dead job of an account back in the queue with the key it always had. Should that key be too old to be sent, the worker
-    /// asks Stripe instead.
+    /// Puts a dead job of an account back in the queue with the key it always had. Should that key be too old to be
+    /// sent, the worker asks Stripe instead.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the account has no such job or it is not dead.

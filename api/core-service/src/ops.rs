@@ -3,7 +3,10 @@
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{BytesRejection, QueryRejection},
+    },
     http::{HeaderMap, StatusCode, header},
 };
 use contracts::{Code, List, id::JobId, view::JobView};
@@ -72,8 +75,14 @@ pub(crate) async fn retry(
     operator: Operator,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Error> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Error::Body(Code::BodyTooLarge, "The body is over 64 KiB.")
+        }
+        _ => Error::Body(Code::RequestTimeout, "The body did not arrive."),
+    })?;
     let why = why(&headers, &body)?;
     let id: JobId = id.parse().map_err(|_| engine::Error::NotFound)?;
     operator

@@ -103,8 +103,8 @@ pub(crate) async fn list(
     .await
 }
 
-/// Puts a dead job of an account back in the queue, with the key it always had; false when it is not dead. Its outcome stays
-/// unknown, so the worker looks before it sends a key that may be too old.
+/// Puts a dead job of an account back in the queue, with the key it always had; false when it is not dead. Its outcome
+/// stays unknown, so the worker looks before it sends a key that may be too old.
 pub(crate) async fn revive(
     connection: &mut PgConnection,
     account: Uuid,

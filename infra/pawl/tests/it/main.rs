@@ -9,6 +9,7 @@
 mod collector;
 mod dev;
 mod fleet;
+mod manage;
 mod metrics;
 mod program;
 mod secrets;
