@@ -178,8 +178,8 @@ impl Worker {
         }
     }
 
-    /// Performs all work that is due, jobs, Stripe's webhooks and deliveries, until there is none: for tests, without Redis and without
-    /// waiting.
+    /// Performs all work that is due, jobs, Stripe's webhooks and deliveries, until there is none: for tests, without
+    /// Redis and without waiting.
     ///
     /// # Errors
     /// When Postgres fails.

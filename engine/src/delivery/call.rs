@@ -69,7 +69,7 @@ impl Caller {
         let http = match build(true) {
             // A machine for development may have no certificates, and needs none to call itself.
             Err(_) if guard.reach() == Reach::Anywhere => build(false),
-            client => client,
+            made => made,
         }?;
         Ok(Self {
             http,

@@ -74,7 +74,7 @@ pub(crate) fn numbers(got: &[Got], payment: &str) -> Vec<i64> {
 #[tokio::test]
 async fn every_event_arrives_signed_and_numbered_without_a_gap() {
     let world = World::start().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     let endpoint = listen_to(&world, &receiver, &["*"]).await;
     let secret = endpoint.secret.clone().unwrap();
     let payments = [
@@ -137,7 +137,7 @@ async fn every_event_arrives_signed_and_numbered_without_a_gap() {
 #[tokio::test]
 async fn an_endpoint_gets_what_it_asked_for_and_only_of_its_own_account() {
     let mut world = World::start().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     listen_to(&world, &receiver, &["payment.succeeded", "refund.*"]).await;
     let payment = world.create("pm_card_visa").await;
     world.worker.drain().await.unwrap();
@@ -169,7 +169,7 @@ async fn an_endpoint_gets_what_it_asked_for_and_only_of_its_own_account() {
 #[tokio::test]
 async fn what_is_refused_here_and_there_arrives_in_the_end_without_a_gap() {
     let world = World::start().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     let answers =
         [500, 200, 503, 404, 200, 429, 302, 200, 500].map(crate::receiver::Answer::status);
     receiver.answer(answers);
@@ -196,7 +196,7 @@ async fn what_is_refused_here_and_there_arrives_in_the_end_without_a_gap() {
 #[tokio::test]
 async fn finished_deliveries_are_forgotten_after_thirty_days_and_counting_goes_on() {
     let world = World::start().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     let endpoint = listen_to(&world, &receiver, &["*"]).await;
     let payment = world.create("pm_card_visa").await;
     world.worker.drain().await.unwrap();

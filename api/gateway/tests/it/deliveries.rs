@@ -81,7 +81,7 @@ async fn endpoints_and_deliveries_of_another_account_are_unknown() {
 }
 
 #[tokio::test]
-async fn the_log_of_deliveries_is_paged_and_narrowed_and_each_can_be_sent_again() {
+async fn the_log_of_deliveries_is_paged_and_narrowed() {
     let stage = Stage::start().await;
     let merchant = Merchant::of(&stage);
     // Nobody listens there.
@@ -124,8 +124,18 @@ async fn the_log_of_deliveries_is_paged_and_narrowed_and_each_can_be_sent_again(
         let refused = merchant.get(&format!("{path}{query}")).await;
         assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{query}");
     }
+}
 
-    let one = format!("{path}/{}", all[0]);
+#[tokio::test]
+async fn a_delivery_shows_its_tries_and_is_sent_again_while_its_endpoint_is_enabled() {
+    let stage = Stage::start().await;
+    let merchant = Merchant::of(&stage);
+    let endpoint = merchant.endpoint("http://127.0.0.1:9/hooks").await;
+    merchant.pay().await;
+    worker(&stage).drain().await.unwrap();
+    let path = path_of(&endpoint, "/deliveries");
+    let list = body(merchant.get(&path).await, StatusCode::OK).await;
+    let one = format!("{path}/{}", list["data"][0]["id"].as_str().unwrap());
     let read = body(merchant.get(&one).await, StatusCode::OK).await;
     assert_eq!(read["object"], "delivery");
     assert_eq!(read["type"], "payment.accepted");

@@ -17,7 +17,7 @@ use crate::{
 #[tokio::test]
 async fn both_secrets_sign_until_the_old_one_ends() {
     let world = World::start().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     let endpoint = listen_to(&world, &receiver, &["payment.accepted"]).await;
     let (id, old) = (endpoint.id.uuid(), endpoint.secret.unwrap());
     let rotate = async |overlap| {
@@ -72,7 +72,7 @@ async fn both_secrets_sign_until_the_old_one_ends() {
 #[tokio::test]
 async fn rotations_at_the_same_moment_come_one_after_the_other() {
     let world = World::start().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     let endpoint = listen_to(&world, &receiver, &["*"]).await;
     let rotations = (0..4).map(|_| {
         world.engine.rotate_webhook_secret(
@@ -91,7 +91,7 @@ async fn rotations_at_the_same_moment_come_one_after_the_other() {
 #[tokio::test]
 async fn a_delivery_is_sent_again_with_the_same_id_and_once_if_asked_twice() {
     let world = World::start().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     let endpoint = listen_to(&world, &receiver, &["payment.succeeded"]).await;
     world.create("pm_card_visa").await;
     world.worker.drain().await.unwrap();
@@ -148,7 +148,7 @@ async fn a_delivery_is_sent_again_with_the_same_id_and_once_if_asked_twice() {
 #[tokio::test]
 async fn an_account_has_at_most_sixteen_endpoints_however_they_are_made() {
     let world = World::start().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     let address = engine::delivery::Guard::new(engine::delivery::Reach::Anywhere)
         .check(&receiver.url)
         .await
@@ -201,7 +201,7 @@ async fn an_account_has_at_most_sixteen_endpoints_however_they_are_made() {
 async fn what_waits_for_an_endpoint_that_is_disabled_or_deleted_is_skipped() {
     let world = World::start().await;
     for delete in [false, true] {
-        let receiver = Receiver::start().await;
+        let receiver = Receiver::start();
         receiver.always(Some(Answer::status(500)));
         let endpoint = listen_to(&world, &receiver, &["payment.accepted"]).await;
         let id = endpoint.id.uuid();

@@ -15,7 +15,7 @@ use crate::{
 #[tokio::test]
 async fn two_workers_at_once_deliver_each_event_once() {
     let world = World::start().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     let endpoint = listen_to(&world, &receiver, &["*"]).await;
     let other = world.worker_with(Guard::new(Reach::Anywhere), Duration::from_secs(5));
     let mut payments = Vec::new();
@@ -47,12 +47,12 @@ async fn two_workers_at_once_deliver_each_event_once() {
 #[tokio::test]
 async fn a_receiver_that_hangs_holds_up_neither_payments_nor_other_receivers() {
     let world = World::start().await;
-    let (hanging, well) = (Receiver::start().await, Receiver::start().await);
+    let (hanging, well) = (Receiver::start(), Receiver::start());
     hanging.always(Some(Answer::Never));
     listen_to(&world, &hanging, &["*"]).await;
     listen_to(&world, &well, &["payment.succeeded"]).await;
     // No call of the first ends while the test lasts.
-    let worker = world.worker_with(Guard::new(Reach::Anywhere), Duration::from_secs(600));
+    let worker = world.worker_with(Guard::new(Reach::Anywhere), Duration::from_mins(10));
     let stop = CancellationToken::new();
     let mut payments = Vec::new();
     for _ in 0..20 {
@@ -73,10 +73,10 @@ async fn a_receiver_that_hangs_holds_up_neither_payments_nor_other_receivers() {
 #[tokio::test]
 async fn an_event_whose_worker_died_in_the_call_is_delivered_by_another() {
     let world = World::start().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     receiver.answer([Answer::Never]);
     let endpoint = listen_to(&world, &receiver, &["payment.accepted"]).await;
-    let dying = world.worker_with(Guard::new(Reach::Anywhere), Duration::from_secs(600));
+    let dying = world.worker_with(Guard::new(Reach::Anywhere), Duration::from_mins(10));
     world.create("pm_card_visa").await;
     let dying = tokio::spawn(async move { dying.drain().await });
     until("the call", async || !receiver.got().is_empty()).await;

@@ -44,7 +44,7 @@ async fn pass(world: &World, seconds: i64) {
 #[tokio::test]
 async fn a_receiver_that_refuses_is_asked_eight_times_by_the_schedule() {
     let world = World::start().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     receiver.always(Some(Answer::Status(500, "out of mugs\0".repeat(100))));
     let endpoint = one_event(&world, &receiver).await;
     for (tries, pause) in (1..).zip(SCHEDULE) {
@@ -97,7 +97,7 @@ async fn a_receiver_that_refuses_is_asked_eight_times_by_the_schedule() {
 #[tokio::test]
 async fn a_receiver_that_never_answers_costs_a_try_and_is_asked_again() {
     let world = World::start().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     receiver.answer([Answer::Never]);
     let endpoint = one_event(&world, &receiver).await;
     let waiting = only(&world, &endpoint).await;
@@ -121,7 +121,7 @@ async fn a_receiver_that_never_answers_costs_a_try_and_is_asked_again() {
 #[tokio::test]
 async fn a_receiver_that_is_not_there_is_named_as_the_cause() {
     let world = World::start().await;
-    let mut receiver = Receiver::start().await;
+    let mut receiver = Receiver::start();
     // Nobody listens on a port that was just given back.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     receiver.url = format!("http://{}/hooks", free.local_addr().unwrap());
@@ -135,7 +135,7 @@ async fn a_receiver_that_is_not_there_is_named_as_the_cause() {
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let world = World::start().await;
-    let (receiver, other) = (Receiver::start().await, Receiver::start().await);
+    let (receiver, other) = (Receiver::start(), Receiver::start());
     receiver.answer([Answer::Redirect(other.url.clone())]);
     let endpoint = one_event(&world, &receiver).await;
     let waiting = only(&world, &endpoint).await;
@@ -147,7 +147,7 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn a_receiver_that_is_gone_gets_nothing_until_it_is_enabled_again() {
     let world = World::start().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start();
     let endpoint = listen_to(&world, &receiver, &["*"]).await;
     receiver.answer([Answer::status(500), Answer::status(410)]);
     world.create("pm_card_visa").await;
@@ -198,7 +198,7 @@ async fn a_receiver_that_is_gone_gets_nothing_until_it_is_enabled_again() {
 #[tokio::test]
 async fn an_old_address_that_is_gone_disables_no_new_one() {
     let world = World::start().await;
-    let (old, new) = (Receiver::start().await, Receiver::start().await);
+    let (old, new) = (Receiver::start(), Receiver::start());
     let release = std::sync::Arc::new(tokio::sync::Notify::new());
     old.answer([Answer::Held(410, release.clone())]);
     let endpoint = listen_to(&world, &old, &["payment.accepted"]).await;

@@ -167,7 +167,7 @@ async fn prepare(world: &World, work: Work) -> Uuid {
 
 /// Does the work, dying once at the point if one is given.
 async fn end_of(work: Work, point: Option<&str>, redis: u8) -> End {
-    let (world, receiver) = (World::start().await, Receiver::start().await);
+    let (world, receiver) = (World::start().await, Receiver::start());
     if work == Work::Tell {
         endpoint(&world, &receiver).await;
     }
