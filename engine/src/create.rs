@@ -82,7 +82,6 @@ impl Create {
         let now = now
             .replace_nanosecond(now.microsecond() * 1000)
             .unwrap_or(now);
-        let expires_seconds = new.expires_in.map(|after| after.as_secs_f64());
         let step = stream::start(Payment {
             id,
             status: Status::LocalCreated,
@@ -139,7 +138,7 @@ impl Create {
                 .iter()
                 .map(|effect| job::New::of(id, effect))
                 .collect(),
-            expires_seconds,
+            expires_seconds: new.expires_in.map(|after| after.as_secs_f64()),
             answer: Answer {
                 status: 201,
                 body,
