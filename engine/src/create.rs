@@ -92,7 +92,6 @@ impl Create {
         now: OffsetDateTime,
     ) -> Result<Self, Error> {
         let now = as_kept(now);
-        let expires_seconds = new.expires_in.map(|after| after.as_secs_f64());
         let step = stream::start(Payment {
             id,
             status: Status::LocalCreated,
@@ -149,7 +148,7 @@ impl Create {
                 .iter()
                 .map(|effect| job::New::of(id, effect))
                 .collect(),
-            expires_seconds,
+            expires_seconds: new.expires_in.map(|after| after.as_secs_f64()),
             answer: Answer {
                 status: 201,
                 body,

@@ -42,6 +42,7 @@ struct End {
     reserved: i64,
     attempt: Option<String>,
     charges: i64,
+    due_timers: i64,
     unfinished_jobs: i64,
     waiting_events: i64,
     unsent_messages: i64,
@@ -68,6 +69,10 @@ impl End {
             reserved: view.amount_reserved,
             attempt: view.latest_attempt.map(|it| it.status.into()),
             charges: world.charges(payment).await,
+            // Before the jobs: what rings meanwhile is a job by the time they are counted.
+            due_timers: world
+                .count("select count(*) from timer where due_at <= now()")
+                .await,
             unfinished_jobs: world
                 .count("select count(*) from job where state <> 'done'")
                 .await,
@@ -84,7 +89,10 @@ impl End {
     }
 
     fn is_quiet(&self) -> bool {
-        self.unfinished_jobs == 0 && self.waiting_events == 0 && self.unsent_messages == 0
+        self.due_timers == 0
+            && self.unfinished_jobs == 0
+            && self.waiting_events == 0
+            && self.unsent_messages == 0
     }
 }
 
