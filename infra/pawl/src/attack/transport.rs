@@ -166,8 +166,8 @@ async fn chunked(visit: &Visit<'_>) -> Result<Seen> {
         let answer = visit
             .raw(service, text.as_bytes(), Duration::from_secs(5))
             .await?;
-        let held = status(&answer) == 413 && answer.contains("body_too_large");
-        seen.push(Seen::of(held, format!("{path}: {}", status(&answer)))?);
+        let refused = status(&answer) == 413 && answer.contains("body_too_large");
+        seen.push(Seen::of(refused, format!("{path}: {}", status(&answer)))?);
     }
     Seen::all(seen, "413 body_too_large")
 }
@@ -212,9 +212,7 @@ async fn just_fits(visit: &Visit<'_>) -> Result<Seen> {
 
 async fn many_headers(visit: &Visit<'_>) -> Result<Seen> {
     let service = &visit.target.gateway;
-    let headers: String = (0..200)
-        .map(|number| format!("X-H{number}: a\r\n"))
-        .collect();
+    let headers = "X-H: a\r\n".repeat(200);
     let request = format!(
         "GET /health HTTP/1.1\r\nHost: {}\r\n{headers}Connection: close\r\n\r\n",
         host(service)
@@ -352,8 +350,8 @@ async fn odd(visit: &Visit<'_>, head: &str) -> Result<Seen> {
             .raw(service, text.as_bytes(), Duration::from_secs(2))
             .await?;
         let status = status(&answer);
-        let held = status == 0 || status == 501 || (400..500).contains(&status);
-        seen.push(Seen::of(held, status.to_string())?);
+        let refused = status == 0 || status == 501 || (400..500).contains(&status);
+        seen.push(Seen::of(refused, status.to_string())?);
     }
     Seen::all(seen, "4xx, or closed")
 }
