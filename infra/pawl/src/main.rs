@@ -49,7 +49,7 @@ enum Command {
     Services(services::Options),
     Chaos(chaos::Options),
     Bench(bench::Options),
-    Attack(attack::Options),
+    Attack(Box<attack::Options>),
     /// What `pawl bench --doors` measures the gateway against.
     #[command(hide = true)]
     Hello,
@@ -70,7 +70,7 @@ async fn main() -> ExitCode {
         Command::Services(options) => services::run(options).await,
         Command::Chaos(options) => chaos::run(options).await,
         Command::Bench(options) => bench::run(options).await,
-        Command::Attack(options) => attack::run(options).await,
+        Command::Attack(options) => attack::run(&options).await,
         Command::Hello => bench::hello::run().await,
     };
     result.unwrap_or_else(|error| {

@@ -102,7 +102,7 @@ async fn walk(visit: &Visit<'_>) -> Result<Seen> {
             let Ok(method) = method.to_uppercase().parse::<Method>() else {
                 continue;
             };
-            let path = path.replace(|letter| matches!(letter, '{' | '}'), "");
+            let path = path.replace(['{', '}'], "");
             let other = visit.other()?;
             let answer = other
                 .ask(other.bare_auth(method, &path).json(&json!({})))

@@ -25,6 +25,10 @@ pub(super) enum Seen {
 
 impl Seen {
     /// `what` was seen, and it is what the contract says if `held`.
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "a case ends in it, and on its way a case may fail"
+    )]
     pub(super) fn of(held: bool, what: impl Into<String>) -> Result<Seen> {
         let what = what.into();
         Ok(if held {
@@ -35,6 +39,10 @@ impl Seen {
     }
 
     /// The first that broke of several, or `summary` if all held.
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "a case ends in it, and on its way a case may fail"
+    )]
     pub(super) fn all(all: impl IntoIterator<Item = Seen>, summary: &str) -> Result<Seen> {
         let broken = all.into_iter().find(|seen| matches!(seen, Seen::Broken(_)));
         Ok(broken.unwrap_or_else(|| Seen::Held(summary.to_owned())))

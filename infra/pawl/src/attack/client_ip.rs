@@ -167,7 +167,7 @@ async fn two(visit: &Visit<'_>) -> Result<Seen> {
     other.generic()
 }
 
-async fn login(visit: &Visit<'_>, address: &str) -> Result<RequestBuilder> {
+fn login(visit: &Visit<'_>, address: &str) -> Result<RequestBuilder> {
     let body = json!({"email": "nobody@pawl.example", "password": "not this one"});
     let request = visit
         .auth(Method::POST, "/api/v1/auth/login")
@@ -183,7 +183,7 @@ async fn vouched(visit: &Visit<'_>) -> Result<Seen> {
     let (mut passed, mut limit) = (0, None);
     for number in 0..30_u8 {
         let answer = visit
-            .once(login(visit, &format!("198.19.{seed}.{number}")).await?)
+            .once(login(visit, &format!("198.19.{seed}.{number}"))?)
             .await?;
         limit = limit.or(answer.number("x-ratelimit-limit"));
         passed += u8::from(answer.status == 401);
@@ -197,7 +197,7 @@ async fn vouched(visit: &Visit<'_>) -> Result<Seen> {
 async fn network(visit: &Visit<'_>) -> Result<Seen> {
     let seed: u16 = rand::random();
     for number in 0..60 {
-        let request = login(visit, &format!("2001:db8:{seed:x}:1::{number:x}")).await?;
+        let request = login(visit, &format!("2001:db8:{seed:x}:1::{number:x}"))?;
         let answer = visit.once(request).await?;
         if answer
             .number("x-ratelimit-limit")
@@ -206,7 +206,7 @@ async fn network(visit: &Visit<'_>) -> Result<Seen> {
             return Err(Skip("needs a rate limit below 50 at the auth service").into());
         }
         if answer.status == 429 {
-            let next = login(visit, &format!("2001:db8:{seed:x}:2::1")).await?;
+            let next = login(visit, &format!("2001:db8:{seed:x}:2::1"))?;
             let neighbour = visit.once(next).await?;
             return Seen::of(
                 neighbour.status == 401,
@@ -261,7 +261,7 @@ async fn garbage(visit: &Visit<'_>) -> Result<Seen> {
             )?);
         }
         let answer = visit
-            .once(login(visit, "198.19.0.1").await?.header("x-real-ip", value))
+            .once(login(visit, "198.19.0.1")?.header("x-real-ip", value))
             .await?;
         seen.push(Seen::of(
             answer.status < 500,

@@ -94,7 +94,7 @@ pub(crate) struct Options {
     /// The same, in a file.
     #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
     api_key_file: Option<PathBuf>,
-    /// The deployment's JWT_PRIVATE_KEY, for tokens with a good signature and wrong claims.
+    /// The deployment's `JWT_PRIVATE_KEY`, for tokens with a good signature and wrong claims.
     #[arg(long, value_name = "FILE", requires = "gateway")]
     signing_key: Option<PathBuf>,
     /// What webhooks are signed with.
@@ -106,10 +106,10 @@ pub(crate) struct Options {
     /// The admin's password.
     #[arg(long, value_name = "FILE", requires = "gateway")]
     admin_password_file: Option<PathBuf>,
-    /// An address out of 127.0.0.0/8 that TRUSTED_PROXIES names.
+    /// An address out of 127.0.0.0/8 that `TRUSTED_PROXIES` names.
     #[arg(long, value_name = "ADDRESS", requires = "gateway")]
     proxy_from: Option<Ipv4Addr>,
-    /// WEBHOOK_ALLOW_PRIVATE is on there: merchants may be told at private addresses.
+    /// `WEBHOOK_ALLOW_PRIVATE` is on there: merchants may be told at private addresses.
     #[arg(long)]
     allow_private: bool,
     /// Only these areas, separated by commas.
@@ -121,10 +121,10 @@ pub(crate) struct Options {
 }
 
 /// Attacks, prints the table, writes the JSON.
-pub(crate) async fn run(options: Options) -> Result<ExitCode> {
+pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
     let shutdown = infra::shutdown::signal();
     tokio::select! {
-        report = attack(&options) => {
+        report = attack(options) => {
             let report = report?;
             output::line(report.table());
             output::line(report.summary());

@@ -171,7 +171,7 @@ fn now() -> u64 {
         .as_secs()
 }
 
-/// An Ed25519 public key as SubjectPublicKeyInfo (RFC 8410), in base64.
+/// An Ed25519 public key as `SubjectPublicKeyInfo` (RFC 8410), in base64.
 fn spki(public: &[u8]) -> String {
     const PREFIX: [u8; 12] = [
         0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,

@@ -88,11 +88,7 @@ fn now() -> i64 {
 
 fn tag(secret: &str, time: i64, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    hex(hmac::sign(&key, format!("{time}.{body}").as_bytes()).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hmac::sign(&key, format!("{time}.{body}").as_bytes()))
 }
 
 /// An event about an intent that nobody knows.

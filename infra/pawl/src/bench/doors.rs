@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use comfy_table::Table;
 use infra::limit::{Bucket, Limiter, Without};
-use reqwest::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -18,7 +17,7 @@ use super::hello::{self, Hello};
 use super::report::median;
 use super::{Options, build, machine};
 use crate::load::http::Connection;
-use crate::load::{Fleet, Options as FleetOptions, Sharing, commit, cpu_of, run_name};
+use crate::load::{Fleet, Options as FleetOptions, Sharing, commit, cpu_of, credentials, run_name};
 use crate::output::Progress;
 
 /// Not counted: connections are opened and caches filled.
@@ -226,7 +225,7 @@ impl Doors {
             login: door(
                 auth,
                 fleet.pid("auth"),
-                post("/api/v1/auth/login", &key, &fleet.credentials()),
+                post("/api/v1/auth/login", &key, &credentials()),
             )?,
             limiter: Limiter::connect(&fleet.servers.redis_url)?,
             connections: options.connections,
@@ -361,10 +360,8 @@ impl Doors {
 /// Makes a payment, reads it once so that it is in the cache, and gives its path.
 async fn cached_payment(fleet: &Fleet, token: &str) -> Result<String> {
     let payments = format!("http://{}/api/v1/payments", fleet.gateway);
-    let request = fleet.http.post(&payments).bearer_auth(token).header(
-        HeaderName::from_static("idempotency-key"),
-        HeaderValue::from_static("the-payment-of-the-bench"),
-    );
+    let request = fleet.http.post(&payments).bearer_auth(token);
+    let request = request.header("Idempotency-Key", "the-payment-of-the-bench");
     let made: Value = request
         .json(&json!({"amount": 1099, "currency": "eur"}))
         .send()

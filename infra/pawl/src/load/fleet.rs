@@ -131,11 +131,6 @@ impl Fleet {
             .pid()
     }
 
-    /// What the load's user logs in with.
-    pub(crate) fn credentials(&self) -> Value {
-        credentials()
-    }
-
     /// How many workers there are.
     pub(crate) fn workers(&self) -> usize {
         self.workers.len()
@@ -236,7 +231,8 @@ impl Fleet {
     }
 }
 
-fn credentials() -> Value {
+/// What the load's user logs in with.
+pub(crate) fn credentials() -> Value {
     json!({"email": "load@pawl.example", "password": "correct horse battery staple"})
 }
 

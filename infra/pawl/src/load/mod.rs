@@ -10,7 +10,7 @@ mod servers;
 mod simulator;
 
 pub(crate) use cpu::microseconds as cpu_of;
-pub(crate) use fleet::{Fleet, Options};
+pub(crate) use fleet::{Fleet, Options, credentials};
 pub(crate) use run::{commit, run_name};
 pub(crate) use servers::Sharing;
 #[cfg(test)]
