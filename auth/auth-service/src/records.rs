@@ -37,7 +37,7 @@ pub(crate) struct RecordView {
     ip: Option<String>,
     request_id: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
-    at: OffsetDateTime,
+    created_at: OffsetDateTime,
 }
 
 impl From<Record> for RecordView {
@@ -53,7 +53,7 @@ impl From<Record> for RecordView {
             reason: record.reason,
             ip: record.ip,
             request_id: record.request_id,
-            at: record.at,
+            created_at: record.at,
         }
     }
 }

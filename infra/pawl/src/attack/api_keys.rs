@@ -63,7 +63,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// Makes a key of the admin's account: its id and itself.
-async fn create(visit: &Visit<'_>, admin: &User) -> Result<(Answer, String, String)> {
+pub(super) async fn create(visit: &Visit<'_>, admin: &User) -> Result<(Answer, String, String)> {
     let request = visit.auth(Method::POST, KEYS).bearer_auth(&admin.token);
     let answer = visit
         .ask(request.json(&json!({"name": "pawl attack"})))
@@ -72,7 +72,7 @@ async fn create(visit: &Visit<'_>, admin: &User) -> Result<(Answer, String, Stri
     Ok((answer, id, key))
 }
 
-async fn revoke(visit: &Visit<'_>, admin: &User, id: &str) -> Result<Answer> {
+pub(super) async fn revoke(visit: &Visit<'_>, admin: &User, id: &str) -> Result<Answer> {
     let request = visit.auth(Method::DELETE, &format!("{KEYS}/{id}"));
     visit.ask(request.bearer_auth(&admin.token)).await
 }
