@@ -98,12 +98,12 @@ pub struct CreatePayment {
         pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
     )]
     pub description: Option<String>,
-    /// Shown on the bank statement: 22 characters without `< > \ ' " *`.
+    /// Shown on the bank statement: 22 characters with a Latin letter and without `< > \ ' " *`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(
         min_length = 1,
         max_length = 22,
-        pattern = r#"^[^<>\\'"*\u0000-\u001f\u007f-\u009f]*$"#
+        pattern = r#"^[^<>\\'"*\u0000-\u001f\u007f-\u009f]*[A-Za-z][^<>\\'"*\u0000-\u001f\u007f-\u009f]*$"#
     )]
     pub statement_descriptor: Option<String>,
     /// Notes of the merchant.

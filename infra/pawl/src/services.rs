@@ -26,7 +26,7 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value_t = Broker::Real)]
     kafka: Broker,
     /// Starts Pawl's own services too, with their rate limits off: the command finds `GATEWAY_URL`, `AUTH_URL`,
-    /// `AUTH_API_KEY`, and the token of a user in `TOKEN`, valid for 15 minutes.
+    /// `AUTH_API_KEY`, and the token of an admin in `TOKEN`, valid for 15 minutes.
     #[arg(long)]
     doors: bool,
     /// The command and its arguments.
@@ -75,7 +75,7 @@ async fn among_doors(command: Vec<OsString>, shutdown: &CancellationToken) -> Re
         .env("GATEWAY_URL", format!("http://{}", fleet.gateway))
         .env("AUTH_URL", &fleet.auth)
         .env("AUTH_API_KEY", fleet.keys.api_key)
-        .env("TOKEN", fleet.log_in().await?);
+        .env("TOKEN", fleet.log_in_as_admin().await?);
     let status = supervise(around, shutdown).await?;
     fleet.stop(true).await?;
     Ok(exit_code(status))

@@ -204,12 +204,12 @@ fn statement_descriptor(value: Option<&str>) -> Result<(), FieldError> {
     let printable = value
         .chars()
         .all(|letter| !letter.is_control() && !"<>\\'\"*".contains(letter));
-    if printable && value.chars().any(char::is_alphabetic) {
+    if printable && value.bytes().any(|byte| byte.is_ascii_alphabetic()) {
         Ok(())
     } else {
         Err(invalid(
             "statement_descriptor",
-            "This must hold a letter and none of < > \\ ' \" *.",
+            "This must hold a Latin letter and none of < > \\ ' \" *.",
         ))
     }
 }

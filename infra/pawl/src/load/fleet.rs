@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use auth_service::seed;
+use authz::Role;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 
@@ -89,7 +91,7 @@ impl Fleet {
         for worker in &mut workers {
             worker.ready(&http).await?;
         }
-        auth(&http, &url(layout.auth), "register").await?;
+        auth(&http, &url(layout.auth), "register", &credentials()).await?;
         progress.done(format!(
             "gateway {}, {} workers, logs in {}",
             layout.gateway,
@@ -165,11 +167,16 @@ impl Fleet {
 
     /// A token of the load's user, valid for minutes.
     pub(crate) async fn log_in(&self) -> Result<String> {
-        let answer = auth(&self.http, &self.auth, "login").await?;
-        let token = answer["token"]
-            .as_str()
-            .context("a login without a token")?;
-        Ok(token.to_owned())
+        token(auth(&self.http, &self.auth, "login", &credentials()).await?)
+    }
+
+    /// A token of an admin, made now, of an account of their own.
+    pub(crate) async fn log_in_as_admin(&self) -> Result<String> {
+        let (email, password) = ("admin@pawl.example", "correct horse battery staple");
+        let account = seed::account(&self.pool, "admin").await?;
+        seed::user(&self.pool, account, email, &password.into(), Role::Admin).await?;
+        let body = json!({"email": email, "password": password});
+        token(auth(&self.http, &self.auth, "login", &body).await?)
     }
 
     /// Starts again what ended by itself, and names it: nothing should.
@@ -188,7 +195,7 @@ impl Fleet {
         let mut panics = Vec::new();
         for process in self.processes() {
             let text = fs::read_to_string(process.log())?;
-            let lines = text.lines().filter(|line| line.contains("panicked at"));
+            let lines = text.lines().filter(|line| line.contains("a task panicked"));
             panics.extend(lines.map(|line| format!("{}: {line}", process.name())));
         }
         Ok(panics)
@@ -237,12 +244,12 @@ pub(crate) fn credentials() -> Value {
 }
 
 /// Registers the load's user, or logs it in.
-async fn auth(http: &reqwest::Client, auth: &str, step: &str) -> Result<Value> {
+async fn auth(http: &reqwest::Client, auth: &str, step: &str, body: &Value) -> Result<Value> {
     let request = http
         .post(format!("{auth}/api/v1/auth/{step}"))
         .header("X-API-Key", API_KEY);
     let response = request
-        .json(&credentials())
+        .json(body)
         .timeout(Duration::from_secs(10))
         .send()
         .await?;
@@ -252,4 +259,9 @@ async fn auth(http: &reqwest::Client, auth: &str, step: &str) -> Result<Value> {
         bail!("{step} was answered {status}: {answer}");
     }
     Ok(answer)
+}
+
+fn token(answer: Value) -> Result<String> {
+    let token = answer["token"].as_str();
+    Ok(token.context("a login without a token")?.to_owned())
 }
