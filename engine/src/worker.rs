@@ -1,6 +1,8 @@
 //! The worker: takes job ids from Redis, performs the jobs against Stripe, applies webhooks, and looks after what the
 //! others lost.
 
+mod claims;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -17,21 +19,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field::Empty};
 use uuid::Uuid;
 
+use self::claims::Claims;
 use crate::{
     cache::Cache,
     committer::{
-        After, Lane, Work,
+        After, Lane,
         advance::{Advance, Advances, Claim, Origin, Outcome},
     },
     delivery::{self, CallerError, Courier},
     inbox::Applier,
     jobs::{self, Deed},
     queue::Queue,
-    record::Record,
-    store::{
-        job::{self, Claimed, Finish, Kind},
-        payment, refund,
-    },
+    store::job::{self, Claimed, Finish},
     stripe::Client,
     sweeper::Sweeper,
     vitals, webhook,
@@ -334,71 +333,4 @@ fn span_of(job: &Claimed) -> Span {
     );
     trace::join(&span, job.payment, format_args!("job {kind}"));
     span
-}
-
-/// Claims jobs in groups.
-struct Claims {
-    pool: PgPool,
-    lease: Duration,
-}
-
-impl Work for Claims {
-    const LANE: &'static str = "claims";
-    type Member = Uuid;
-    type Outcome = Option<Box<Claim>>;
-
-    async fn commit(&self, members: &[Uuid]) -> sqlx::Result<Vec<Self::Outcome>> {
-        let mut claimed: std::collections::HashMap<Uuid, Claimed> =
-            job::claim(&self.pool, members, self.lease)
-                .await?
-                .into_iter()
-                .map(|job| (job.id, job))
-                .collect();
-        if claimed.is_empty() {
-            return Ok(members.iter().map(|_| None).collect());
-        }
-        let mut connection = self.pool.acquire().await?;
-        let payments: Vec<Uuid> = claimed.values().map(|job| job.payment).collect();
-        let records: std::collections::HashMap<Uuid, Record> =
-            payment::read(&mut connection, &payments)
-                .await?
-                .into_iter()
-                .map(|record| (record.payment.id, record))
-                .collect();
-        let refunds = self.refunds(&mut connection, claimed.values()).await?;
-        // The second of two equal ids in a group finds nothing, as it would a moment later.
-        Ok(members
-            .iter()
-            .map(|id| {
-                let job = claimed.remove(id)?;
-                let record = records.get(&job.payment).cloned();
-                let refund = refunds
-                    .iter()
-                    .find(|stored| stored.refund.id == job.subject);
-                Some(Box::new(Claim {
-                    refund: refund.map(|stored| stored.refund.clone()),
-                    job,
-                    record,
-                }))
-            })
-            .collect())
-    }
-}
-
-impl Claims {
-    async fn refunds<'a>(
-        &self,
-        connection: &mut sqlx::PgConnection,
-        jobs: impl Iterator<Item = &'a Claimed>,
-    ) -> sqlx::Result<Vec<refund::Stored>> {
-        let payments: Vec<Uuid> = jobs
-            .filter(|job| job.kind == Kind::CreateRefund)
-            .map(|job| job.payment)
-            .collect();
-        if payments.is_empty() {
-            Ok(Vec::new())
-        } else {
-            refund::of_payments(connection, &payments).await
-        }
-    }
 }

@@ -10,22 +10,15 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::{
     attempt::Attempt,
-    payment::{Payment, Status},
     stream::{self, Effect, Event, Refusal, Stream},
 };
 
-use super::{Shown, facts};
+use super::{Shown, check, facts};
 use crate::{
     outbox,
     record::Record,
     store::{attempt, job, payment, refund, timer, transition},
 };
-
-/// Seconds after which Stripe is asked about a payment that waits and of which nothing was heard.
-const CHECK_ACTION: f64 = 15.0 * 60.0;
-const CHECK_PROCESSING: f64 = 60.0 * 60.0;
-const CHECK_CLIENT: f64 = 60.0 * 60.0;
-const CHECK_CAPTURE: f64 = 24.0 * 60.0 * 60.0;
 
 /// The streams of one transaction, locked.
 pub(crate) struct Fold {
@@ -289,7 +282,7 @@ impl Held {
     fn new(record: Record) -> Self {
         Self {
             version: record.payment.version,
-            waited_for: check_after(&record.payment),
+            waited_for: check::after(&record.payment),
             record,
             refunds: Vec::new(),
             changed: false,
@@ -364,7 +357,7 @@ impl Held {
 
     /// The change of this payment's check timer, if there is one.
     fn check(&self) -> Option<timer::Check> {
-        let after = check_after(&self.record.payment);
+        let after = check::after(&self.record.payment);
         (after != self.waited_for).then_some(timer::Check {
             payment: self.record.payment.id,
             after_seconds: after,
@@ -384,19 +377,4 @@ fn is_answer(event: &Event) -> bool {
             | Event::CallRefused { .. }
             | Event::IntentRejected { .. }
     )
-}
-
-/// How long a payment may wait for a word from outside before Stripe is asked. None while a job of ours drives it, and
-/// at its end.
-fn check_after(payment: &Payment) -> Option<f64> {
-    if payment.open_call.is_some() {
-        return None;
-    }
-    match payment.status {
-        Status::RequiresAction => Some(CHECK_ACTION),
-        Status::Processing => Some(CHECK_PROCESSING),
-        Status::RequiresPaymentMethod | Status::RequiresConfirmation => Some(CHECK_CLIENT),
-        Status::RequiresCapture => Some(CHECK_CAPTURE),
-        Status::LocalCreated | Status::Succeeded | Status::Canceled | Status::LocalRejected => None,
-    }
 }

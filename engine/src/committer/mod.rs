@@ -6,6 +6,7 @@
 
 pub(crate) mod advance;
 mod after;
+mod check;
 mod facts;
 pub(crate) mod fold;
 mod group;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::ConnectInfo;
-use axum::extract::rejection::BytesRejection;
 use axum::routing::{get, post};
 use infra::http::{BODY_LIMIT, Limits, RequestId, bind, request_id, serve_within};
 use reqwest::{Client, StatusCode};
@@ -16,18 +15,18 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-struct Stage {
-    address: SocketAddr,
-    http: Client,
-    shutdown: CancellationToken,
-    served: tokio::task::JoinHandle<anyhow::Result<()>>,
+pub(crate) struct Stage {
+    pub(crate) address: SocketAddr,
+    pub(crate) http: Client,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) served: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
-async fn start(router: Router) -> Stage {
+pub(crate) async fn start(router: Router) -> Stage {
     start_within(Limits::default(), router).await
 }
 
-async fn start_within(limits: Limits, router: Router) -> Stage {
+pub(crate) async fn start_within(limits: Limits, router: Router) -> Stage {
     let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
@@ -47,16 +46,16 @@ async fn start_within(limits: Limits, router: Router) -> Stage {
 }
 
 impl Stage {
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    async fn get(&self, path: &str) -> reqwest::Response {
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
         self.http.get(self.url(path)).send().await.unwrap()
     }
 
     /// Sends bytes as they are and reads until the server closes.
-    async fn raw(&self, request: &[u8]) -> String {
+    pub(crate) async fn raw(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request).await.unwrap();
         let mut answer = Vec::new();
@@ -171,115 +170,6 @@ async fn what_is_not_http_is_answered_400() {
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }
 
-/// Limits that a test can wait for.
-fn short() -> Limits {
-    Limits {
-        read: Duration::from_millis(300),
-        body: Duration::from_millis(900),
-        write: Duration::from_millis(300),
-        request: Duration::from_secs(3),
-        drain: Duration::from_millis(300),
-    }
-}
-
-#[test]
-fn by_default_slow_clients_are_cut_within_30_seconds() {
-    let limits = Limits::default();
-    for time in [limits.read, limits.body, limits.write, limits.drain] {
-        assert!(time <= Duration::from_secs(30), "{limits:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_client_that_never_ends_its_headers_is_cut() {
-    let stage = start_within(short(), Router::new()).await;
-    for beginning in ["", "GET / HTTP/1.1\r\nhost: x\r\n"] {
-        let started = Instant::now();
-        let answer = stage.raw(beginning.as_bytes()).await;
-        assert!(
-            answer.is_empty() || answer.starts_with("HTTP/1.1 408"),
-            "{answer}"
-        );
-        assert!(
-            started.elapsed() < Duration::from_secs(10),
-            "{:?}",
-            started.elapsed()
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_client_that_never_ends_its_body_is_cut() {
-    let echo = post(|body: Result<Bytes, BytesRejection>| async move {
-        body.map(|body| body.len().to_string())
-    });
-    let stage = start_within(short(), Router::new().route("/", echo)).await;
-    let answer = stage
-        .raw(b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 10\r\n\r\nhalf")
-        .await;
-    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
-}
-
-#[tokio::test]
-async fn a_body_that_trickles_is_cut_although_it_never_pauses_for_long() {
-    let echo = post(|body: Result<Bytes, BytesRejection>| async move {
-        body.map(|body| body.len().to_string())
-    });
-    let stage = start_within(short(), Router::new().route("/", echo)).await;
-    let stream = TcpStream::connect(stage.address).await.unwrap();
-    let (mut read, mut write) = stream.into_split();
-    let head = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000\r\n\r\n";
-    write.write_all(head).await.unwrap();
-    let trickle = tokio::spawn(async move {
-        // Ends by itself when the server has closed.
-        while write.write_all(b"x").await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    });
-    let mut answer = Vec::new();
-    tokio::time::timeout(Duration::from_secs(10), read.read_to_end(&mut answer))
-        .await
-        .expect("the connection is cut")
-        .ok();
-    let answer = String::from_utf8_lossy(&answer);
-    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
-    drop(read);
-    trickle.await.unwrap();
-}
-
-#[tokio::test]
-async fn a_client_that_takes_nothing_of_an_answer_is_cut() {
-    let taken = Arc::new(Notify::new());
-    let gone = taken.clone();
-    let endless = get(|| async move {
-        let piece = Bytes::from(vec![b'x'; 64 * 1024]);
-        // Dropped with the connection.
-        let guard = Tell(gone);
-        let pieces = futures::stream::repeat_with(move || {
-            let _held = &guard;
-            Ok::<_, std::io::Error>(piece.clone())
-        });
-        axum::body::Body::from_stream(pieces)
-    });
-    let stage = start_within(short(), Router::new().route("/", endless)).await;
-    let mut open = TcpStream::connect(stage.address).await.unwrap();
-    open.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-        .await
-        .unwrap();
-    tokio::time::timeout(Duration::from_secs(10), taken.notified())
-        .await
-        .expect("the answer is given up");
-}
-
-/// Tells when it is dropped.
-struct Tell(Arc<Notify>);
-
-impl Drop for Tell {
-    fn drop(&mut self) {
-        self.0.notify_one();
-    }
-}
-
 #[tokio::test]
 async fn every_answer_tells_browsers_to_keep_away() {
     let own = || async { ([("content-security-policy", "script-src 'self'")], "page") };
@@ -332,38 +222,6 @@ async fn a_compressed_body_is_refused_and_never_unpacked() {
         .header("content-encoding", "gzip");
     let answer = large.body(vec![0; BODY_LIMIT + 1]).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
-}
-
-#[tokio::test]
-async fn a_handler_that_never_ends_is_a_503() {
-    let stage = start_within(
-        short(),
-        Router::new().route("/", get(std::future::pending::<()>)),
-    )
-    .await;
-    let answer = stage.get("/").await;
-    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(answer.headers()["retry-after"], "1");
-    assert!(answer.text().await.unwrap().contains("\"timeout\""));
-}
-
-#[tokio::test]
-async fn shutdown_does_not_wait_for_ever() {
-    let stage = start_within(
-        short(),
-        Router::new().route("/", get(std::future::pending::<()>)),
-    )
-    .await;
-    let mut open = TcpStream::connect(stage.address).await.unwrap();
-    open.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-        .await
-        .unwrap();
-    stage.shutdown.cancel();
-    tokio::time::timeout(Duration::from_secs(5), stage.served)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
 }
 
 #[tokio::test]

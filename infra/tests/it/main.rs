@@ -12,3 +12,4 @@ mod limit;
 mod metrics;
 mod postgres;
 mod redis;
+mod slow;
