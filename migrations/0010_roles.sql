@@ -9,17 +9,25 @@ declare
     name text;
 begin
     foreach name in array array['pawl_engine', 'pawl_gateway', 'pawl_core', 'pawl_worker', 'pawl_auth'] loop
-        begin
-            execute format('create role %I nologin', name);
-        exception when duplicate_object or unique_violation then
-            null;
-        end;
-        -- Whoever migrates may hand the roles on, and run all services to begin with.
+        if not exists (select from pg_roles where rolname = name) then
+            begin
+                execute format('create role %I nologin', name);
+            exception when duplicate_object or unique_violation then
+                -- Another database made it at the same moment.
+                null;
+            end;
+        end if;
+        -- Whoever migrates runs all services to begin with.
         if not pg_has_role(current_user, name, 'member') then
             execute format('grant %I to %I', name, current_user);
         end if;
+        if name <> 'pawl_engine' and name <> 'pawl_auth' and not pg_has_role(name, 'pawl_engine', 'member') then
+            execute format('grant pawl_engine to %I', name);
+        end if;
     end loop;
-    grant pawl_engine to pawl_gateway, pawl_core, pawl_worker;
+exception when insufficient_privilege then
+    raise exception 'the roles of the services are missing, and % may not make them', current_user
+        using hint = format('let a superuser run: alter role %I createrole; or make them and grant them to it', current_user);
 end
 $$;
 
