@@ -70,7 +70,7 @@ fn the_example_is_a_configuration_and_each_of_its_secrets_is_known_as_a_demonstr
     assert!(variables.len() > 20, "{variables:?}");
     assert_eq!(faults(&variables), "");
     for (name, value) in &variables {
-        if name.contains("SECRET") || name.contains("PRIVATE") || *name == "AUTH_API_KEYS" {
+        if name.contains("SECRET") || name.contains("PRIVATE_KEY") || *name == "AUTH_API_KEYS" {
             assert!(infra::env::is_demo(value), "{name}");
         }
     }

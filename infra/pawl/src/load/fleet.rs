@@ -167,7 +167,7 @@ impl Fleet {
 
     /// A token of the load's user, valid for minutes.
     pub(crate) async fn log_in(&self) -> Result<String> {
-        token(auth(&self.http, &self.auth, "login", &credentials()).await?)
+        token(&auth(&self.http, &self.auth, "login", &credentials()).await?)
     }
 
     /// A token of an admin, made now, of an account of their own.
@@ -176,7 +176,7 @@ impl Fleet {
         let account = seed::account(&self.pool, "admin").await?;
         seed::user(&self.pool, account, email, &password.into(), Role::Admin).await?;
         let body = json!({"email": email, "password": password});
-        token(auth(&self.http, &self.auth, "login", &body).await?)
+        token(&auth(&self.http, &self.auth, "login", &body).await?)
     }
 
     /// Starts again what ended by itself, and names it: nothing should.
@@ -261,7 +261,7 @@ async fn auth(http: &reqwest::Client, auth: &str, step: &str, body: &Value) -> R
     Ok(answer)
 }
 
-fn token(answer: Value) -> Result<String> {
+fn token(answer: &Value) -> Result<String> {
     let token = answer["token"].as_str();
     Ok(token.context("a login without a token")?.to_owned())
 }
