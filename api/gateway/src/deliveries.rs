@@ -25,6 +25,7 @@ use crate::{
 /// They are kept for 30 days.
 #[utoipa::path(
     get,
+    operation_id = "list_deliveries",
     path = "/api/v1/webhook_endpoints/{id}/deliveries",
     tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
@@ -74,6 +75,7 @@ pub(crate) async fn list(
 /// Read a delivery, with its tries.
 #[utoipa::path(
     get,
+    operation_id = "read_delivery",
     path = "/api/v1/webhook_endpoints/{id}/deliveries/{delivery_id}",
     tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
@@ -104,6 +106,7 @@ pub(crate) async fn read(
 /// forward.
 #[utoipa::path(
     post,
+    operation_id = "resend_delivery",
     path = "/api/v1/webhook_endpoints/{id}/deliveries/{delivery_id}/resend",
     tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),

@@ -38,6 +38,7 @@ const PATH: &str = "/api/v1/webhook_endpoints";
 /// What happens from now on is sent there. The answer holds the secret that signs it; it is shown this once.
 #[utoipa::path(
     post,
+    operation_id = "create_webhook_endpoint",
     path = "/api/v1/webhook_endpoints",
     tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
@@ -68,6 +69,7 @@ pub(crate) async fn create(
 /// List the webhook endpoints, newest first.
 #[utoipa::path(
     get,
+    operation_id = "list_webhook_endpoints",
     path = "/api/v1/webhook_endpoints",
     tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
@@ -102,6 +104,7 @@ pub(crate) async fn list(
 /// Read a webhook endpoint.
 #[utoipa::path(
     get,
+    operation_id = "read_webhook_endpoint",
     path = "/api/v1/webhook_endpoints/{id}",
     tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
@@ -126,6 +129,7 @@ pub(crate) async fn read(
 /// that is enabled again is sent what happens from then on.
 #[utoipa::path(
     patch,
+    operation_id = "update_webhook_endpoint",
     path = "/api/v1/webhook_endpoints/{id}",
     tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
@@ -163,6 +167,7 @@ pub(crate) async fn update(
 /// What waits for it is not sent any more.
 #[utoipa::path(
     delete,
+    operation_id = "delete_webhook_endpoint",
     path = "/api/v1/webhook_endpoints/{id}",
     tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
@@ -194,6 +199,7 @@ pub(crate) async fn remove(
 /// two verifies every delivery.
 #[utoipa::path(
     post,
+    operation_id = "rotate_webhook_secret",
     path = "/api/v1/webhook_endpoints/{id}/rotate_secret",
     tag = "webhook_endpoints",
     security(("token" = []), ("key" = [])),
