@@ -1,7 +1,7 @@
 //! Telling merchants: every event that an endpoint asked for is sent there until it is taken, or given up after a day.
 //!
 //! A delivery is written in the transaction of its transition (`outbox::add`) and carried out as a job of the same kind
-//! as calls to Stripe: leases, tries and crash points are theirs. What is different is the hands. A [`Courier`] takes
+//! as calls to Stripe: leases, tries and crash points are theirs. What is different is the hands. A `Courier` takes
 //! deliveries straight from Postgres, in turn from all endpoints that have some and few of each at once: however slow
 //! receivers are, no call to Stripe waits for them, and no merchant for another one's receiver.
 
