@@ -19,20 +19,27 @@ async fn refusal(pool: &PgPool, role: &str, statement: &str) -> Option<String> {
     done.err().map(|error| error.to_string())
 }
 
+/// Every way to change what was written.
+const REWRITINGS: [&str; 6] = [
+    "update transition set kind = 'another'",
+    "delete from transition",
+    "truncate transition",
+    "update audit set reason = 'another'",
+    "delete from audit",
+    "truncate audit",
+];
+
 #[tokio::test]
 async fn no_service_changes_history() {
     let database = TestDatabase::create(&engine::MIGRATIONS).await;
     for role in SERVICES {
-        for table in ["transition", "audit"] {
-            for statement in [
-                format!("update {table} set reason = 'another'"),
-                format!("update {table} set kind = 'another'"),
-                format!("delete from {table}"),
-                format!("truncate {table}"),
-            ] {
-                let refusal = refusal(database.pool(), role, &statement).await;
-                assert!(refusal.is_some(), "{role}: {statement}");
-            }
+        for statement in REWRITINGS {
+            let refusal = refusal(database.pool(), role, statement).await;
+            let refusal = refusal.unwrap_or_else(|| panic!("{role} may: {statement}"));
+            assert!(
+                refusal.contains("permission denied"),
+                "{statement}: {refusal}"
+            );
         }
     }
 }
@@ -40,22 +47,10 @@ async fn no_service_changes_history() {
 #[tokio::test]
 async fn not_even_the_owner_changes_history() {
     let database = TestDatabase::create(&engine::MIGRATIONS).await;
-    for table in ["transition", "audit"] {
-        for statement in [
-            format!("update {table} set created_at = now()"),
-            format!("update {table} set at = now()"),
-            format!("delete from {table}"),
-            format!("truncate {table}"),
-        ] {
-            // One of the two columns does not exist; the others must be refused by the rule.
-            let error = sqlx::raw_sql(AssertSqlSafe(statement.clone()))
-                .execute(database.pool())
-                .await
-                .unwrap_err()
-                .to_string();
-            let rule = error.contains("only grows") || error.contains("does not exist");
-            assert!(rule, "{statement}: {error}");
-        }
+    for statement in REWRITINGS {
+        let refused = sqlx::raw_sql(statement).execute(database.pool()).await;
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("only grows"), "{statement}: {error}");
     }
 }
 
