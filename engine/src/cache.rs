@@ -9,7 +9,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use infra::{breaker::Breaker, metrics::Counters};
+use infra::breaker::Breaker;
+use infra::metrics::Counters;
 use redis::aio::ConnectionManager;
 use redis::{Cmd, FromRedisValue, RedisError, Script};
 use tokio::time::{Instant, timeout};

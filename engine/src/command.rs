@@ -1,13 +1,12 @@
 //! Commands of clients: a transition and its job are committed, then the answer says so. Stripe is called by a worker.
 
-use infra::trace::{self, SpanKind};
+use infra::trace;
+use infra::trace::SpanKind;
 use uuid::Uuid;
 use workflows::stream::Event;
 
-use crate::{
-    Answer, Command, Engine, Error, Idempotency,
-    committer::advance::{Advance, Answers, Origin, Outcome, request_cause},
-};
+use crate::committer::advance::{Advance, Answers, Origin, Outcome, request_cause};
+use crate::{Answer, Command, Engine, Error, Idempotency};
 
 impl Engine {
     /// Puts a command through the machine of a payment. The answer shows the payment (or the refund) as the command

@@ -1,29 +1,25 @@
 //! `create`: a payment is accepted by one row of each kind, in one transaction, before its client hears of it.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use contracts::id::PaymentId;
-use infra::{
-    metrics::Counters,
-    trace::{self, KeyValue},
-};
+use infra::metrics::Counters;
+use infra::trace;
+use infra::trace::KeyValue;
 use serde_json::json;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 use uuid::Uuid;
-use workflows::{
-    payment::{Payment, Status},
-    stream,
-};
+use workflows::payment::{Payment, Status};
+use workflows::stream;
 
-use crate::{
-    Answer, Engine, Error, Idempotency, NewPayment, View,
-    committer::{After, Shown, Work, advance::request_cause, commit, count},
-    outbox,
-    record::Record,
-    store::{idempotency, job, payment, timer, transition},
-};
+use crate::committer::advance::request_cause;
+use crate::committer::{After, Shown, Work, commit, count};
+use crate::record::Record;
+use crate::store::{idempotency, job, payment, timer, transition};
+use crate::{Answer, Engine, Error, Idempotency, NewPayment, View, outbox};
 
 static CREATED: Counters<0> = Counters::new(
     "pawl_payments_created_total",

@@ -1,6 +1,7 @@
 //! What can go wrong for a caller of the engine, by what the caller can do about it.
 
 use std::time::Duration;
+
 use uuid::Uuid;
 use workflows::stream::Refusal;
 

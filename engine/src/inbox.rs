@@ -1,36 +1,28 @@
 //! Stripe's webhooks: durable before they are acknowledged, applied afterwards, each with a fate on record.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use bytes::Bytes;
 use contracts::id::PaymentId;
-use infra::{
-    metrics::Counters,
-    trace::{self, KeyValue, Since, SpanKind},
-};
+use infra::metrics::Counters;
+use infra::trace;
+use infra::trace::{KeyValue, Since, SpanKind};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
-use workflows::stream::{self, Event, Stream};
+use workflows::stream;
+use workflows::stream::{Event, Stream};
 
-use crate::{
-    Engine, Error,
-    committer::{
-        After, Work,
-        advance::looks_at_refunds,
-        commit, count,
-        fold::{Applied, Fold, NotApplied},
-    },
-    record::Record,
-    store::{
-        inbox::{self, Fate, New, Waiting},
-        payment, transition,
-    },
-    webhook::{self, Meaning, ParseError, Source, Target, signature::SignatureError},
-};
+use crate::committer::advance::looks_at_refunds;
+use crate::committer::fold::{Applied, Fold, NotApplied};
+use crate::committer::{After, Work, commit, count};
+use crate::record::Record;
+use crate::store::inbox::{Fate, New, Waiting};
+use crate::store::{inbox, payment, transition};
+use crate::webhook::signature::SignatureError;
+use crate::webhook::{Meaning, ParseError, Source, Target};
+use crate::{Engine, Error, webhook};
 
 static EVENTS: Counters<1> = Counters::new(
     "pawl_inbox_total",

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
-use crate::{Error, store::switch};
+use crate::Error;
+use crate::store::switch;
 
 pub use crate::store::switch::Switch;
 

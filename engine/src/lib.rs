@@ -27,7 +27,8 @@ mod vitals;
 pub mod webhook;
 pub mod worker;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sqlx::PgPool;

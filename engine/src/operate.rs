@@ -1,12 +1,11 @@
 //! What operators see and do: jobs that wait for a person.
 
-use contracts::{
-    id::{JobId, PaymentId},
-    view::JobView,
-};
+use contracts::id::{JobId, PaymentId};
+use contracts::view::JobView;
 use uuid::Uuid;
 
-use crate::{Engine, Error, store::job};
+use crate::store::job;
+use crate::{Engine, Error};
 
 /// The states a job can be in.
 pub const JOB_STATES: [&str; 4] = ["queued", "running", "done", "dead"];

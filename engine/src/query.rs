@@ -1,24 +1,22 @@
 //! Questions of clients. What another account owns is answered like what does not exist.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use contracts::{
-    id::{EventId, PaymentId},
-    view::{EventView, PaymentView, RefundView},
-};
+use contracts::id::{EventId, PaymentId};
+use contracts::view::{EventView, PaymentView, RefundView};
 use serde::Deserialize;
 use serde_json::json;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use uuid::Uuid;
-use workflows::{attempt, payment::Status};
+use workflows::attempt;
+use workflows::payment::Status;
 
-use crate::{
-    Engine, Error,
-    cache::Entry,
-    record::{Record, View, refund_view},
-    store::{payment, refund, transition},
-};
+use crate::cache::Entry;
+use crate::record::{Record, View, refund_view};
+use crate::store::{payment, refund, transition};
+use crate::{Engine, Error};
 
 /// Which payments a list shows: those for which everything holds that is given.
 #[derive(Debug, Clone, Default)]

@@ -1,14 +1,15 @@
 //! A payment as Postgres holds it: what the machine decides about, and what only the merchant cares for.
 
 use bytes::Bytes;
-use contracts::{
-    id::{AccountId, AttemptId, PaymentId, RefundId},
-    request::{Customer, Metadata},
-    view::{AttemptView, ErrorView, PaymentView, RefundView},
-};
+use contracts::id::{AttemptId, PaymentId, RefundId};
+use contracts::request::{Customer, Metadata};
+use contracts::view::{AttemptView, ErrorView, PaymentView, RefundView};
+use infra::id::AccountId;
 use time::OffsetDateTime;
 use uuid::Uuid;
-use workflows::{attempt::Attempt, payment::Payment, stripe::StripeError};
+use workflows::attempt::Attempt;
+use workflows::payment::Payment;
+use workflows::stripe::StripeError;
 
 use crate::store::refund::Stored;
 

@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::outlet::Outlet;
-use crate::outbox::{self, Message};
+use crate::outbox;
+use crate::outbox::Message;
 
 pub use crate::outbox::Lag;
 

@@ -10,11 +10,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{
-    queue::Queue,
-    store::{delivery, idempotency, inbox, job, timer, webhook_endpoint},
-    worker::Worker,
-};
+use crate::queue::Queue;
+use crate::store::{delivery, idempotency, inbox, job, timer, webhook_endpoint};
+use crate::worker::Worker;
 
 /// How long a due job may go unclaimed before it is pushed again.
 const GRACE: Duration = Duration::from_secs(2);

@@ -8,11 +8,10 @@ use infra::metrics::{Gauge, Gauges, SAMPLE};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    outbox,
-    store::{inbox, job},
-    stripe::{Client, breaker::State},
-};
+use crate::outbox;
+use crate::store::{inbox, job};
+use crate::stripe::Client;
+use crate::stripe::breaker::State;
 
 static JOBS: Gauges<1> = Gauges::new(
     "pawl_jobs_open",

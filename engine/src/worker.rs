@@ -3,38 +3,31 @@
 
 mod claims;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use contracts::id::{JobId, PaymentId};
-use infra::{
-    crash,
-    metrics::{Counters, Histograms},
-    trace,
-};
+use infra::metrics::{Counters, Histograms};
+use infra::{crash, trace};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, field::Empty};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use self::claims::Claims;
-use crate::{
-    cache::Cache,
-    committer::{
-        After, Lane,
-        advance::{Advance, Advances, Claim, Origin, Outcome},
-    },
-    delivery::{self, CallerError, Courier},
-    inbox::Applier,
-    jobs::{self, Deed},
-    queue::Queue,
-    store::job::{self, Claimed, Finish},
-    stripe::Client,
-    sweeper::Sweeper,
-    vitals, webhook,
-};
+use crate::cache::Cache;
+use crate::committer::advance::{Advance, Advances, Claim, Origin, Outcome};
+use crate::committer::{After, Lane};
+use crate::delivery::{CallerError, Courier};
+use crate::inbox::Applier;
+use crate::jobs::Deed;
+use crate::queue::Queue;
+use crate::store::job;
+use crate::store::job::{Claimed, Finish};
+use crate::stripe::Client;
+use crate::sweeper::Sweeper;
+use crate::{delivery, jobs, vitals, webhook};
 
 static JOBS: Counters<2> = Counters::new(
     "pawl_jobs_total",

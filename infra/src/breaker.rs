@@ -71,8 +71,9 @@ impl Default for Breaker {
 
 #[cfg(test)]
 mod tests {
-    use super::{Breaker, REST, TRIAL};
     use tokio::time::advance;
+
+    use super::{Breaker, REST, TRIAL};
 
     #[tokio::test(start_paused = true)]
     async fn after_a_failure_one_caller_at_a_time_tries_again() {

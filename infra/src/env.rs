@@ -1,7 +1,8 @@
 //! The environment, read once and judged as a whole: every fault is collected and named together.
 
 use std::collections::HashMap;
-use std::fmt::{self, Display};
+use std::fmt;
+use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::OnceLock;
 

@@ -4,6 +4,9 @@
 //! logs nothing per request above `debug`.
 
 mod counted;
+pub mod docs;
+pub mod list;
+pub mod problem;
 mod refusal;
 mod within;
 
@@ -18,12 +21,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use counted::{Counted, Route};
 use futures::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use refusal::refusal;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
@@ -32,9 +37,6 @@ use tower::Service;
 use tower::util::MapRequestLayer;
 use tower_http::timeout::TimeoutBody;
 use tracing::Instrument;
-
-use counted::{Counted, Route};
-use refusal::refusal;
 use within::Within;
 
 use crate::trace;

@@ -8,6 +8,7 @@ pub mod crash;
 pub mod env;
 pub mod health;
 pub mod http;
+pub mod id;
 pub mod kafka;
 pub mod limit;
 pub mod metrics;

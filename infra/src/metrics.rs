@@ -21,14 +21,14 @@ use std::future::{Ready, ready};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use ::metrics::{Key, Label, Metadata, Recorder, with_recorder};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use metrics::{Key, Label, Metadata, Recorder, with_recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use sqlx::postgres::PgPool;
 use tokio_util::sync::CancellationToken;
 
-pub use ::metrics::{Counter, Gauge, Histogram};
+pub use metrics::{Counter, Gauge, Histogram};
 
 /// The upper ends of the buckets of everything that is measured in seconds.
 const SECONDS: [f64; 14] = [

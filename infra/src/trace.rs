@@ -15,9 +15,7 @@ use std::time::SystemTime;
 
 use axum::http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use opentelemetry::Context;
-pub use opentelemetry::KeyValue;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
-pub use opentelemetry::trace::SpanKind;
 use opentelemetry::trace::{
     Link, SpanBuilder, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState,
     Tracer,
@@ -28,6 +26,9 @@ use tracing::field::Empty;
 use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use uuid::Uuid;
+
+pub use opentelemetry::KeyValue;
+pub use opentelemetry::trace::SpanKind;
 
 /// The target of spans that only traces show.
 pub const TARGET: &str = "otel";

@@ -1,9 +1,11 @@
 //! Drawings of the machines, made from their table of edges, as text that Markdown shows.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write};
+use std::fmt;
+use std::fmt::Write;
 
-use crate::edges::{self, Machine, NONE};
+use crate::edges;
+use crate::edges::{Machine, NONE};
 
 /// The kinds that lead from everywhere: they correct, and would hide the ordinary course in a drawing.
 const CORRECTING: [&str; 2] = ["resync", "forced"];

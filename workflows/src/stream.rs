@@ -10,6 +10,7 @@ mod intents;
 mod refunds;
 mod resync;
 
+use draft::Draft;
 use uuid::Uuid;
 
 use crate::attempt::Attempt;
@@ -17,7 +18,6 @@ use crate::edges::Machine;
 use crate::payment::Payment;
 use crate::refund::Refund;
 
-use draft::Draft;
 pub use event::Event;
 
 /// A payment with what hangs on it, as it stands under its row lock.

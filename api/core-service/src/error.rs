@@ -1,7 +1,7 @@
 //! The one error of this service, and what an operator hears of it. Causes are logged here, once, and never sent.
 
 use axum::response::{IntoResponse, Response};
-use contracts::{Code, Problem};
+use infra::http::problem::{Code, Problem};
 
 /// Why a request was not answered with what it asked for.
 #[derive(Debug)]

@@ -10,19 +10,18 @@ mod ops;
 
 use std::net::SocketAddr;
 
-use axum::{
-    Router,
-    extract::State,
-    routing::{get, post},
-};
-use contracts::{Code, Problem};
-use engine::{Engine, Parts, cache::Cache, queue::Queue, webhook::signature};
-use infra::{
-    Env,
-    client_ip::TrustedProxies,
-    env::{ExposeSecret, SecretString},
-    health::{Readiness, alive},
-};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::{get, post};
+use engine::cache::Cache;
+use engine::queue::Queue;
+use engine::webhook::signature;
+use engine::{Engine, Parts};
+use infra::Env;
+use infra::client_ip::TrustedProxies;
+use infra::env::{ExposeSecret, SecretString};
+use infra::health::{Readiness, alive};
+use infra::http::problem::{Code, Problem};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -84,7 +83,7 @@ pub async fn serve(
     )?;
     let redis_url = config.redis_url.expose_secret();
     // No webhook comes in here: a secret that nobody knows takes none.
-    let nobody = SecretString::from(contracts::id::KeyId::generate().to_string());
+    let nobody = SecretString::from(authz::id::KeyId::generate().to_string());
     let engine = Engine::start(Parts {
         pool: pool.clone(),
         queue: Queue::connect(redis_url, engine::queue::JOBS)?,
@@ -112,7 +111,7 @@ fn router(core: Core) -> Router {
         .route("/metrics", get(infra::metrics::page))
         .route("/api/v1/ops/jobs", get(ops::jobs))
         .route("/api/v1/ops/jobs/{id}/retry", post(ops::retry))
-        .merge(contracts::docs::errors())
+        .merge(infra::http::docs::errors())
         .fallback(|| async {
             error::named(Problem::new(Code::RouteNotFound, "There is no such route."))
         })

@@ -2,17 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use authz::{
-    Caller, Role,
-    audit::{Act, Outcome},
-};
-use axum::{
-    extract::{ConnectInfo, FromRequestParts},
-    http::request::Parts,
-};
+use authz::audit::{Act, Outcome};
+use authz::{Caller, Role};
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
 use uuid::Uuid;
 
-use crate::{Core, error::Error};
+use crate::Core;
+use crate::error::Error;
 
 /// Somebody who may look at the account's affairs.
 pub(crate) struct Viewer {

@@ -1,23 +1,20 @@
 //! Jobs that the engine gave up and a person must look at.
 
-use axum::{
-    Json,
-    body::Bytes,
-    extract::{
-        Path, Query, State,
-        rejection::{BytesRejection, QueryRejection},
-    },
-    http::{HeaderMap, StatusCode, header},
-};
-use contracts::{Code, List, id::JobId, view::JobView};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use contracts::id::JobId;
+use contracts::view::JobView;
 use engine::JOB_STATES;
+use infra::http::list::List;
+use infra::http::problem::Code;
 use serde::Deserialize;
 
-use crate::{
-    Core,
-    error::Error,
-    operator::{Operator, Viewer},
-};
+use crate::Core;
+use crate::error::Error;
+use crate::operator::{Operator, Viewer};
 
 /// How many jobs a page has when nobody says.
 const DEFAULT_LIMIT: u16 = 10;

@@ -1,10 +1,8 @@
 //! The shapes of good answers. Bodies are the engine's bytes, untouched.
 
-use axum::{
-    body::Body,
-    http::{HeaderValue, StatusCode, header},
-    response::Response,
-};
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 use bytes::Bytes;
 use contracts::id::PaymentId;
 use engine::{Answer, Engine, View};
@@ -12,11 +10,9 @@ use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::{
-    idempotency::IDEMPOTENT_REPLAYED,
-    payments::PATH,
-    prefer::{PREFERENCE_APPLIED, Wait},
-};
+use crate::idempotency::IDEMPOTENT_REPLAYED;
+use crate::payments::PATH;
+use crate::prefer::{PREFERENCE_APPLIED, Wait};
 
 /// A JSON answer. Payments are nobody else's business, so nothing on the way may keep one.
 pub(crate) fn json(status: StatusCode, body: Bytes) -> Response {

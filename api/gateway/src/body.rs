@@ -6,10 +6,10 @@ mod json;
 #[cfg(test)]
 mod tests;
 
+use infra::http::problem::{Code, Problem};
+
 pub(crate) use check::{Checked, invalid, money, sentence, text};
 pub(crate) use json::parse;
-
-use contracts::{Code, Problem};
 
 /// What is wrong with one field, header or parameter. It names it and never repeats its value: that may be a secret.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,22 +1,18 @@
 //! The commands that move a payment that exists.
 
-use axum::{extract::State, response::Response};
-use contracts::{
-    id::{Payment, PaymentId},
-    request::{CancelPayment, CapturePayment, ConfirmPayment},
-    schema::IdempotencyKey,
-    view::PaymentView,
-};
+use axum::extract::State;
+use axum::response::Response;
+use contracts::id::{Payment, PaymentId};
+use contracts::request::{CancelPayment, CapturePayment, ConfirmPayment};
+use contracts::schema::IdempotencyKey;
+use contracts::view::PaymentView;
 use engine::{Command, Idempotency};
 
-use crate::{
-    Gateway, answer,
-    error::Error,
-    extract::{Account, Named, Posted},
-    openapi,
-    payments::PATH,
-    prefer::Wait,
-};
+use crate::error::Error;
+use crate::extract::{Account, Named, Posted};
+use crate::payments::PATH;
+use crate::prefer::Wait;
+use crate::{Gateway, answer, openapi};
 
 /// Confirm a payment.
 ///

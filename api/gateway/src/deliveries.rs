@@ -1,24 +1,18 @@
 //! Deliveries: the log of what a webhook endpoint was sent, and sending it again.
 
-use axum::{
-    extract::{FromRequestParts, Path, RawQuery, State},
-    http::{StatusCode, request::Parts},
-    response::Response,
-};
-use contracts::{
-    List,
-    id::{DeliveryId, WebhookEndpoint, WebhookEndpointId},
-    webhook::{DeliveryStatus, DeliveryView},
-};
+use axum::extract::{FromRequestParts, Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
+use contracts::id::{DeliveryId, WebhookEndpoint, WebhookEndpointId};
+use contracts::webhook::{DeliveryStatus, DeliveryView};
+use infra::http::list::List;
 
-use crate::{
-    Gateway, answer,
-    error::Error,
-    extract::Named,
-    openapi,
-    page::{self, Query},
-    webhook_endpoints::Manager,
-};
+use crate::error::Error;
+use crate::extract::Named;
+use crate::page::Query;
+use crate::webhook_endpoints::Manager;
+use crate::{Gateway, answer, openapi, page};
 
 /// List an endpoint's deliveries, newest first.
 ///

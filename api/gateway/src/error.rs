@@ -1,8 +1,8 @@
 //! The one error of this service, and what a client hears of it. Causes are logged here, once, and never sent.
 
 use axum::response::{IntoResponse, Response};
-use contracts::{Code, Problem};
 use engine::WebhookError;
+use infra::http::problem::{Code, Problem};
 use workflows::stream::Refusal;
 
 use crate::body::FieldError;

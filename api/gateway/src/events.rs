@@ -1,22 +1,15 @@
 //! What happened to a payment: its transitions.
 
-use axum::{
-    extract::{RawQuery, State},
-    response::Response,
-};
-use contracts::{
-    List,
-    id::{EventId, Payment, PaymentId},
-    view::EventView,
-};
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use contracts::id::{EventId, Payment, PaymentId};
+use contracts::view::EventView;
+use infra::http::list::List;
 
-use crate::{
-    Gateway, answer,
-    error::Error,
-    extract::{Account, Named},
-    openapi,
-    page::Query,
-};
+use crate::error::Error;
+use crate::extract::{Account, Named};
+use crate::page::Query;
+use crate::{Gateway, answer, openapi};
 
 /// List a payment's events, newest first.
 ///

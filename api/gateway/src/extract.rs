@@ -3,26 +3,20 @@
 use std::convert::Infallible;
 
 use authz::Caller;
-use axum::{
-    extract::{FromRequest, FromRequestParts, Path, Request},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
-};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use bytes::Bytes;
-use contracts::{
-    Code,
-    id::{Id, Tag},
-};
 use engine::Idempotency;
+use infra::http::problem::Code;
+use infra::id::{Id, Tag};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::{
-    Gateway,
-    body::{self, Checked, FieldError},
-    error::Error,
-    idempotency,
-    prefer::Wait,
-};
+use crate::body::{Checked, FieldError};
+use crate::error::Error;
+use crate::prefer::Wait;
+use crate::{Gateway, body, idempotency};
 
 /// The account that a request acts for, proven by a token or an API key.
 pub(crate) struct Account(pub(crate) Uuid);

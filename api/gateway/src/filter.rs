@@ -1,12 +1,11 @@
 //! What a list of payments is narrowed by: `status`, `reference`, `amount`, `created` and `metadata[key]`.
 
 use engine::PaymentFilter;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
-use crate::{
-    body::FieldError,
-    page::{invalid, unknown},
-};
+use crate::body::FieldError;
+use crate::page::{invalid, unknown};
 
 /// As many pairs of metadata as a payment may bear.
 const MOST_METADATA: usize = 50;

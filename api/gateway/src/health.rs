@@ -1,6 +1,7 @@
 //! What the service says about itself, for load balancers and people.
 
-use axum::{extract::State, response::Response};
+use axum::extract::State;
+use axum::response::Response;
 use infra::health::{Readiness, alive};
 
 use crate::{Gateway, SERVICE};

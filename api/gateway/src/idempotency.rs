@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use axum::http::{HeaderMap, HeaderName};
-use contracts::Code;
+use infra::http::problem::Code;
 
 use crate::body::FieldError;
 

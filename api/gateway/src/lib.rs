@@ -22,29 +22,30 @@ mod refunds;
 mod webhook;
 mod webhook_endpoints;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use axum::{Router, http::header, middleware, routing::get};
+use axum::http::header;
+use axum::routing::get;
+use axum::{Router, middleware};
 use bytes::Bytes;
-use contracts::{Code, Problem};
-use engine::{
-    Engine, Parts,
-    cache::Cache,
-    delivery::{Guard, Reach},
-    queue::Queue,
-    webhook::signature,
-};
-use infra::{
-    Env,
-    env::{ExposeSecret, SecretString},
-    limit::Limiter,
-};
+use engine::cache::Cache;
+use engine::delivery::{Guard, Reach};
+use engine::queue::Queue;
+use engine::webhook::signature;
+use engine::{Engine, Parts};
+use infra::Env;
+use infra::env::{ExposeSecret, SecretString};
+use infra::http::problem::{Code, Problem};
+use infra::limit::Limiter;
 use redis::aio::ConnectionManager;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi as _;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub use limits::Limits;
 
@@ -209,7 +210,7 @@ fn router(gateway: Gateway) -> Router {
             "/openapi.json",
             get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }),
         )
-        .merge(contracts::docs::pages())
+        .merge(infra::http::docs::pages())
         .route("/metrics", get(infra::metrics::page))
         .fallback(|| async {
             error::named(Problem::new(

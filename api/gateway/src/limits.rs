@@ -4,24 +4,17 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use authz::Caller;
-use axum::{
-    extract::{ConnectInfo, MatchedPath, Request, State},
-    http::{HeaderMap, Method},
-    middleware::Next,
-    response::{IntoResponse, Response},
-};
-use contracts::{Code, Problem};
-use infra::{
-    Env,
-    client_ip::{TrustedProxies, limited},
-    limit::{Bucket, Decision, Without},
-};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use infra::Env;
+use infra::client_ip::{TrustedProxies, limited};
+use infra::http::problem::{Code, Problem};
+use infra::limit::{Bucket, Decision, Without};
 
-use crate::{
-    Gateway,
-    error::{Error, named},
-    openapi,
-};
+use crate::error::{Error, named};
+use crate::{Gateway, openapi};
 
 /// Requests per minute; 0 is no limit.
 #[derive(Debug, Clone, Default)]

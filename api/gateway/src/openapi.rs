@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use axum::http::Method;
-use contracts::{Code, Problem, schema::IdempotencyKey};
-use utoipa::{
-    IntoResponses, Modify, OpenApi, PartialSchema as _, ToSchema as _,
-    openapi::{
-        Content, Header, Object, Ref, RefOr, Required, Response, ResponseBuilder, Schema, Type,
-        schema::SchemaType,
-        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
-    },
+use contracts::schema::IdempotencyKey;
+use infra::http::problem::{Code, Problem};
+use utoipa::openapi::schema::SchemaType;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{
+    Content, Header, Object, Ref, RefOr, Required, Response, ResponseBuilder, Schema, Type,
 };
+use utoipa::{IntoResponses, Modify, OpenApi, PartialSchema as _, ToSchema as _};
 
 /// What is true of the API as a whole; the routes add themselves.
 #[derive(OpenApi)]

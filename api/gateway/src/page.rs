@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use contracts::Code;
 use engine::Page;
+use infra::http::problem::Code;
 
 use crate::body::FieldError;
 

@@ -2,28 +2,22 @@
 
 use std::time::Duration;
 
-use axum::{
-    extract::{Path, RawQuery, State},
-    response::Response,
-};
-use contracts::{
-    List,
-    id::{Payment, PaymentId},
-    request::{self, CreatePayment},
-    schema::{IdempotencyKey, PaymentStatus},
-    view::PaymentView,
-};
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+use contracts::id::{Payment, PaymentId};
+use contracts::request;
+use contracts::request::CreatePayment;
+use contracts::schema::{IdempotencyKey, PaymentStatus};
+use contracts::view::PaymentView;
 use engine::{NewPayment, Notes};
+use infra::http::list::List;
 use workflows::payment::CaptureMethod;
 
-use crate::{
-    Gateway, answer,
-    body::{self, FieldError},
-    error::Error,
-    extract::{Account, IfNoneMatch, Named, Posted},
-    filter, openapi,
-    page::Query,
-};
+use crate::body::FieldError;
+use crate::error::Error;
+use crate::extract::{Account, IfNoneMatch, Named, Posted};
+use crate::page::Query;
+use crate::{Gateway, answer, body, filter, openapi};
 
 /// Where payments live.
 pub(crate) const PATH: &str = "/api/v1/payments";

@@ -48,8 +48,9 @@ impl Wait {
 
 #[cfg(test)]
 mod tests {
-    use super::Wait;
     use axum::http::{HeaderMap, HeaderValue};
+
+    use super::Wait;
 
     #[test]
     fn a_wait_is_read_as_the_rfc_writes_it() {

@@ -1,27 +1,20 @@
 //! Refunds: give money back, and see what became of it.
 
-use axum::{
-    extract::{RawQuery, State},
-    response::Response,
-};
-use contracts::{
-    List,
-    id::{Payment, PaymentId, Refund, RefundId},
-    request::CreateRefund,
-    schema::IdempotencyKey,
-    view::RefundView,
-};
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use contracts::id::{Payment, PaymentId, Refund, RefundId};
+use contracts::request::CreateRefund;
+use contracts::schema::IdempotencyKey;
+use contracts::view::RefundView;
 use engine::Command;
+use infra::http::list::List;
 use tokio::time::Instant;
 
-use crate::{
-    Gateway, answer,
-    error::Error,
-    extract::{Account, Named, Posted},
-    openapi,
-    page::Query,
-    prefer::PREFERENCE_APPLIED,
-};
+use crate::error::Error;
+use crate::extract::{Account, Named, Posted};
+use crate::page::Query;
+use crate::prefer::PREFERENCE_APPLIED;
+use crate::{Gateway, answer, openapi};
 
 /// Refund a payment.
 ///

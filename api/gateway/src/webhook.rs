@@ -3,12 +3,9 @@
 
 use axum::extract::State;
 
-use crate::{
-    Gateway,
-    error::Error,
-    extract::{Raw, StripeSignature},
-    openapi,
-};
+use crate::error::Error;
+use crate::extract::{Raw, StripeSignature};
+use crate::{Gateway, openapi};
 
 /// Stripe's events.
 ///

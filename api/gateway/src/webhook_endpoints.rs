@@ -4,31 +4,25 @@
 use std::time::Duration;
 
 use authz::Role;
-use axum::{
-    extract::{FromRequestParts, RawQuery, State},
-    http::{HeaderValue, StatusCode, header, request::Parts},
-    response::{IntoResponse, Response},
-};
-use contracts::{
-    List,
-    id::{WebhookEndpoint, WebhookEndpointId},
-    webhook::{
-        CreateWebhookEndpoint, LONGEST_DESCRIPTION, LONGEST_OVERLAP_SECONDS, LONGEST_URL,
-        MOST_EVENT_FILTERS, RotateSecret, SECRET_OVERLAP_SECONDS, UpdateWebhookEndpoint,
-        WebhookEndpointView, is_event_filter,
-    },
+use axum::extract::{FromRequestParts, RawQuery, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use contracts::id::{WebhookEndpoint, WebhookEndpointId};
+use contracts::webhook::{
+    CreateWebhookEndpoint, LONGEST_DESCRIPTION, LONGEST_OVERLAP_SECONDS, LONGEST_URL,
+    MOST_EVENT_FILTERS, RotateSecret, SECRET_OVERLAP_SECONDS, UpdateWebhookEndpoint,
+    WebhookEndpointView, is_event_filter,
 };
 use engine::delivery::{Address, EndpointChange, Guard, NewEndpoint};
+use infra::http::list::List;
 use uuid::Uuid;
 
-use crate::{
-    Gateway, answer,
-    body::{Checked, FieldError, invalid, sentence, text},
-    error::Error,
-    extract::{Named, Sent, caller},
-    openapi,
-    page::Query,
-};
+use crate::body::{Checked, FieldError, invalid, sentence, text};
+use crate::error::Error;
+use crate::extract::{Named, Sent, caller};
+use crate::page::Query;
+use crate::{Gateway, answer, openapi};
 
 /// Where endpoints live.
 const PATH: &str = "/api/v1/webhook_endpoints";

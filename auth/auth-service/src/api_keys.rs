@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use authz::api_key::{self, Listed};
+use authz::api_key;
+use authz::api_key::Listed;
 use authz::audit::Act;
+use authz::id::{Key, KeyId};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use contracts::id::{Key, KeyId};
-use contracts::{List, Problem};
 use infra::env::ExposeSecret;
+use infra::http::list::List;
+use infra::http::problem::Problem;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;

@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
-use contracts::{Code, Problem};
+use infra::http::problem::{Code, Problem};
 use serde::de::DeserializeOwned;
 
 use crate::Error;

@@ -3,7 +3,7 @@
 use authz::membership;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use contracts::{Code, Problem};
+use infra::http::problem::{Code, Problem};
 
 use crate::body::Invalid;
 

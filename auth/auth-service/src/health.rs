@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use contracts::Problem;
 use infra::health::{Readiness, alive};
+use infra::http::problem::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -38,6 +38,7 @@ use infra::Env;
 use infra::client_ip::TrustedProxies;
 use infra::env::{ExposeSecret, SecretString};
 use infra::limit::Limiter;
+use ring::Ring;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -47,8 +48,6 @@ pub use error::Error;
 pub use keys::Signer;
 pub use openapi::document;
 pub use password::Passwords;
-
-use ring::Ring;
 
 const SERVICE: &str = "auth-service";
 const CONNECTIONS: u32 = 8;

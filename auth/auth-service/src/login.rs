@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use authz::audit::{Act, Outcome};
-use authz::membership::{self, Membership};
+use authz::id::UserId;
+use authz::membership;
+use authz::membership::Membership;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use contracts::Problem;
-use contracts::id::{AccountId, UserId};
 use infra::env::{ExposeSecret, SecretString};
+use infra::http::problem::Problem;
+use infra::id::AccountId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,9 +20,9 @@ use crate::body::{Body, Invalid};
 use crate::guard::ClientIp;
 use crate::keys::ACCESS_TOKEN_LIFETIME;
 use crate::register::{LONGEST_PASSWORD, email};
-use crate::session::{self, Refresh};
-use crate::store::{self, User};
-use crate::{Auth, Error};
+use crate::session::Refresh;
+use crate::store::User;
+use crate::{Auth, Error, session, store};
 
 /// Who says to be whom.
 #[derive(Deserialize, ToSchema)]

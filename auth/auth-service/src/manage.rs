@@ -1,9 +1,10 @@
 //! What whoever runs Pawl does without the doors, on the command line. All of it is written down, as nobody's act.
 
 use authz::audit::Act;
+use authz::id::{KeyId, UserId};
 use authz::{Page, Role, api_key, membership};
-use contracts::id::{AccountId, KeyId, UserId};
 use infra::env::SecretString;
+use infra::id::AccountId;
 use sqlx::PgPool;
 use uuid::Uuid;
 

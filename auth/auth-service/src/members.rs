@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use authz::audit::Act;
-use authz::membership::{self, Membership};
-use authz::{Caller, Role};
+use authz::id::{User, UserId};
+use authz::membership::Membership;
+use authz::{Caller, Role, membership};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use contracts::id::{User, UserId};
-use contracts::{List, Problem};
+use infra::http::list::List;
+use infra::http::problem::Problem;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -20,8 +21,8 @@ use crate::guard::ClientIp;
 use crate::page::Asked;
 use crate::path::Named;
 use crate::register::email;
-use crate::session::{self, Because};
-use crate::{Auth, Error, store};
+use crate::session::Because;
+use crate::{Auth, Error, session, store};
 
 /// Who shall belong to the account.
 #[derive(Deserialize, ToSchema)]

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::http::header;
-use axum::middleware;
 use axum::routing::get;
+use axum::{Router, middleware};
+use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{
-    Content, Header, OpenApi as Document, Ref, RefOr, ResponseBuilder, Type, schema::ObjectBuilder,
-};
+use utoipa::openapi::{Content, Header, OpenApi as Document, Ref, RefOr, ResponseBuilder, Type};
 use utoipa::{Modify, OpenApi as _};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::guard::guard;
 use crate::{
@@ -40,7 +39,7 @@ const LIMITS: [&str; 3] = [
         (name = "api keys", description = "Keys of an account's back ends"),
         (name = "service", description = "What the service says about itself"),
     ),
-    components(schemas(contracts::Problem)),
+    components(schemas(infra::http::problem::Problem)),
     modifiers(&Security),
 )]
 struct Description;
@@ -77,7 +76,7 @@ pub(crate) fn router(auth: Arc<Auth>) -> Router {
     let (router, _) = guarded.merge(open()).split_for_parts();
     let text = Bytes::from(document());
     router
-        .merge(contracts::docs::pages())
+        .merge(infra::http::docs::pages())
         .route("/metrics", get(infra::metrics::page))
         .route(
             "/openapi.json",

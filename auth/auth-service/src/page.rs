@@ -3,8 +3,9 @@
 use authz::Page;
 use axum::extract::{FromRequestParts, RawQuery};
 use axum::http::request::Parts;
-use contracts::id::{Id, Tag};
-use contracts::{Code, List};
+use infra::http::list::List;
+use infra::http::problem::Code;
+use infra::id::{Id, Tag};
 use serde::Serialize;
 
 use crate::Error;

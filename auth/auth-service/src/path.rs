@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use contracts::id::{Id, Tag};
+use infra::id::{Id, Tag};
 
 use crate::Error;
 

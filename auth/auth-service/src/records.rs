@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use authz::audit::{self, Record};
+use authz::audit;
+use authz::audit::Record;
+use authz::id::{Audit, AuditId, KeyId, UserId};
 use axum::Json;
 use axum::extract::State;
-use contracts::id::{Audit, AuditId, KeyId, UserId};
-use contracts::{List, Problem};
+use infra::http::list::List;
+use infra::http::problem::Problem;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 
 use authz::audit::{Act, Outcome};
+use authz::id::UserId;
 use authz::membership;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use contracts::Problem;
-use contracts::id::UserId;
 use infra::env::SecretString;
+use infra::http::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::body::Body;
 use crate::guard::ClientIp;
 use crate::login::{Opened, Tokens};
-use crate::session::{self, Because, Rotation};
-use crate::{Auth, Error};
+use crate::session::{Because, Rotation};
+use crate::{Auth, Error, session};
 
 /// A refresh token.
 #[derive(Deserialize, ToSchema)]

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use authz::audit::Act;
+use authz::id::UserId;
 use authz::{Role, membership};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use contracts::Problem;
-use contracts::id::{AccountId, UserId};
 use infra::env::{ExposeSecret, SecretString};
+use infra::http::problem::Problem;
+use infra::id::AccountId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -6,8 +6,8 @@ use authz::audit::Act;
 use authz::membership;
 use axum::extract::State;
 use axum::response::Response;
-use contracts::Problem;
 use infra::env::{ExposeSecret, SecretString};
+use infra::http::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -16,8 +16,8 @@ use crate::caller::Person;
 use crate::guard::ClientIp;
 use crate::login::{Opened, Tokens};
 use crate::register::{LONGEST_PASSWORD, check_password};
-use crate::session::{self, Because};
-use crate::{Auth, Error, store};
+use crate::session::Because;
+use crate::{Auth, Error, session, store};
 
 /// The password as it is and as it shall be.
 #[derive(Deserialize, ToSchema)]

@@ -1,6 +1,7 @@
 //! The caller of a route, and what its role is.
 
-use std::fmt::{self, Display};
+use std::fmt;
+use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::extract::{FromRef, FromRequestParts};

@@ -1,9 +1,10 @@
 //! What an access token says.
 
-use contracts::id::{AccountId, UserId};
+use infra::id::AccountId;
 use serde::{Deserialize, Serialize};
 
 use crate::Role;
+use crate::id::UserId;
 
 /// The `typ` of an access token (RFC 9068); any other kind of token of the same issuer is refused by it.
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use contracts::{Code, Problem};
+use infra::http::problem::{Code, Problem};
 
 /// Why there is no [`Caller`](crate::Caller).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

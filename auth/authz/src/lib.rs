@@ -9,6 +9,7 @@ mod cache;
 mod caller;
 mod claims;
 mod error;
+pub mod id;
 mod key_set;
 pub mod membership;
 mod revocations;

@@ -9,12 +9,12 @@ use jsonwebtoken::jwk::JwkSet;
 use sqlx::PgPool;
 use tokio::sync::watch;
 
-use crate::api_key::{self, ApiKeys};
+use crate::api_key::ApiKeys;
 use crate::audit::Act;
 use crate::key_set::KeySet;
 use crate::revocations::Revocations;
 use crate::token::Tokens;
-use crate::{Caller, Error, Role, membership};
+use crate::{Caller, Error, Role, api_key, membership};
 
 /// Whose tokens are believed.
 #[derive(Clone, Debug)]

@@ -1,28 +1,21 @@
 //! `advance`: commands of clients and results of jobs, committed in groups.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use workflows::{refund::Refund, stream::Event};
+use workflows::refund::Refund;
+use workflows::stream::Event;
 
-use super::{
-    After, Work, commit, count,
-    fold::{Fold, NotApplied},
-    group::Group,
-};
-use crate::{
-    Answer, Error, Idempotency,
-    record::Record,
-    store::{
-        idempotency::{self, Saved},
-        job::{self, Claimed, Ending, Finish},
-        timer, transition,
-    },
-};
+use super::fold::{Fold, NotApplied};
+use super::group::Group;
+use super::{After, Work, commit, count};
+use crate::record::Record;
+use crate::store::idempotency::Saved;
+use crate::store::job::{Claimed, Ending, Finish};
+use crate::store::{idempotency, job, timer, transition};
+use crate::{Answer, Error, Idempotency};
 
 /// An event for one payment, with where it comes from.
 #[derive(Debug, Clone)]

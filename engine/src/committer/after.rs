@@ -6,12 +6,10 @@ use infra::metrics::Counters;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::{
-    cache::{Cache, Entry},
-    queue::Queue,
-    record::Record,
-    store::transition,
-};
+use crate::cache::{Cache, Entry};
+use crate::queue::Queue;
+use crate::record::Record;
+use crate::store::transition;
 
 static TRANSITIONS: Counters<2> = Counters::new(
     "pawl_transitions_total",

@@ -1,11 +1,9 @@
 //! What is kept of a move beside its edge.
 
 use serde_json::{Value, json};
-use workflows::{
-    attempt::Attempt,
-    edges::Machine,
-    stream::{Stream, Transition},
-};
+use workflows::attempt::Attempt;
+use workflows::edges::Machine;
+use workflows::stream::{Stream, Transition};
 
 /// The facts of a move, for the history and for Kafka: the payment's money after it, and what is known of what moved.
 /// Never a client secret.

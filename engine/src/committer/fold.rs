@@ -1,24 +1,19 @@
 //! Streams held under their row locks, moved in memory through `step` in order of arrival, and written at once.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
-use workflows::{
-    attempt::Attempt,
-    stream::{self, Effect, Event, Refusal, Stream},
-};
+use workflows::attempt::Attempt;
+use workflows::stream;
+use workflows::stream::{Effect, Event, Refusal, Stream};
 
 use super::{Shown, check, facts};
-use crate::{
-    outbox,
-    record::Record,
-    store::{attempt, job, payment, refund, timer, transition},
-};
+use crate::outbox;
+use crate::record::Record;
+use crate::store::{attempt, job, payment, refund, timer, transition};
 
 /// The streams of one transaction, locked.
 pub(crate) struct Fold {

@@ -6,15 +6,11 @@ use contracts::id::{JobId, PaymentId};
 use uuid::Uuid;
 use workflows::stream::Event;
 
-use super::{
-    advance::{Advance, Answers, Claim, Key, Origin, Outcome, key},
-    fold::{Applied, Fold, NotApplied},
-};
-use crate::{
-    Answer, Error, Idempotency,
-    record::{json, refund_view},
-    store::idempotency::Saved,
-};
+use super::advance::{Advance, Answers, Claim, Key, Origin, Outcome, key};
+use super::fold::{Applied, Fold, NotApplied};
+use crate::record::{json, refund_view};
+use crate::store::idempotency::Saved;
+use crate::{Answer, Error, Idempotency};
 
 /// A group while it is folded.
 pub(super) struct Group {

@@ -4,20 +4,16 @@
 //! An address is judged when an endpoint is saved, and again by the resolver of each connection: a name may point
 //! elsewhere by then.
 
-use std::{
-    error::Error as StdError,
-    net::{IpAddr, SocketAddr},
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::error::Error as StdError;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use contracts::webhook::LONGEST_URL;
 use infra::Env;
 use ipnet::{IpNet, Ipv6Net};
-use reqwest::{
-    Url,
-    dns::{Addrs, Name, Resolving},
-};
+use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolving};
 
 pub use reqwest::dns::Resolve;
 

@@ -1,8 +1,11 @@
 //! One call to a merchant's endpoint, signed as Standard Webhooks says.
 
-use std::{error::Error as StdError, sync::Arc, time::Duration};
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
 
-use contracts::{id::DeliveryId, webhook::Message};
+use contracts::id::DeliveryId;
+use contracts::webhook::Message;
 use reqwest::{Response, StatusCode, header, redirect};
 use standardwebhooks::{
     HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook,

@@ -3,22 +3,19 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use contracts::{
-    id::{DeliveryId, EventId, WebhookEndpointId},
-    webhook::{DeliveryStatus, DeliveryTryView, DeliveryView, EndpointStatus, WebhookEndpointView},
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use contracts::id::{DeliveryId, EventId, WebhookEndpointId};
+use contracts::webhook::{
+    DeliveryStatus, DeliveryTryView, DeliveryView, EndpointStatus, WebhookEndpointView,
 };
 use uuid::Uuid;
 
 use super::Address;
-use crate::{
-    Engine, Error, Page,
-    query::cut,
-    store::{
-        delivery, job,
-        webhook_endpoint::{self, Change, Stored},
-    },
-};
+use crate::query::cut;
+use crate::store::webhook_endpoint::{Change, Stored};
+use crate::store::{delivery, job, webhook_endpoint};
+use crate::{Engine, Error, Page};
 
 /// How many endpoints an account may have.
 pub const MOST_ENDPOINTS: usize = 16;

@@ -3,14 +3,10 @@
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    committer,
-    store::{
-        delivery::{self, Mark},
-        job::{self, Ending, Finish},
-        webhook_endpoint,
-    },
-};
+use crate::committer;
+use crate::store::delivery::Mark;
+use crate::store::job::{Ending, Finish};
+use crate::store::{delivery, job, webhook_endpoint};
 
 /// What came of one delivery, under the lease of its job.
 #[derive(Debug)]

@@ -1,9 +1,7 @@
 //! Cancels the intent of a payment.
 
-use workflows::{
-    payment::Call,
-    stripe::{Intent, IntentStatus},
-};
+use workflows::payment::Call;
+use workflows::stripe::{Intent, IntentStatus};
 
 use super::{Deed, Proof, Work};
 

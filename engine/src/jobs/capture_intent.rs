@@ -1,9 +1,7 @@
 //! Captures what a payment has authorised.
 
-use workflows::{
-    payment::Call,
-    stripe::{Intent, IntentStatus},
-};
+use workflows::payment::Call;
+use workflows::stripe::{Intent, IntentStatus};
 
 use super::{Deed, Proof, Work, capture_amount};
 

@@ -1,9 +1,7 @@
 //! Confirms the intent: the call that charges the customer.
 
-use workflows::{
-    payment::Call,
-    stripe::{Intent, IntentStatus},
-};
+use workflows::payment::Call;
+use workflows::stripe::{Intent, IntentStatus};
 
 use super::{Deed, Proof, Work};
 use crate::stripe::ConfirmIntent;

@@ -1,10 +1,8 @@
 //! Creates the intent of a payment, without confirming it: a lost answer costs nothing, and one GET finds the intent.
 
 use uuid::Uuid;
-use workflows::{
-    payment::{Call, CaptureMethod, Kind},
-    stream::Event,
-};
+use workflows::payment::{Call, CaptureMethod, Kind};
+use workflows::stream::Event;
 
 use super::{Deed, Work, stripe_error};
 use crate::stripe::{Answered, Class, CreateIntent, Created, Failure};

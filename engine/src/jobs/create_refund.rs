@@ -1,12 +1,10 @@
 //! Gives money back: creates a refund at Stripe.
 
 use uuid::Uuid;
-use workflows::{
-    payment::Call,
-    refund::Status,
-    stream::Event,
-    stripe::{REFUND_ID, Refund, id_of},
-};
+use workflows::payment::Call;
+use workflows::refund::Status;
+use workflows::stream::Event;
+use workflows::stripe::{REFUND_ID, Refund, id_of};
 
 use super::{Deed, Work, stripe_error};
 use crate::stripe::{Class, CreateRefund};

@@ -4,7 +4,8 @@ use uuid::Uuid;
 use workflows::stream::Event;
 
 use super::{Deed, Work};
-use crate::{store::job::Finish, stripe::Failure};
+use crate::store::job::Finish;
+use crate::stripe::Failure;
 
 pub(super) async fn perform(work: Work<'_>) -> Deed {
     let payment = &work.record.payment;

@@ -1,7 +1,8 @@
 //! A transition as the bytes that go to Kafka.
 
 use contracts::event::{CloudEvent, EventData};
-use contracts::id::{self, EventId};
+use contracts::id;
+use contracts::id::EventId;
 use infra::trace;
 
 use crate::outbox::Message;

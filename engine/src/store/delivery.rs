@@ -2,11 +2,9 @@
 //!
 //! Deliveries are written by `outbox::add`, in the one statement of what follows from a transition.
 
-use contracts::{
-    event::EventData,
-    id::{EventId, subject},
-    webhook::{DeliveryStatus, Message, MessageData},
-};
+use contracts::event::EventData;
+use contracts::id::{EventId, subject};
+use contracts::webhook::{DeliveryStatus, Message, MessageData};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;

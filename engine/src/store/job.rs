@@ -4,10 +4,12 @@ mod care;
 mod deliveries;
 mod kind;
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
+use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool, postgres::types::PgInterval};
+use sqlx::postgres::types::PgInterval;
+use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::stream::Effect;

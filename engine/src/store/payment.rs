@@ -2,20 +2,19 @@
 
 mod page;
 
-use std::{collections::HashSet, str::FromStr};
+use std::collections::HashSet;
+use std::str::FromStr;
 
 use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
-use workflows::{
-    money::Money,
-    payment::{Call, CaptureMethod, Payment, Status},
-};
-
-pub(crate) use page::{Wanted, page};
+use workflows::money::Money;
+use workflows::payment::{Call, CaptureMethod, Payment, Status};
 
 use crate::record::{Notes, Record};
+
+pub(crate) use page::{Wanted, page};
 
 /// A row as it stands, before its words are understood.
 struct Row {

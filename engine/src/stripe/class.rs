@@ -1,6 +1,7 @@
 //! What an answer of Stripe means for the call that it answers.
 
-use workflows::{payment::Call, stripe::StripeError};
+use workflows::payment::Call;
+use workflows::stripe::StripeError;
 
 /// What is to be done after a call that did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,7 @@
 //! What is sent with a call: its idempotency key and its form.
 
-use contracts::id::{AccountId, PaymentId, RefundId};
+use contracts::id::{PaymentId, RefundId};
+use infra::id::AccountId;
 use uuid::Uuid;
 
 /// The key of one call, which stays the same for that call for ever. A POST cannot be made without one.

@@ -1,18 +1,16 @@
 //! Taking jobs, many in one transaction, each with what is needed to perform it.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
+use std::time::Duration;
 
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    committer::{Work, advance::Claim},
-    record::Record,
-    store::{
-        job::{self, Claimed, Kind},
-        payment, refund,
-    },
-};
+use crate::committer::Work;
+use crate::committer::advance::Claim;
+use crate::record::Record;
+use crate::store::job::{Claimed, Kind};
+use crate::store::{job, payment, refund};
 
 /// Claims jobs in groups.
 pub(super) struct Claims {

@@ -8,16 +8,12 @@ mod retries;
 use std::time::Duration;
 
 use contracts::webhook::{DeliveryStatus, DeliveryView, EVENT_TYPES, WebhookEndpointView};
-use engine::{
-    Command, Page,
-    delivery::{Guard, NewEndpoint, Reach},
-};
+use engine::delivery::{Guard, NewEndpoint, Reach};
+use engine::{Command, Page};
 use uuid::Uuid;
 
-use crate::{
-    receiver::{Got, Receiver},
-    world::World,
-};
+use crate::receiver::{Got, Receiver};
+use crate::world::World;
 
 pub(crate) const FIRST: Page<Uuid> = Page {
     limit: 100,

@@ -7,24 +7,25 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{id::PaymentId, view::PaymentView};
+use contracts::id::PaymentId;
+use contracts::view::PaymentView;
+use engine::cache::Cache;
+use engine::delivery::{Guard, Reach};
+use engine::queue::Queue;
+use engine::stripe::{Client, ClientConfig};
+use engine::webhook::signature::{Verifier, sign};
+use engine::worker::Worker;
 use engine::{
-    Answer, Command, Engine, Error, Idempotency, MIGRATIONS, NewPayment, Notes, Parts,
-    cache::Cache,
-    delivery::{self, Guard, Reach},
-    queue::Queue,
-    stripe::{Client, ClientConfig},
-    webhook::signature::{Verifier, sign},
-    worker::{self, Worker},
+    Answer, Command, Engine, Error, Idempotency, MIGRATIONS, NewPayment, Notes, Parts, delivery,
+    worker,
 };
-use infra::{
-    env::SecretString,
-    testing::{TestDatabase, redis_url, unique},
-};
+use infra::env::SecretString;
+use infra::testing::{TestDatabase, redis_url, unique};
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
-use workflows::{money::Money, payment::CaptureMethod};
+use workflows::money::Money;
+use workflows::payment::CaptureMethod;
 
 pub(crate) const SECRET: &str = "whsec_of_the_tests";
 

@@ -1,23 +1,23 @@
 //! The worker: performs jobs against Stripe, applies webhooks, tells merchants, publishes to Kafka, and looks after what
 //! was lost.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use axum::{
-    Router,
-    extract::State,
-    response::{IntoResponse, Response},
-    routing::get,
-};
-use engine::{
-    cache::Cache,
-    delivery::{self, Guard, Reach},
-    queue::{self, Queue},
-    stripe::{Client, ClientConfig},
-    webhook::Source,
-    worker::{Parts, Worker},
-};
-use infra::{Env, env::SecretString, health::Readiness};
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use engine::cache::Cache;
+use engine::delivery::{Guard, Reach};
+use engine::queue::Queue;
+use engine::stripe::{Client, ClientConfig};
+use engine::webhook::Source;
+use engine::worker::{Parts, Worker};
+use engine::{delivery, queue};
+use infra::Env;
+use infra::env::SecretString;
+use infra::health::Readiness;
 use redis::aio::ConnectionManager;
 use sqlx::PgPool;
 use tokio::net::TcpListener;

@@ -5,17 +5,18 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::Endpoint;
 use crate::faults::Order;
 use crate::form::Form;
-use crate::http::{self, Request, Response};
+use crate::http::{Request, Response};
 use crate::lock::Lock;
-use crate::payment_method::{self, Outcome};
-use crate::refund;
+use crate::payment_method::Outcome;
 use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 use crate::store::{Call, Store};
-use crate::{authentication, clock, intents, ledger, refunds};
+use crate::{
+    authentication, clock, endpoint, http, intents, ledger, payment_method, refund, refunds,
+};
 
 /// Answers a request under `/_sim`.
 pub(crate) fn answer(simulator: &Simulator, request: &Request) -> Response {

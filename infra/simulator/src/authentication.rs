@@ -2,13 +2,12 @@
 
 use hyper::StatusCode;
 
-use crate::currency;
 use crate::form::Form;
-use crate::http::{self, Request, Response};
+use crate::http::{Request, Response};
 use crate::intent::{Intent, Status};
-use crate::intents;
 use crate::lock::Lock;
 use crate::simulator::Simulator;
+use crate::{currency, http, intents};
 
 /// How the page looks.
 pub(crate) const STYLE: &str = include_str!("authentication.css");

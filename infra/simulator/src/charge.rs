@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::intent::Empty;
-use crate::payment_method::{self, Instrument, PaymentMethod};
-use crate::table::{self, Row};
+use crate::payment_method::{Instrument, PaymentMethod};
+use crate::table::Row;
+use crate::{payment_method, table};
 
 /// Stripe's three statuses of a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::event::{self, API_VERSION};
+use crate::event::API_VERSION;
 use crate::form::Form;
 use crate::refusal::Refusal;
 use crate::store::{Call, Store};
-use crate::table::{self, Row};
+use crate::table::Row;
+use crate::{event, table};
 
 /// Parameters of `POST /v1/webhook_endpoints`.
 pub(crate) const CREATE: &[&str] = &[

@@ -9,7 +9,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::endpoint::Endpoint;
-use crate::table::{self, Row};
+use crate::table;
+use crate::table::Row;
 
 /// The version of Stripe's API that events are written in.
 pub(crate) const API_VERSION: &str = "2026-01-28.clover";

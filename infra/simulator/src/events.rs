@@ -2,10 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use crate::event;
 use crate::refusal::Refusal;
 use crate::store::{Call, Store};
-use crate::table;
+use crate::{event, table};
 
 /// Parameters of `GET /v1/events/{id}`.
 pub(crate) const RETRIEVE: &[&str] = &["expand"];

@@ -8,7 +8,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::charge::Charge;
-use crate::table::{self, Row};
+use crate::table;
+use crate::table::Row;
 
 /// Stripe's seven statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,10 +6,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
-use crate::charge;
 use crate::intent::{Intent, Status};
-use crate::refund;
 use crate::store::Store;
+use crate::{charge, refund};
 
 /// Sums that are kept for ever, whichever objects are forgotten.
 #[derive(Debug, Default, Serialize, Deserialize)]

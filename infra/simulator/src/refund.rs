@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::table::{self, Row};
+use crate::table;
+use crate::table::Row;
 
 /// The statuses that refunds have here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

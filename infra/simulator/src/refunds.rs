@@ -3,14 +3,13 @@
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::charge;
 use crate::form::Form;
 use crate::intents::{expands, metadata};
 use crate::payment_method::Refunds;
 use crate::refund::{Refund, Status};
 use crate::refusal::Refusal;
 use crate::store::{Call, Store, Task};
-use crate::{id, table};
+use crate::{charge, id, table};
 
 /// Parameters of `POST /v1/refunds`.
 pub(crate) const CREATE: &[&str] = &[

@@ -17,15 +17,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::Endpoint;
 use crate::faults::Faults;
-use crate::http::{self, Client, Dropped, Request, Response};
+use crate::http::{Client, Dropped, Request, Response};
 use crate::idempotency::Keys;
 use crate::simulator::Simulator;
-use crate::snapshot::{self, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::store::Rules;
 use crate::webhooks::Webhooks;
-use crate::{Config, admin, clock, shop, v1};
+use crate::{Config, admin, clock, endpoint, http, shop, snapshot, v1};
 
 /// More than Stripe's largest request.
 const BODY_LIMIT: usize = 1 << 20;

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::config::Shop;
-use crate::http::{self, Request, Response};
+use crate::http;
+use crate::http::{Request, Response};
 use crate::simulator::Simulator;
 
 const PAGE: &str = include_str!("shop/shop.html");

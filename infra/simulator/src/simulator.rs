@@ -3,18 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use crate::Config;
-use crate::clock;
 use crate::event::Cause;
 use crate::faults::Faults;
 use crate::form::Form;
 use crate::http::Client;
 use crate::idempotency::Keys;
-use crate::intents;
 use crate::lock::Lock;
-use crate::refunds;
 use crate::store::{Call, Effects, Store, Task, Timer};
 use crate::webhooks::Webhooks;
+use crate::{Config, clock, intents, refunds};
 
 /// Everything the server shares between its requests.
 #[derive(Debug)]

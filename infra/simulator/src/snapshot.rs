@@ -1,6 +1,7 @@
 //! The state file: everything, written to a temporary file and renamed, so that a reader sees the old or the new.
 
-use std::fs::{self, File};
+use std::fs;
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,11 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::Delivery;
 use crate::idempotency::Record;
-use crate::intent;
 use crate::lock::Lock;
-use crate::refund;
 use crate::simulator::Simulator;
 use crate::store::{Effects, Store, Task, Timer};
+use crate::{intent, refund};
 
 /// How often a changed state is written.
 const INTERVAL: Duration = Duration::from_secs(3);

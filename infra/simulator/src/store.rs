@@ -14,7 +14,8 @@ use crate::event::{Cause, Delivery, Event};
 use crate::form::Form;
 use crate::intent::Intent;
 use crate::ledger::Ledger;
-use crate::refund::{self, Refund};
+use crate::refund;
+use crate::refund::Refund;
 use crate::table::Table;
 
 /// The objects, and the effects of the operation that runs. Held under one lock for microseconds, never over an await.

@@ -11,13 +11,13 @@ use hyper::{Method, StatusCode};
 
 use crate::event::{API_VERSION, Cause};
 use crate::execution::Execution;
-use crate::faults::{self, Fault, Rule, Stage};
+use crate::faults::{Fault, Rule, Stage};
 use crate::form::Form;
-use crate::http::{self, Dropped, Request, Response};
-use crate::idempotency;
+use crate::http::{Dropped, Request, Response};
 use crate::refusal::Refusal;
-use crate::routes::{self, Route};
+use crate::routes::Route;
 use crate::simulator::Simulator;
+use crate::{faults, http, idempotency, routes};
 
 /// What a request under `/v1` is answered, or that it is not.
 #[derive(Debug)]

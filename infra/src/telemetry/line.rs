@@ -1,6 +1,7 @@
 //! How a line of the log looks.
 
-use std::fmt::{self, Debug};
+use std::fmt;
+use std::fmt::Debug;
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};

@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::{get, post};
 use infra::http::{Limits, bind, serve_within};
-use infra::metrics::{self, Counters, Gauges, Histograms, page, text};
+use infra::metrics;
+use infra::metrics::{Counters, Gauges, Histograms, page, text};
 use reqwest::{Client, Method};
 use tokio_util::sync::CancellationToken;
 

@@ -1,11 +1,13 @@
 //! The refund's graph: each state lists the edges that leave it, and what all states share stands in `anywhere`.
 
-use statig::Outcome::{self, Super, Transition};
+use statig::Outcome;
+use statig::Outcome::{Super, Transition};
 use statig::blocking::StateExt;
 use statig::prelude::*;
 
 use super::{Kind, Status};
-use crate::edges::{self, Edge, EdgeId, Machine as Name, NONE};
+use crate::edges;
+use crate::edges::{Edge, EdgeId, Machine as Name, NONE};
 
 /// A move that is asked of the machine: may a refund go by this kind to this status?
 type Move = edges::Move<Kind, Status>;

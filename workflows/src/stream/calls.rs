@@ -6,10 +6,9 @@ use uuid::Uuid;
 
 use super::draft::Draft;
 use super::{Effect, Refusal};
-use crate::attempt;
 use crate::payment::{Call, Kind, Status};
-use crate::refund;
 use crate::stripe::StripeError;
+use crate::{attempt, refund};
 
 pub(super) fn intent_rejected(draft: &mut Draft, error: &StripeError) -> Result<(), Refusal> {
     let payment = &mut draft.stream.payment;

@@ -2,10 +2,10 @@
 
 use uuid::Uuid;
 
-use super::Refusal;
-use super::attempts::{self, Outcome};
+use super::attempts::Outcome;
 use super::draft::Draft;
 use super::intents::check_currency;
+use super::{Refusal, attempts};
 use crate::attempt::{Attempt, Kind, Status, edge};
 use crate::payment;
 use crate::stripe::{Charge, PAYMENT_ID, id_of};

@@ -4,9 +4,9 @@ use uuid::Uuid;
 
 use super::draft::Draft;
 use super::{Effect, Refusal, Step, Stream};
-use crate::attempt;
 use crate::payment::{Call, Kind, Payment, Status};
-use crate::refund::{self, Refund};
+use crate::refund::Refund;
+use crate::{attempt, refund};
 
 pub(super) fn start(new: Payment) -> Result<Step, Refusal> {
     let payment = Payment {

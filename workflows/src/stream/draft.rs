@@ -3,11 +3,12 @@
 use uuid::Uuid;
 
 use super::{Effect, Refusal, Step, Stream, Transition};
-use crate::attempt::{self, Attempt};
+use crate::attempt::Attempt;
 use crate::edges::{Edge, NONE};
-use crate::payment::{self, Call, Status};
-use crate::refund::{self, Refund};
+use crate::payment::{Call, Status};
+use crate::refund::Refund;
 use crate::stripe::Intent;
+use crate::{attempt, payment, refund};
 
 /// The stream as it becomes, with what has been decided so far.
 pub(super) struct Draft {

@@ -2,12 +2,12 @@
 
 use uuid::Uuid;
 
-use super::Refusal;
-use super::attempts::{self, Outcome};
+use super::attempts::Outcome;
 use super::draft::Draft;
-use crate::attempt;
-use crate::payment::{self, Call, Kind, Payment, Status};
+use super::{Refusal, attempts};
+use crate::payment::{Call, Kind, Payment, Status};
 use crate::stripe::{Intent, PAYMENT_ID, StripeError, id_of};
+use crate::{attempt, payment};
 
 /// An intent as Stripe showed it, with what the report means.
 pub(super) struct Report<'a> {

@@ -6,7 +6,8 @@ use super::Refusal;
 use super::draft::Draft;
 use super::intents::check_currency;
 use crate::refund::{Kind, Refund, Status, edge};
-use crate::stripe::{self, PAYMENT_ID, REFUND_ID, StripeError, id_of};
+use crate::stripe;
+use crate::stripe::{PAYMENT_ID, REFUND_ID, StripeError, id_of};
 
 pub(super) fn seen(
     draft: &mut Draft,

@@ -2,10 +2,10 @@
 
 use uuid::Uuid;
 
-use super::attempts::{self, Outcome};
+use super::attempts::Outcome;
 use super::draft::Draft;
 use super::intents::{Report, check_ours, close_proved, failed_charge};
-use super::{Refusal, refunds};
+use super::{Refusal, attempts, refunds};
 use crate::attempt;
 use crate::payment::{Call, Kind, Status};
 use crate::stripe::{Charge, Intent, Refund};

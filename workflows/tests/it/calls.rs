@@ -1,9 +1,9 @@
 //! The one open call of a payment: what opens it, what waits for it, what closes it.
 
-use workflows::attempt;
 use workflows::payment::{Call, Kind, Status};
-use workflows::stream::{self, Effect, Event, Refusal};
+use workflows::stream::{Effect, Event, Refusal};
 use workflows::stripe::{Intent, IntentStatus};
+use workflows::{attempt, stream};
 
 use crate::played::Played;
 use crate::samples::{

@@ -1,7 +1,7 @@
 //! What is drawn from the table of edges.
 
-use workflows::drawing;
-use workflows::edges::{self, Machine};
+use workflows::edges::Machine;
+use workflows::{drawing, edges};
 
 #[test]
 fn the_document_is_drawn_from_the_table() {

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use workflows::payment::{Call, Kind, Payment, Status};
-use workflows::stream::{self, Effect, Event, Refusal};
+use workflows::stream;
+use workflows::stream::{Effect, Event, Refusal};
 use workflows::stripe::{ChargeRef, Intent, IntentStatus, PAYMENT_ID, RefundStatus};
 
 use crate::played::Played;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use workflows::edges::{self, Machine, NONE};
-use workflows::{attempt, payment, refund};
+use workflows::edges::{Machine, NONE};
+use workflows::{attempt, edges, payment, refund};
 
 /// `from kind: to to …`; a pair that is not listed leads nowhere. `resync` and `forced` are asked about below.
 const PAYMENT: &str = "

@@ -1,9 +1,9 @@
 //! The reports about one payment with two attempts, in every order: all of them, each twice, and each one lost.
 
 use workflows::payment::{Call, Kind, Status};
-use workflows::stream::{self, Event, Stream};
+use workflows::stream::{Event, Stream};
 use workflows::stripe::{ChargeStatus, Intent, IntentStatus};
-use workflows::{attempt, payment};
+use workflows::{attempt, payment, stream};
 
 use crate::played::Played;
 use crate::samples::{

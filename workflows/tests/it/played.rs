@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 
 use uuid::Uuid;
 use workflows::attempt::Attempt;
-use workflows::edges::{self, Machine, NONE};
-use workflows::stream::{self, Effect, Event, Refusal, Step, Stream};
+use workflows::edges::{Machine, NONE};
+use workflows::stream::{Effect, Event, Refusal, Step, Stream};
+use workflows::{edges, stream};
 
 /// A stream with all that was ever decided about it.
 #[derive(Clone)]

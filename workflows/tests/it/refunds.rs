@@ -3,7 +3,8 @@
 use workflows::edges::Machine;
 use workflows::money::MoneyError;
 use workflows::payment::{Call, Status};
-use workflows::refund::{self, contribution};
+use workflows::refund;
+use workflows::refund::contribution;
 use workflows::stream::{Effect, Event, Refusal, Step};
 use workflows::stripe::{Intent, IntentStatus, Refund, RefundStatus};
 

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use uuid::Uuid;
-use workflows::attempt::{self, Attempt};
+use workflows::attempt::Attempt;
 use workflows::money::Money;
-use workflows::payment::{self, Call, CaptureMethod, Payment};
-use workflows::stream::{self, Event, Stream};
+use workflows::payment::{Call, CaptureMethod, Payment};
+use workflows::stream::{Event, Stream};
 use workflows::stripe::{
     Charge, ChargeRef, ChargeStatus, Intent, IntentStatus, PAYMENT_ID, REFUND_ID, Refund,
     RefundStatus, StripeError,
 };
+use workflows::{attempt, payment, stream};
 
 pub(crate) const AMOUNT: i64 = 1_000;
 

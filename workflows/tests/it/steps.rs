@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use workflows::attempt;
 use workflows::payment::{Call, Kind, Status};
-use workflows::stream::{self, Event, Stream};
+use workflows::stream::{Event, Stream};
 use workflows::stripe::{ChargeStatus, IntentStatus, RefundStatus};
+use workflows::{attempt, stream};
 
 use crate::played::line;
 use crate::samples::{

@@ -7,16 +7,16 @@
 
 mod acting;
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use auth_service::{Signer, keys};
-use authz::{Role, api_key::Bootstrap};
+use authz::Role;
+use authz::api_key::Bootstrap;
 use contracts::id::JobId;
-use infra::{
-    Env,
-    client_ip::TrustedProxies,
-    testing::{TestDatabase, redis_url},
-};
+use infra::Env;
+use infra::client_ip::TrustedProxies;
+use infra::testing::{TestDatabase, redis_url};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;

@@ -135,8 +135,9 @@ fn is_identifier(bytes: &[u8], start: usize, end: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_in, is_named_by, path_in};
     use serde_json::json;
+
+    use super::{is_in, is_named_by, path_in};
 
     #[test]
     fn card_numbers_are_seen_however_they_are_written() {

@@ -1,16 +1,15 @@
 //! The rules that JSON types cannot say: lengths, characters, ranges, and fields that need each other.
 
 use axum::http::Uri;
-use contracts::{
-    Code,
-    request::{
-        CancelPayment, CapturePayment, ConfirmPayment, CreatePayment, CreateRefund, Customer,
-        Metadata,
-    },
+use contracts::request::{
+    CancelPayment, CapturePayment, ConfirmPayment, CreatePayment, CreateRefund, Customer, Metadata,
 };
-use workflows::money::{self, Money, MoneyError};
+use infra::http::problem::Code;
+use workflows::money;
+use workflows::money::{Money, MoneyError};
 
-use super::{FieldError, card, json::card_data};
+use super::json::card_data;
+use super::{FieldError, card};
 
 /// Stripe's limits for metadata.
 const METADATA_KEYS: usize = 50;

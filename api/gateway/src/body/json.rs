@@ -1,6 +1,6 @@
 //! From bytes to a typed request, and from serde's refusals to the name of the field at fault.
 
-use contracts::Code;
+use infra::http::problem::Code;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 

@@ -102,7 +102,7 @@ async fn an_api_key_acts_for_its_account() {
         .header("x-api-key", key)
         .header("idempotency-key", unique("key"));
     let payment = crate::stage::created(request.json(&mug()).send().await.unwrap()).await;
-    let account = contracts::id::AccountId::from_uuid(account).to_string();
+    let account = infra::id::AccountId::from_uuid(account).to_string();
     assert_eq!(payment["account_id"], account);
     let read = stage
         .bare(Method::GET, &path_of(&payment, ""))

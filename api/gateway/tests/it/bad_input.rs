@@ -3,10 +3,8 @@
 use infra::testing::unique;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::stage::{PAYMENTS, Stage, mug, path_of, problem};
 

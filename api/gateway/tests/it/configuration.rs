@@ -1,7 +1,8 @@
 //! A bad configuration names every fault, and repeats no secret.
 
 use gateway::Config;
-use infra::{Env, env::ExposeSecret};
+use infra::Env;
+use infra::env::ExposeSecret;
 
 fn read(variables: &[(&str, &str)]) -> (Config, String) {
     let mut env = Env::of(variables.iter().copied());

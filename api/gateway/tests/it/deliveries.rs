@@ -1,20 +1,17 @@
 //! Merchants see what they were told, and have it told again.
 
-use engine::{
-    cache::Cache,
-    delivery::{self, Guard, Reach},
-    queue::Queue,
-    stripe::{Client, ClientConfig},
-    worker::{Parts, Worker},
-};
+use engine::cache::Cache;
+use engine::delivery;
+use engine::delivery::{Guard, Reach};
+use engine::queue::Queue;
+use engine::stripe::{Client, ClientConfig};
+use engine::worker::{Parts, Worker};
 use infra::testing::{redis_url, unique};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::{
-    stage::{Stage, body, problem},
-    webhook_endpoints::{Merchant, PATH, UNKNOWN, path_of},
-};
+use crate::stage::{Stage, body, problem};
+use crate::webhook_endpoints::{Merchant, PATH, UNKNOWN, path_of};
 
 /// A worker that calls merchants on this machine; payments lead it to a Stripe that nobody serves.
 fn worker(stage: &Stage) -> Worker {

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use engine::{
-    cache::Cache,
-    delivery::{self, Guard, Reach},
-    queue::Queue,
-    stripe::{Client, ClientConfig},
-    worker::{Parts, Worker},
-};
+use engine::cache::Cache;
+use engine::delivery;
+use engine::delivery::{Guard, Reach};
+use engine::queue::Queue;
+use engine::stripe::{Client, ClientConfig};
+use engine::worker::{Parts, Worker};
 use infra::testing::{redis_url, unique};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};

@@ -1,17 +1,17 @@
 //! A running gateway with what it leans on.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use auth_service::{Signer, keys};
-use authz::{Role, api_key::Bootstrap};
+use authz::Role;
+use authz::api_key::Bootstrap;
 use engine::delivery::Reach;
 use gateway::Limits;
-use infra::{
-    Env,
-    client_ip::TrustedProxies,
-    env::{ExposeSecret, SecretString},
-    testing::{TestDatabase, redis_url, unique},
-};
+use infra::Env;
+use infra::client_ip::TrustedProxies;
+use infra::env::{ExposeSecret, SecretString};
+use infra::testing::{TestDatabase, redis_url, unique};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;

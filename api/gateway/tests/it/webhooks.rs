@@ -1,7 +1,8 @@
 //! A webhook is acknowledged when its row is committed; a broken one leaves no row.
 
 use engine::webhook::signature::sign;
-use infra::{env::SecretString, testing::unique};
+use infra::env::SecretString;
+use infra::testing::unique;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
 use time::OffsetDateTime;

@@ -1,9 +1,8 @@
 //! The public keys, and that nothing private is among them.
 
+use auth_service::{Signer, keys};
 use reqwest::StatusCode;
 use serde_json::Value;
-
-use auth_service::{Signer, keys};
 
 use crate::{Stage, secret};
 

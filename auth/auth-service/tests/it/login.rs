@@ -1,8 +1,9 @@
 //! `POST /api/v1/auth/login`, and what other services make of its tokens.
 
+use authz::id::UserId;
 use authz::{Role, Verifier};
 use axum::http::{HeaderMap, HeaderValue};
-use contracts::id::{AccountId, UserId};
+use infra::id::AccountId;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 

@@ -1,7 +1,8 @@
 //! Accounts, members and keys, managed by admins.
 
 use authz::Role;
-use contracts::id::{AccountId, UserId};
+use authz::id::UserId;
+use infra::id::AccountId;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

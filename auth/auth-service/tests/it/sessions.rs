@@ -30,7 +30,7 @@ async fn a_refresh_replaces_both_tokens_and_reads_the_role_anew() {
     problem(refusal, StatusCode::FORBIDDEN, "forbidden").await;
 
     let bob_as_admin = Some(json!({"role": "admin"}));
-    let path = format!("members/{}", contracts::id::UserId::from(bob.user));
+    let path = format!("members/{}", authz::id::UserId::from(bob.user));
     let changed = stage
         .ask(&admin.token, Method::PATCH, &path, bob_as_admin)
         .await;
@@ -208,7 +208,7 @@ async fn a_session_is_opened_for_the_account_that_is_asked_for() {
         (ada.account, "ada@example.org"),
         (bob.account, "bob@example.org"),
     ] {
-        let id = contracts::id::AccountId::from(account);
+        let id = infra::id::AccountId::from(account);
         let body =
             json!({"email": "bob@example.org", "password": "correct horse", "account_id": id});
         let tokens = stage.tokens(stage.post("login", &body).await).await;
@@ -218,7 +218,7 @@ async fn a_session_is_opened_for_the_account_that_is_asked_for() {
         let seen: Value = seen.json().await.unwrap();
         assert_eq!((&seen["id"], &seen["name"]), (&json!(id), &json!(name)));
     }
-    let id = contracts::id::AccountId::from(bob.account);
+    let id = infra::id::AccountId::from(bob.account);
     let body = json!({"email": "ada@example.org", "password": "correct horse", "account_id": id});
     let refusal = stage.post("login", &body).await;
     problem(refusal, StatusCode::UNAUTHORIZED, "unauthenticated").await;

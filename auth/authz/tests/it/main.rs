@@ -13,13 +13,14 @@ mod tokens;
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use authz::id::UserId;
 use authz::{Caller, Config, Verifier};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use axum::routing::get;
 use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use contracts::id::{AccountId, UserId};
+use infra::id::AccountId;
 use infra::testing::TestDatabase;
 use jsonwebtoken::jwk::JwkSet;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};

@@ -1,13 +1,9 @@
 //! Deliveries go to the internet and nowhere else, whatever a merchant writes and whatever a name answers.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use engine::delivery::{AddressError, Guard, NewEndpoint, Reach, Resolve, is_public};
 use futures::FutureExt;

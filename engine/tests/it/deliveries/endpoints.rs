@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use contracts::webhook::{DeliveryStatus, EndpointStatus};
-use engine::{
-    Error,
-    delivery::{EndpointChange, MOST_ENDPOINTS},
-};
+use engine::Error;
+use engine::delivery::{EndpointChange, MOST_ENDPOINTS};
 
 use super::{FIRST, deliveries, listen_to};
-use crate::{
-    receiver::{Answer, Receiver},
-    world::World,
-};
+use crate::receiver::{Answer, Receiver};
+use crate::world::World;
 
 #[tokio::test]
 async fn both_secrets_sign_until_the_old_one_ends() {

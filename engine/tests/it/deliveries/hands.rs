@@ -1,16 +1,15 @@
 //! Deliveries have hands of their own: two workers make each call once, and slow receivers hold up nobody else.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use contracts::webhook::DeliveryStatus;
 use engine::delivery::{Guard, Reach};
 use tokio_util::sync::CancellationToken;
 
 use super::{deliveries, listen_to, numbers, until};
-use crate::{
-    receiver::{Answer, Receiver},
-    world::World,
-};
+use crate::receiver::{Answer, Receiver};
+use crate::world::World;
 
 #[tokio::test]
 async fn two_workers_at_once_deliver_each_event_once() {

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use contracts::webhook::{DeliveryStatus, DeliveryView, EndpointStatus};
-use engine::{Error, delivery::EndpointChange};
+use engine::Error;
+use engine::delivery::EndpointChange;
 
 use super::{deliveries, listen_to, until};
-use crate::{
-    receiver::{Answer, Receiver},
-    world::World,
-};
+use crate::receiver::{Answer, Receiver};
+use crate::world::World;
 
 /// Seconds between a failed try and the next.
 const SCHEDULE: [i64; 7] = [5, 300, 1800, 7200, 18_000, 36_000, 36_000];

@@ -1,10 +1,9 @@
 //! The section "Calls: what an answer means" as a table: every line of it stands here.
 
+use Call::{CancelIntent, CaptureIntent, ConfirmIntent, CreateIntent, CreateRefund};
 use engine::stripe::{Class, Refusal, classify};
 use workflows::payment::Call;
 use workflows::stripe::StripeError;
-
-use Call::{CancelIntent, CaptureIntent, ConfirmIntent, CreateIntent, CreateRefund};
 
 const CALLS: [Call; 5] = [
     CreateIntent,

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use contracts::id::{AccountId, PaymentId, RefundId};
+use contracts::id::{PaymentId, RefundId};
 use engine::stripe::breaker::State;
 use engine::stripe::{
     Class, ConfirmIntent, CreateIntent, CreateRefund, Created, Failure, IdempotencyKey, VERSION,
 };
+use infra::id::AccountId;
 use uuid::Uuid;
 
 use super::canned::{Canned, Reply, client, http};

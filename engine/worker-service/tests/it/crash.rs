@@ -1,20 +1,17 @@
 //! The worker dies between two durable effects, another takes over, and the end is the same as if nothing had happened.
 
-use std::{collections::BTreeSet, os::unix::process::ExitStatusExt};
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
 
-use engine::{
-    Command,
-    delivery::{Guard, NewEndpoint, Reach},
-};
+use engine::Command;
+use engine::delivery::{Guard, NewEndpoint, Reach};
 use futures::{StreamExt, stream};
 use uuid::Uuid;
 use workflows::payment::CaptureMethod;
 
-use crate::{
-    process::{Process, until},
-    receiver::Receiver,
-    world::World,
-};
+use crate::process::{Process, until};
+use crate::receiver::Receiver;
+use crate::world::World;
 
 const SIGABRT: i32 = 6;
 

@@ -1,9 +1,7 @@
 //! A worker in a process of its own.
 
-use std::{
-    process::{ExitStatus, Stdio},
-    time::Duration,
-};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use infra::testing::{kafka_brokers, redis_url};
 use tokio::process::{Child, Command};

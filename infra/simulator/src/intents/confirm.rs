@@ -6,7 +6,8 @@ use super::create::unknown_method;
 use super::{answer, enter, expands, settle, unexpected_state};
 use crate::form::Form;
 use crate::intent::{Accepts, Intent, Status};
-use crate::payment_method::{self, AUTHENTICATION_FAILED, PaymentMethod};
+use crate::payment_method;
+use crate::payment_method::{AUTHENTICATION_FAILED, PaymentMethod};
 use crate::refusal::Refusal;
 use crate::store::{Call, Store};
 

@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::confirm::{behaviour, forced};
 use super::enter;
-use crate::charge::{self, Charge, Failure};
-use crate::id;
+use crate::charge::{Charge, Failure};
 use crate::intent::{LastError, Status};
 use crate::payment_method::{Decline, Instrument, Outcome};
 use crate::refusal::Refusal;
 use crate::store::{Call, Store, Task};
+use crate::{charge, id};
 
 /// How long an authorisation holds: seven days, as for most cards.
 const HOLD_SECONDS: i64 = 7 * 24 * 3600;

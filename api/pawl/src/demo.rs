@@ -1,0 +1,120 @@
+//! The demonstration's account: a shop with a user, an operator and an API key.
+
+use std::fs;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use auth_service::seed;
+use authz::Role;
+use infra::env::ExposeSecret;
+use rand::distr::{Alphanumeric, SampleString};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+
+/// The name of the account.
+const ACCOUNT: &str = "Pawl demo";
+
+/// What opens the demonstration of one checkout: random, made once, kept in a file that only its owner reads.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Secrets {
+    /// PKCS#8 in PEM.
+    pub(crate) jwt_private_key: String,
+    /// Acts for the demonstration's account.
+    pub(crate) api_key: String,
+    /// What the simulator signs webhooks with.
+    pub(crate) webhook_secret: String,
+    pub(crate) user: Person,
+    pub(crate) operator: Person,
+}
+
+/// Somebody who may log in.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Person {
+    pub(crate) email: String,
+    pub(crate) password: String,
+}
+
+impl Secrets {
+    /// Those in the file, which is made when it is missing.
+    pub(crate) fn keep(path: &Path) -> Result<Secrets> {
+        match fs::read(path) {
+            Ok(text) => serde_json::from_slice(&text).with_context(|| {
+                format!(
+                    "{} is damaged: `make reset` removes it, with the demonstration's payments",
+                    path.display()
+                )
+            }),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let secrets = Secrets::generate()?;
+                write_private(path, &serde_json::to_vec_pretty(&secrets)?)?;
+                Ok(secrets)
+            }
+            Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
+        }
+    }
+
+    fn generate() -> Result<Secrets> {
+        let key =
+            auth_service::keys::generate().context("this system has no randomness to give")?;
+        let api_key =
+            authz::api_key::generate().context("this system has no randomness to give")?;
+        Ok(Secrets {
+            jwt_private_key: key.expose_secret().to_owned(),
+            api_key: api_key.expose_secret().to_owned(),
+            webhook_secret: format!("whsec_{}", random()),
+            user: Person {
+                email: "user@example.com".to_owned(),
+                password: random(),
+            },
+            operator: Person {
+                email: "operator@example.com".to_owned(),
+                password: random(),
+            },
+        })
+    }
+}
+
+/// Makes the account and all that belongs to it; what is there already stays as it is.
+pub(crate) async fn seed(pool: &PgPool, secrets: &Secrets) -> Result<()> {
+    let account = seed::account(pool, ACCOUNT).await?;
+    for (person, role) in [
+        (&secrets.user, Role::User),
+        (&secrets.operator, Role::Operator),
+    ] {
+        let password = person.password.clone().into();
+        seed::user(pool, account, &person.email, &password, role).await?;
+    }
+    seed::known_api_key(
+        pool,
+        Some(account),
+        ACCOUNT,
+        &secrets.api_key.clone().into(),
+    )
+    .await?;
+    Ok(())
+}
+
+/// Writes a file that nobody else may read, whole or not at all.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
+    let write = || {
+        let aside = path.with_extension("new");
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&aside)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)
+    };
+    write().with_context(|| format!("write {}", path.display()))
+}
+
+/// More than 128 random bits as text.
+fn random() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), 22)
+}

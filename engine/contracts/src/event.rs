@@ -1,0 +1,139 @@
+//! What Kafka carries on the topic `pawl.payments.v1`: one `CloudEvents` 1.0 message in structured JSON per transition,
+//! keyed by the payment's id. It holds no `client_secret` and no `next_action`.
+
+use std::borrow::Cow;
+
+use infra::id::AccountId;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::id::{EventId, PaymentId};
+
+/// The topic of all transitions.
+pub const TOPIC: &str = "pawl.payments.v1";
+
+/// The content type of a structured event.
+pub const CONTENT_TYPE: &str = "application/cloudevents+json";
+
+/// One transition as a `CloudEvent`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CloudEvent<D = EventData> {
+    /// Always `1.0`.
+    pub specversion: Cow<'static, str>,
+    /// The payment and the version. A message delivered twice bears the same one.
+    pub id: EventId,
+    /// Always `/pawl`.
+    pub source: Cow<'static, str>,
+    /// `pawl.{machine}.{kind}`, for instance `pawl.payment.succeeded`.
+    pub r#type: String,
+    /// The payment's id, which is also the key of the message.
+    pub subject: PaymentId,
+    /// When the transition was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub time: OffsetDateTime,
+    /// Always `application/json`.
+    pub datacontenttype: Cow<'static, str>,
+    /// The trace of the payment, as W3C Trace Context writes it (the extension Distributed Tracing of `CloudEvents`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// The transition.
+    pub data: D,
+}
+
+/// The transition and the payment's money after it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EventData {
+    /// The payment in whose stream it happened.
+    pub payment_id: PaymentId,
+    /// The merchant it belongs to.
+    pub account_id: AccountId,
+    /// `payment`, `attempt` or `refund`.
+    pub machine: Cow<'static, str>,
+    /// The id of what moved.
+    pub subject: String,
+    /// What happened, in the past tense.
+    pub kind: Cow<'static, str>,
+    /// The status before; nothing for a start.
+    pub from: Option<Cow<'static, str>>,
+    /// The status after.
+    pub to: Cow<'static, str>,
+    /// Its gap-free number in the stream.
+    pub version: i64,
+    /// What made it happen.
+    pub cause: String,
+    /// What is asked of the customer, in the currency's smallest unit.
+    pub amount: i64,
+    /// ISO 4217 in lower case.
+    pub currency: String,
+    /// What can still be captured.
+    pub amount_capturable: i64,
+    /// What was captured.
+    pub amount_captured: i64,
+    /// What went back to the customer.
+    pub amount_refunded: i64,
+    /// What refunds under way hold back.
+    pub amount_reserved: i64,
+}
+
+impl CloudEvent {
+    /// The event of a transition that was made at `time`.
+    #[must_use]
+    pub fn new(id: EventId, time: OffsetDateTime, data: EventData) -> Self {
+        Self {
+            specversion: "1.0".into(),
+            id,
+            source: "/pawl".into(),
+            r#type: format!("pawl.{}.{}", data.machine, data.kind),
+            subject: data.payment_id,
+            time,
+            datacontenttype: "application/json".into(),
+            traceparent: None,
+            data,
+        }
+    }
+}
+
+impl<D> CloudEvent<D> {
+    /// The same event with its place in a trace.
+    #[must_use]
+    pub fn within(self, traceparent: String) -> Self {
+        Self {
+            traceparent: Some(traceparent),
+            ..self
+        }
+    }
+}
+
+/// What stands in for a transition whose event Kafka refuses for good, so that the stream's order goes on without a
+/// gap. The transition itself can be read from the API.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Withheld {
+    /// The payment in whose stream it happened.
+    pub payment_id: PaymentId,
+    /// Its gap-free number in the stream.
+    pub version: i64,
+    /// Why Kafka refused the event.
+    pub reason: String,
+}
+
+impl CloudEvent<Withheld> {
+    /// The stand-in for the event of a transition that was made at `time`: its type is `pawl.event.withheld`.
+    #[must_use]
+    pub fn withheld(id: EventId, time: OffsetDateTime, reason: String) -> Self {
+        Self {
+            specversion: "1.0".into(),
+            id,
+            source: "/pawl".into(),
+            r#type: "pawl.event.withheld".to_owned(),
+            subject: id.payment,
+            time,
+            datacontenttype: "application/json".into(),
+            traceparent: None,
+            data: Withheld {
+                payment_id: id.payment,
+                version: id.version,
+                reason,
+            },
+        }
+    }
+}

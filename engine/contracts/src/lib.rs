@@ -1,0 +1,13 @@
+//! What goes over the wire: ids, requests, views, Kafka events and webhooks to merchants.
+//!
+//! The types here hold plain fields. The engine renders its rows into them, the doors and the tests read them, and
+//! nothing here decides anything.
+
+pub mod event;
+pub mod id;
+pub mod request;
+pub mod schema;
+pub mod view;
+pub mod webhook;
+
+pub use event::CloudEvent;

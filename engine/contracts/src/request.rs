@@ -1,0 +1,252 @@
+//! The bodies that clients send. A field that is not named here is refused, never ignored: a misspelt `capture_method`
+//! must not move money in another way than was meant.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use crate::schema;
+use crate::schema::Currency;
+
+/// Notes of the merchant: at most 50 keys of 40 characters with values of 500.
+pub type Metadata = BTreeMap<String, String>;
+
+/// When the money of a confirmed payment is taken.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CaptureMethod {
+    /// At once.
+    #[default]
+    Automatic,
+    /// Later, by `POST /payments/{id}/capture`.
+    Manual,
+}
+
+/// Who pays.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Customer {
+    /// Where receipts go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        max_length = 512,
+        pattern = r"^[^@\s\u0000-\u001f\u007f-\u009f]+@[^@\s\u0000-\u001f\u007f-\u009f]+$"
+    )]
+    pub email: Option<String>,
+    /// The name on the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        min_length = 1,
+        max_length = 256,
+        pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+    )]
+    pub name: Option<String>,
+}
+
+/// `POST /api/v1/payments`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreatePayment {
+    /// In the currency's smallest unit as Stripe counts it: 1099 is 10.99 EUR, 100 is 100 JPY.
+    #[schema(minimum = 1, maximum = 999_999_999_999_i64, example = 1099)]
+    pub amount: i64,
+    /// ISO 4217. Capital letters are taken too.
+    #[schema(value_type = Currency, example = "eur")]
+    pub currency: String,
+    /// Stripe's id of a payment method, `pm_…`. Needed when `confirm` is true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        example = "pm_card_visa",
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[A-Za-z0-9_]+$"
+    )]
+    pub payment_method: Option<String>,
+    /// Confirm as soon as the intent exists.
+    #[serde(default)]
+    pub confirm: bool,
+    /// `automatic` when absent.
+    #[serde(default)]
+    pub capture_method: CaptureMethod,
+    /// Where Stripe sends the customer back to after a redirect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        max_length = 2048,
+        format = "uri",
+        example = "https://shop.example/done"
+    )]
+    pub return_url: Option<String>,
+    /// The merchant's own order id, unique per account: a second payment with it is refused for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+    )]
+    pub reference: Option<String>,
+    /// Who pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<Customer>,
+    /// Shown to the customer on receipts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        min_length = 1,
+        max_length = 1000,
+        pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+    )]
+    pub description: Option<String>,
+    /// Shown on the bank statement: 22 characters with a Latin letter and without `< > \ ' " *`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        min_length = 1,
+        max_length = 22,
+        pattern = r#"^[^<>\\'"*\u0000-\u001f\u007f-\u009f]*[A-Za-z][^<>\\'"*\u0000-\u001f\u007f-\u009f]*$"#
+    )]
+    pub statement_descriptor: Option<String>,
+    /// Notes of the merchant.
+    #[serde(
+        default,
+        deserialize_with = "metadata",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    #[schema(schema_with = schema::metadata, required = false)]
+    pub metadata: Metadata,
+    /// Seconds after which an unfinished payment is to be canceled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 60, maximum = 2_592_000)]
+    pub expires_in: Option<i64>,
+}
+
+/// `POST /api/v1/payments/{id}/confirm`.
+#[derive(Debug, Default, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConfirmPayment {
+    /// Stripe's id of a payment method; the payment's own when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        example = "pm_card_visa",
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[A-Za-z0-9_]+$"
+    )]
+    pub payment_method: Option<String>,
+    /// Where Stripe sends the customer back to after a redirect. Needed here if it was not given at the creation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        max_length = 2048,
+        format = "uri",
+        example = "https://shop.example/done"
+    )]
+    pub return_url: Option<String>,
+}
+
+/// `POST /api/v1/payments/{id}/capture`.
+#[derive(Debug, Default, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CapturePayment {
+    /// All that can be captured when absent; a smaller amount releases the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 999_999_999_999_i64)]
+    pub amount: Option<i64>,
+}
+
+/// `POST /api/v1/payments/{id}/cancel`.
+#[derive(Debug, Default, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CancelPayment {
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<CancelReason>,
+}
+
+/// Stripe's reasons that a merchant may give for a cancellation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelReason {
+    /// It was made twice.
+    Duplicate,
+    /// It looks like fraud.
+    Fraudulent,
+    /// The customer asked for it.
+    RequestedByCustomer,
+    /// Nobody finished it.
+    Abandoned,
+}
+
+impl CancelReason {
+    /// Stripe's own word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate",
+            Self::Fraudulent => "fraudulent",
+            Self::RequestedByCustomer => "requested_by_customer",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// `POST /api/v1/payments/{id}/refunds`.
+#[derive(Debug, Default, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CreateRefund {
+    /// All that is left when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 999_999_999_999_i64)]
+    pub amount: Option<i64>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<RefundReason>,
+}
+
+/// Stripe's reasons that a merchant may give for a refund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundReason {
+    /// It was charged twice.
+    Duplicate,
+    /// It looks like fraud.
+    Fraudulent,
+    /// The customer asked for it.
+    RequestedByCustomer,
+}
+
+impl RefundReason {
+    /// Stripe's own word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate",
+            Self::Fraudulent => "fraudulent",
+            Self::RequestedByCustomer => "requested_by_customer",
+        }
+    }
+}
+
+/// A map that refuses a key given twice: serde's own maps keep the last one and say nothing.
+fn metadata<'de, D: Deserializer<'de>>(input: D) -> Result<Metadata, D::Error> {
+    struct Once;
+
+    impl<'de> Visitor<'de> for Once {
+        type Value = Metadata;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("a map of strings")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
+            let mut seen = Metadata::new();
+            while let Some((key, value)) = map.next_entry::<String, String>()? {
+                if seen.insert(key, value).is_some() {
+                    return Err(A::Error::duplicate_field("metadata"));
+                }
+            }
+            Ok(seen)
+        }
+    }
+
+    input.deserialize_map(Once)
+}

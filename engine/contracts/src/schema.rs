@@ -1,0 +1,94 @@
+//! Schemas of values that Rust holds as plain text, for the OpenAPI document: it says of them exactly what the doors accept
+//! and answer.
+
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+use workflows::{attempt, edges, money, payment, refund};
+
+macro_rules! schemas {
+    ($($(#[$doc:meta])* $name:ident: $words:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .enum_values(Some($words))
+                    .build()
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )*};
+}
+
+schemas! {
+    /// The schema of a payment's status.
+    PaymentStatus: payment::Status::ALL.iter().map(|status| status.as_str());
+    /// The schema of an attempt's status.
+    AttemptStatus: attempt::Status::ALL.iter().map(|status| status.as_str());
+    /// The schema of a refund's status.
+    RefundStatus: refund::Status::ALL.iter().map(|status| status.as_str());
+    /// The schema of a machine's name.
+    Machine: edges::Machine::ALL.iter().map(|machine| machine.as_str());
+    /// The schema of a currency.
+    Currency: currencies();
+}
+
+/// There is no list of what `Money` takes but `Money` itself, so every three letters are asked once.
+fn currencies() -> Vec<String> {
+    let letters = || 'a'..='z';
+    letters()
+        .flat_map(|one| letters().map(move |two| (one, two)))
+        .flat_map(|(one, two)| letters().map(move |three| String::from_iter([one, two, three])))
+        .filter(|code| code.parse::<money::Currency>().is_ok())
+        .collect()
+}
+
+/// The schema of `Idempotency-Key`: 1 to 255 visible ASCII characters. Spaces may stand between them.
+#[derive(Debug)]
+pub struct IdempotencyKey;
+
+impl PartialSchema for IdempotencyKey {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(255))
+            .pattern(Some("^[!-~][ -~]*$"))
+            .examples(["order-1042"])
+            .build()
+            .into()
+    }
+}
+
+impl ToSchema for IdempotencyKey {}
+
+/// Text that is stored and shown: no control characters but tab and the ends of lines.
+const TEXT: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
+
+/// The schema of [`Metadata`](crate::request::Metadata).
+pub(crate) fn metadata() -> Schema {
+    let key = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(40))
+        .pattern(Some(
+            r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\[\]]*$",
+        ));
+    let value = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(500))
+        .pattern(Some(TEXT));
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some("Notes of the merchant."))
+        .max_properties(Some(50))
+        .property_names(Some(Schema::from(key)))
+        .additional_properties(Some(Schema::from(value)))
+        .build()
+        .into()
+}

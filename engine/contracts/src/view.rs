@@ -1,0 +1,203 @@
+//! What clients read. Statuses are Stripe's own strings, times are RFC 3339 in UTC, amounts are in the currency's
+//! smallest unit.
+
+use std::borrow::Cow;
+
+use infra::id::AccountId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use crate::id::{AttemptId, EventId, JobId, PaymentId, RefundId};
+use crate::request::{Customer, Metadata};
+use crate::schema;
+use crate::schema::{AttemptStatus, Currency, Machine, PaymentStatus, RefundStatus};
+
+/// A payment.
+///
+/// It carries `client_secret` and `next_action`, so it belongs in answers and in the cache, and in no log, list or
+/// Kafka message.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PaymentView {
+    /// Its id.
+    pub id: PaymentId,
+    /// Always `payment`.
+    pub object: Cow<'static, str>,
+    /// The merchant it belongs to.
+    pub account_id: AccountId,
+    /// Stripe's status of the intent; `local_created` before there is one, `local_rejected` when Stripe refused it.
+    #[schema(value_type = PaymentStatus, example = "succeeded")]
+    pub status: Cow<'static, str>,
+    /// What is asked of the customer.
+    pub amount: i64,
+    /// ISO 4217 in lower case.
+    #[schema(value_type = Currency, example = "eur")]
+    pub currency: String,
+    /// What can still be captured.
+    pub amount_capturable: i64,
+    /// What was captured.
+    pub amount_captured: i64,
+    /// What went back to the customer.
+    pub amount_refunded: i64,
+    /// What refunds under way hold back.
+    pub amount_reserved: i64,
+    /// Whether the customer disputes it.
+    pub disputed: bool,
+    /// Stripe's id of the intent, once there is one.
+    pub intent_id: Option<String>,
+    /// What a browser needs to confirm it with Stripe.js.
+    pub client_secret: Option<String>,
+    /// What the customer must do next, as Stripe describes it.
+    pub next_action: Option<Value>,
+    /// The latest confirmation.
+    pub latest_attempt: Option<AttemptView>,
+    /// Why Stripe last refused something.
+    pub last_error: Option<ErrorView>,
+    /// When an authorisation lapses that is not captured before.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub capture_before: Option<OffsetDateTime>,
+    /// The merchant's own order id.
+    pub reference: Option<String>,
+    /// Who pays.
+    pub customer: Option<Customer>,
+    /// Shown to the customer on receipts.
+    pub description: Option<String>,
+    /// Notes of the merchant.
+    #[schema(schema_with = schema::metadata)]
+    pub metadata: Metadata,
+    /// How many transitions the payment and all that belongs to it have made.
+    pub version: i64,
+    /// When it was accepted.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: OffsetDateTime,
+    /// When `version` was reached.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: OffsetDateTime,
+}
+
+/// One confirmation of a payment.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AttemptView {
+    /// Its id.
+    pub id: AttemptId,
+    /// 1 for the first confirmation of the payment.
+    pub number: i32,
+    /// `started`, `requires_action`, `pending`, `authorized`, `captured`, `failed`, `expired` or `voided`.
+    #[schema(value_type = AttemptStatus)]
+    pub status: Cow<'static, str>,
+    /// Stripe's id of the charge, once there is one.
+    pub charge_id: Option<String>,
+    /// Stripe's id of the payment method.
+    pub payment_method: Option<String>,
+    /// Why it failed.
+    pub error: Option<ErrorView>,
+}
+
+/// Why Stripe refused something, in Stripe's words.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ErrorView {
+    /// Stripe's type: `card_error`, `invalid_request_error`, …
+    pub r#type: Option<String>,
+    /// Stripe's code, for instance `card_declined`.
+    pub code: Option<String>,
+    /// The issuer's reason, for instance `insufficient_funds`.
+    pub decline_code: Option<String>,
+    /// Stripe's sentence for people.
+    pub message: Option<String>,
+}
+
+/// A refund.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RefundView {
+    /// Its id.
+    pub id: RefundId,
+    /// Always `refund`.
+    pub object: Cow<'static, str>,
+    /// The payment it gives back.
+    pub payment_id: PaymentId,
+    /// Stripe's status; `local_requested` before Stripe knows it, `local_rejected` when Stripe refused it.
+    #[schema(value_type = RefundStatus)]
+    pub status: Cow<'static, str>,
+    /// What goes back to the customer.
+    pub amount: i64,
+    /// ISO 4217 in lower case.
+    #[schema(value_type = Currency)]
+    pub currency: String,
+    /// Why the merchant gave it.
+    pub reason: Option<String>,
+    /// Stripe's id, once there is one.
+    pub stripe_id: Option<String>,
+    /// Why Stripe or the bank refused it.
+    pub error: Option<ErrorView>,
+    /// When it was accepted.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: OffsetDateTime,
+    /// When its status last changed.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: OffsetDateTime,
+}
+
+/// One transition: what happened, once, to the payment or to something that belongs to it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct EventView {
+    /// Its id.
+    pub id: EventId,
+    /// Always `event`.
+    pub object: Cow<'static, str>,
+    /// The payment in whose stream it happened.
+    pub payment_id: PaymentId,
+    /// `payment`, `attempt` or `refund`.
+    #[schema(value_type = Machine)]
+    pub machine: Cow<'static, str>,
+    /// The id of what moved.
+    pub subject: String,
+    /// What happened, in the past tense.
+    pub kind: Cow<'static, str>,
+    /// The status before; nothing for a start.
+    pub from: Option<Cow<'static, str>>,
+    /// The status after.
+    pub to: Cow<'static, str>,
+    /// Its gap-free number in the stream.
+    pub version: i64,
+    /// What made it happen: a request, an event of Stripe, a job, a timer or an operator.
+    pub cause: String,
+    /// When it was committed.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: OffsetDateTime,
+}
+
+/// A job, for operators.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct JobView {
+    /// Its id.
+    pub id: JobId,
+    /// Always `job`.
+    pub object: Cow<'static, str>,
+    /// The payment it works for.
+    pub payment_id: PaymentId,
+    /// What it does: `create_intent`, `confirm_intent`, …
+    pub kind: String,
+    /// Where it stands: `dead` asks for a person.
+    pub state: String,
+    /// How often it called Stripe.
+    pub tries: i32,
+    /// How often a worker took it.
+    pub picks: i32,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+    /// When it is to run.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub due_at: OffsetDateTime,
+    /// When it was written.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: OffsetDateTime,
+}
