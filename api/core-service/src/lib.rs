@@ -111,7 +111,7 @@ fn router(core: Core) -> Router {
         .route("/metrics", get(infra::metrics::page))
         .route("/api/v1/ops/jobs", get(ops::jobs))
         .route("/api/v1/ops/jobs/{id}/retry", post(ops::retry))
-        .merge(infra::http::docs::errors())
+        .merge(infra::http::docs::pages())
         .fallback(|| async {
             error::named(Problem::new(Code::RouteNotFound, "There is no such route."))
         })
