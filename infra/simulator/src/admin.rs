@@ -1,89 +1,58 @@
-//! The door under `/_sim`: faults, the ledger, endpoints with a known secret, forced outcomes. For tests and operators.
+//! Routes under `/_sim`, for tests and operators: everything that the real Stripe has no route for.
+
+mod ledger;
 
 use hyper::StatusCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::endpoint::Endpoint;
-use crate::faults::Order;
-use crate::form::Form;
+use crate::bank::{authentication, cancellation, charges, page, refunds};
+use crate::faults::NewRules;
 use crate::http::{Request, Response};
-use crate::lock::Lock;
-use crate::payment_method::Outcome;
+use crate::objects::endpoint::Endpoint;
+use crate::objects::payment_method::Outcome;
+use crate::objects::{payment_method, refund};
 use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 use crate::store::{Call, Store};
-use crate::{
-    authentication, clock, endpoint, http, intents, ledger, payment_method, refund, refunds,
-};
+use crate::{clock, http};
 
 /// Answers a request under `/_sim`.
 pub(crate) fn answer(simulator: &Simulator, request: &Request) -> Response {
     let segments = request.segments();
     match (request.method.as_str(), &segments[1..]) {
         ("GET", ["faults"]) => http::json(StatusCode::OK, &simulator.faults.report()),
-        ("PUT", ["faults"]) => with(request, |order: Order| {
-            simulator.faults.put(order);
+        ("PUT", ["faults"]) => parse(request, |rules: NewRules| {
+            simulator.faults.replace(rules);
             http::json(StatusCode::OK, &simulator.faults.report())
         }),
         ("DELETE", ["faults"]) => {
-            simulator.faults.lift();
+            simulator.faults.clear();
             http::json(StatusCode::OK, &simulator.faults.report())
         }
-        ("GET", ["ledger"]) => show_ledger(simulator, request),
+        ("GET", ["ledger"]) => ledger::show(simulator, request),
         ("GET", ["webhooks"]) => http::json(StatusCode::OK, &simulator.webhooks.report()),
-        ("POST", ["webhook_endpoints"]) => with(request, |order| register(simulator, order)),
-        ("PUT", ["outcomes"]) => with(request, |order| force(simulator, order)),
+        ("POST", ["webhook_endpoints"]) => parse(request, |new| register(simulator, new)),
+        ("PUT", ["outcomes"]) => parse(request, |forced| force(simulator, forced)),
         ("DELETE", ["outcomes"]) => {
             simulator.operate(|store| store.forced.clear());
             http::json(StatusCode::OK, &json!({}))
         }
         ("POST", ["payment_intents", id, action]) => move_intent(simulator, id, action),
         ("POST", ["refunds", id, action]) => move_refund(simulator, id, action),
-        ("GET", ["authenticate", id]) => authentication::show(simulator, id),
-        ("POST", ["authenticate", id]) => authentication::end(simulator, id, request),
-        ("GET", ["authenticate.css"]) => {
-            http::page("text/css; charset=utf-8", authentication::STYLE)
-        }
+        ("GET", ["authenticate", id]) => page::show(simulator, id),
+        ("POST", ["authenticate", id]) => page::submit(simulator, id, request),
+        ("GET", ["authenticate.css"]) => http::page("text/css; charset=utf-8", page::STYLE),
         _ => http::not_found(),
     }
 }
 
-/// Reads the body as JSON and goes on with it, or says what is wrong with it.
-fn with<T: DeserializeOwned>(request: &Request, then: impl FnOnce(T) -> Response) -> Response {
+/// Parses the body as JSON and passes it on, or answers 400 with the mistake in it.
+fn parse<T: DeserializeOwned>(request: &Request, then: impl FnOnce(T) -> Response) -> Response {
     match serde_json::from_slice(&request.body) {
-        Ok(order) => then(order),
-        Err(fault) => http::fault(StatusCode::BAD_REQUEST, &fault.to_string()),
-    }
-}
-
-fn refused(refusal: &Refusal) -> Response {
-    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
-    http::response(status, "application/json", refusal.body())
-}
-
-/// All payments, one of them (`payment_id`), or a page of them (`limit`, `offset`).
-fn show_ledger(simulator: &Simulator, request: &Request) -> Response {
-    let asked = || -> Result<(Option<String>, usize, usize), Refusal> {
-        let form = Form::parse(request.query.as_bytes())?;
-        form.only(&["payment_id", "offset", "limit"])?;
-        let number = |name| {
-            let number = form.integer(name)?;
-            Ok::<_, Refusal>(number.and_then(|number| usize::try_from(number).ok()))
-        };
-        Ok((
-            form.owned("payment_id"),
-            number("offset")?.unwrap_or(0),
-            number("limit")?.unwrap_or(usize::MAX),
-        ))
-    };
-    match asked() {
-        Ok((payment, offset, limit)) => {
-            let report = ledger::report(&simulator.store.hold(), payment.as_deref(), offset, limit);
-            http::json(StatusCode::OK, &report)
-        }
-        Err(refusal) => refused(&refusal),
+        Ok(body) => then(body),
+        Err(error) => http::fault(StatusCode::BAD_REQUEST, &error.to_string()),
     }
 }
 
@@ -101,17 +70,17 @@ fn everything() -> Vec<String> {
     vec!["*".to_owned()]
 }
 
-fn register(simulator: &Simulator, order: Registration) -> Response {
-    match Endpoint::new(&order.url, order.secret, order.enabled_events, clock::now()) {
+fn register(simulator: &Simulator, new: Registration) -> Response {
+    match Endpoint::new(&new.url, new.secret, new.enabled_events, clock::now()) {
         Ok(endpoint) => {
-            let shown = simulator.operate(|store| endpoint::register(store, endpoint));
+            let shown = simulator.operate(|store| store.register(endpoint));
             http::json(StatusCode::OK, &shown)
         }
-        Err(refusal) => refused(&refusal),
+        Err(refusal) => http::refused(&refusal),
     }
 }
 
-/// Every confirmation of `payment_id`, or of `payment_intent`, behaves as if made with `payment_method`; null lifts it.
+/// All confirmations of `payment_id`, or of `payment_intent`, end as if made with `payment_method`; null ends this.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Forced {
@@ -120,9 +89,9 @@ struct Forced {
     payment_method: Option<String>,
 }
 
-fn force(simulator: &Simulator, order: Forced) -> Response {
-    let subject = order.subject;
-    match order.payment_method {
+fn force(simulator: &Simulator, forced: Forced) -> Response {
+    let subject = forced.subject;
+    match forced.payment_method {
         Some(name) if payment_method::find(&name).is_none() => http::fault(
             StatusCode::BAD_REQUEST,
             "There is no such test payment method.",
@@ -138,19 +107,19 @@ fn force(simulator: &Simulator, order: Forced) -> Response {
     }
 }
 
-/// What time, a bank or a customer would do to an intent, done now.
+/// Does now to an intent what otherwise time, a bank or a customer does.
 fn move_intent(simulator: &Simulator, id: &str, action: &str) -> Response {
-    moved(simulator, |store, call| {
+    run(simulator, |store, call| {
         match action {
-            "succeed" => intents::settle(store, id, Some(Outcome::Succeeds), call)?,
+            "succeed" => charges::settle(store, id, Some(Outcome::Succeeds), call)?,
             "fail" => {
                 let outcome =
                     payment_method::find("pm_card_chargeDeclined").map(|method| method.outcome);
-                intents::settle(store, id, outcome, call)?;
+                charges::settle(store, id, outcome, call)?;
             }
-            "expire" => intents::expire(store, id, call)?,
-            "authenticate" => intents::authenticate(store, id, true, call)?,
-            "fail_authentication" => intents::authenticate(store, id, false, call)?,
+            "expire" => cancellation::expire(store, id, call)?,
+            "authenticate" => authentication::authenticate(store, id, true, call)?,
+            "fail_authentication" => authentication::authenticate(store, id, false, call)?,
             _ => return Ok(None),
         }
         let intent = store.intents.existing(id, "intent")?;
@@ -158,9 +127,9 @@ fn move_intent(simulator: &Simulator, id: &str, action: &str) -> Response {
     })
 }
 
-/// What a bank would do to a refund, done now.
+/// Does now to a refund what otherwise a bank does.
 fn move_refund(simulator: &Simulator, id: &str, action: &str) -> Response {
-    moved(simulator, |store, call| {
+    run(simulator, |store, call| {
         let outcome = match action {
             "succeed" => refund::Status::Succeeded,
             "fail" => refund::Status::Failed,
@@ -172,13 +141,13 @@ fn move_refund(simulator: &Simulator, id: &str, action: &str) -> Response {
     })
 }
 
-fn moved(
+fn run(
     simulator: &Simulator,
     operation: impl FnOnce(&mut Store, &Call<'_>) -> Result<Option<Response>, Refusal>,
 ) -> Response {
-    match simulator.operate_unasked(operation) {
+    match simulator.operate_internally(operation) {
         Ok(Some(response)) => response,
         Ok(None) => http::not_found(),
-        Err(refusal) => refused(&refusal),
+        Err(refusal) => http::refused(&refusal),
     }
 }

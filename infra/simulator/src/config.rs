@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use clap::Parser;
 
-/// How the simulator behaves. `Config::default()` is a Stripe without endpoints, shop or memory.
+/// The settings of a simulator. `Config::default()` has no endpoints, shop or state file.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where browsers find this simulator; by default `http://` and the address it listens on.
+    /// The address of this simulator for browsers; by default `http://` and the address it listens on.
     pub public_url: Option<String>,
     /// Endpoints that exist from the start.
     pub endpoints: Vec<WebhookEndpoint>,
-    /// Waits between the tries of a webhook; after the last it is given up.
+    /// Waits before the retries of a webhook.
     pub webhook_retries: Vec<Duration>,
     /// How long an endpoint may take to answer.
     pub webhook_timeout: Duration,
@@ -21,28 +21,28 @@ pub struct Config {
     pub webhook_concurrency: usize,
     /// How long asynchronous charges and refunds take.
     pub settle_after: Duration,
-    /// How many finished intents are kept, with their charges and refunds. Sums of the ledger are kept for ever.
+    /// How many finished intents are kept, with their charges and refunds. The sums of the ledger stay.
     pub keep_intents: usize,
     /// How many events are kept.
     pub keep_events: usize,
     /// How many idempotency keys are kept.
     pub keep_keys: usize,
-    /// Where everything is written every few seconds and at the end, and read from at the start.
+    /// The file into which the state is written every few seconds and at the end, and from which it is read at the start.
     pub state_file: Option<PathBuf>,
-    /// What the generator of faults starts from.
+    /// The seed of the faults.
     pub seed: u64,
-    /// The shop page's way to the gateway; without it there is no shop.
+    /// The gateway of the shop page; without it the shop is closed.
     pub shop: Option<Shop>,
 }
 
-/// A webhook endpoint known from the start.
+/// A webhook endpoint that exists from the start.
 #[derive(Debug, Clone)]
 pub struct WebhookEndpoint {
-    /// Where events are posted: plain `http`.
+    /// The address to which events are posted: plain `http`.
     pub url: String,
-    /// What they are signed with, `whsec_…`.
+    /// The secret that signs them, `whsec_…`.
     pub secret: String,
-    /// Which types are sent, `*` for all.
+    /// The event types that are sent, `*` for all.
     pub enabled_events: Vec<String>,
 }
 
@@ -88,23 +88,23 @@ impl Default for Config {
 #[derive(Debug, Parser)]
 #[command(
     name = "stripe-simulator",
-    about = "A stateful, misbehaving Stripe",
+    about = "A simulator of Stripe for development and tests",
     version
 )]
 pub struct Settings {
     /// Address to listen on
     #[arg(long, env = "SIMULATOR_ADDR", default_value = "127.0.0.1:12111")]
     pub addr: SocketAddr,
-    /// Where browsers find the simulator
+    /// Address of the simulator for browsers
     #[arg(long, env = "SIMULATOR_PUBLIC_URL")]
     public_url: Option<String>,
-    /// Where all state is kept between runs
+    /// File that keeps the state between runs
     #[arg(long, env = "SIMULATOR_STATE_FILE")]
     state_file: Option<String>,
-    /// Endpoint that is sent events, signed with the first of `STRIPE_WEBHOOK_SECRET`
+    /// Endpoint that receives events, signed with the first of `STRIPE_WEBHOOK_SECRET`
     #[arg(long, env = "SIMULATOR_WEBHOOK_URL", requires = "webhook_secret")]
     webhook_url: Option<String>,
-    /// Types that it is sent, separated by commas
+    /// Event types that are sent to it, separated by commas
     #[arg(long, env = "SIMULATOR_WEBHOOK_EVENTS", default_value = "*")]
     webhook_events: String,
     /// Secret of that endpoint

@@ -40,7 +40,7 @@ const SMALLEST: &[(&str, i64)] = &[
 
 const LARGEST: i64 = 999_999_999_999;
 
-/// `text` as Stripe's lower-case currency code.
+/// Parses a currency code of either case.
 pub(crate) fn parse(text: &str) -> Result<String, Refusal> {
     let currency = text.to_ascii_lowercase();
     if KNOWN
@@ -55,16 +55,12 @@ pub(crate) fn parse(text: &str) -> Result<String, Refusal> {
 }
 
 /// Refuses an amount that Stripe does not charge in `currency`.
-pub(crate) fn chargeable(amount: i64, currency: &str) -> Result<(), Refusal> {
+pub(crate) fn check_amount(amount: i64, currency: &str) -> Result<(), Refusal> {
     let smallest = SMALLEST.iter().find(|(known, _)| *known == currency);
     let smallest = smallest.map_or(1, |(_, amount)| *amount);
     if amount < 1 {
         let message = "This value must be greater than or equal to 1.";
-        return Err(Refusal::parameter(
-            "parameter_invalid_integer",
-            "amount",
-            message,
-        ));
+        return Err(Refusal::integer("amount", message));
     }
     if amount < smallest {
         let message =
@@ -87,8 +83,8 @@ pub(crate) fn chargeable(amount: i64, currency: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// `amount` of `currency`'s smallest unit as a person reads it, `USD 18.00`.
-pub(crate) fn shown(amount: i64, currency: &str) -> String {
+/// Formats `amount`, which is in the smallest unit of `currency`, for people: `USD 18.00`.
+pub(crate) fn format_amount(amount: i64, currency: &str) -> String {
     let digits = match currency {
         "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "vnd"
         | "vuv" | "xaf" | "xof" | "xpf" => 0,
@@ -106,13 +102,13 @@ pub(crate) fn shown(amount: i64, currency: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shown;
+    use super::format_amount;
 
     #[test]
     fn amounts_are_shown_with_their_currencys_decimals() {
-        assert_eq!(shown(1_800, "usd"), "USD 18.00");
-        assert_eq!(shown(5, "eur"), "EUR 0.05");
-        assert_eq!(shown(1_800, "jpy"), "JPY 1800");
-        assert_eq!(shown(1_810, "kwd"), "KWD 1.810");
+        assert_eq!(format_amount(1_800, "usd"), "USD 18.00");
+        assert_eq!(format_amount(5, "eur"), "EUR 0.05");
+        assert_eq!(format_amount(1_800, "jpy"), "JPY 1800");
+        assert_eq!(format_amount(1_810, "kwd"), "KWD 1.810");
     }
 }

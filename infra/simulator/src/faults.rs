@@ -1,26 +1,24 @@
-//! Misbehaviour on demand: rules that make requests and webhooks go wrong, drawn by a seeded generator and counted.
+//! Fault injection: rules by which requests and webhooks fail, drawn by a seeded generator and counted.
 
-mod rule;
+pub(crate) mod rule;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use crate::event;
-use crate::lock::Lock;
+use crate::faults::rule::{Fault, Rule, Stage};
+use crate::objects::event;
 
-pub(crate) use rule::{Fault, Rule, Stage, of_header};
-
-/// The rules in force and what fired so far.
+/// The active rules and the counts of injected faults.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    /// Whether any rule is in force: the quiet path asks no lock.
-    armed: AtomicBool,
+    /// Whether there are rules, so that without them no lock is taken.
+    active: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -28,29 +26,29 @@ pub(crate) struct Faults {
 struct State {
     seed: u64,
     rng: StdRng,
-    rules: Vec<Armed>,
+    rules: Vec<ActiveRule>,
     fired: BTreeMap<Fault, u64>,
 }
 
 #[derive(Debug)]
-struct Armed {
+struct ActiveRule {
     rule: Rule,
     seen: u64,
     fired: u64,
     burst_left: u64,
 }
 
-/// What `PUT /_sim/faults` takes: rules in place of those in force. Counts go on unless `reset_counts` is set.
+/// The body of `PUT /_sim/faults`: rules that replace the active ones. Counts are kept unless `reset_counts` is set.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Order {
+pub(crate) struct NewRules {
     seed: Option<u64>,
     #[serde(default)]
     reset_counts: bool,
     rules: Vec<Rule>,
 }
 
-/// What `GET /_sim/faults` answers.
+/// The answer of `GET /_sim/faults`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     seed: u64,
@@ -67,7 +65,7 @@ struct RuleReport {
 }
 
 impl Faults {
-    /// No rules; `seed` decides what later rules draw.
+    /// No rules; `seed` determines the draws of later rules.
     pub(crate) fn new(seed: u64) -> Self {
         let state = State {
             seed,
@@ -76,38 +74,39 @@ impl Faults {
             fired: Fault::ALL.iter().map(|fault| (*fault, 0)).collect(),
         };
         Self {
-            armed: AtomicBool::new(false),
+            active: AtomicBool::new(false),
             state: Mutex::new(state),
         }
     }
 
-    /// Puts the rules of `order` in force.
-    pub(crate) fn put(&self, order: Order) {
-        let mut state = self.state.hold();
-        if let Some(seed) = order.seed {
+    /// Replaces the active rules.
+    pub(crate) fn replace(&self, new: NewRules) {
+        let mut state = self.state.lock();
+        if let Some(seed) = new.seed {
             state.seed = seed;
             state.rng = StdRng::seed_from_u64(seed);
         }
-        if order.reset_counts {
+        if new.reset_counts {
             state.fired.values_mut().for_each(|count| *count = 0);
         }
-        state.rules = order.rules.into_iter().map(Armed::new).collect();
-        self.armed.store(!state.rules.is_empty(), Ordering::Release);
+        state.rules = new.rules.into_iter().map(ActiveRule::new).collect();
+        self.active
+            .store(!state.rules.is_empty(), Ordering::Release);
     }
 
-    /// Lifts all rules; the counts stay.
-    pub(crate) fn lift(&self) {
-        self.state.hold().rules.clear();
-        self.armed.store(false, Ordering::Release);
+    /// Removes all rules; the counts stay.
+    pub(crate) fn clear(&self) {
+        self.state.lock().rules.clear();
+        self.active.store(false, Ordering::Release);
     }
 
-    /// The rules in force and what fired.
+    /// The active rules and the counts.
     pub(crate) fn report(&self) -> Report {
-        let state = self.state.hold();
-        let rules = state.rules.iter().map(|armed| RuleReport {
-            rule: armed.rule.clone(),
-            seen: armed.seen,
-            fired: armed.fired,
+        let state = self.state.lock();
+        let rules = state.rules.iter().map(|active| RuleReport {
+            rule: active.rule.clone(),
+            seen: active.seen,
+            fired: active.fired,
         });
         Report {
             seed: state.seed,
@@ -116,13 +115,13 @@ impl Faults {
         }
     }
 
-    /// The faults that strike `subject` (a route's or an event's name) at `stage`: delays, then at most one other.
-    /// Those that `extra` names strike surely; all are counted but shuffles, which count when they moved something.
+    /// Draws the faults for `subject` (the name of a route or an event) at `stage`: delays, then at most one other.
+    /// Those of `extra` are always drawn. All are counted here but shuffles, which count when they moved something.
     pub(crate) fn draw(&self, stage: Stage, subject: &str, extra: &[Rule]) -> Vec<Rule> {
-        if extra.is_empty() && !self.armed.load(Ordering::Acquire) {
+        if extra.is_empty() && !self.active.load(Ordering::Acquire) {
             return Vec::new();
         }
-        let mut inner = self.state.hold();
+        let mut inner = self.state.lock();
         let State { rng, rules, .. } = &mut *inner;
         let demanded = extra
             .iter()
@@ -130,8 +129,8 @@ impl Faults {
             .cloned();
         let drawn = rules
             .iter_mut()
-            .filter(|armed| armed.rule.fault.stage() == stage && armed.rule.covers(subject))
-            .filter_map(|armed| armed.strikes(rng).then(|| armed.rule.clone()));
+            .filter(|active| active.rule.fault.stage() == stage && active.rule.covers(subject))
+            .filter_map(|active| active.applies(rng).then(|| active.rule.clone()));
         let mut faults = Vec::new();
         for rule in demanded.chain(drawn) {
             let ends = rule.fault.ends();
@@ -149,15 +148,15 @@ impl Faults {
         faults
     }
 
-    /// Counts a fault that was not counted when it was drawn.
+    /// Counts a fault that is not counted when it is drawn.
     pub(crate) fn count(&self, fault: Fault, times: u64) {
-        *self.state.hold().fired.entry(fault).or_default() += times;
+        *self.state.lock().fired.entry(fault).or_default() += times;
     }
 
     /// Permutes `items` and returns how many of them moved.
     pub(crate) fn shuffle<T>(&self, items: &mut Vec<T>) -> u64 {
         let mut order: Vec<usize> = (0..items.len()).collect();
-        order.shuffle(&mut self.state.hold().rng);
+        order.shuffle(&mut self.state.lock().rng);
         let moved = order
             .iter()
             .enumerate()
@@ -169,7 +168,7 @@ impl Faults {
     }
 }
 
-impl Armed {
+impl ActiveRule {
     fn new(rule: Rule) -> Self {
         Self {
             rule,
@@ -179,13 +178,13 @@ impl Armed {
         }
     }
 
-    /// Whether the rule strikes the next thing it covers.
-    fn strikes(&mut self, rng: &mut StdRng) -> bool {
+    /// Whether the rule applies to the next subject that it covers.
+    fn applies(&mut self, rng: &mut StdRng) -> bool {
         self.seen += 1;
         if self.rule.count.is_some_and(|count| self.fired >= count) {
             return false;
         }
-        let strikes = if self.burst_left > 0 {
+        let applies = if self.burst_left > 0 {
             self.burst_left -= 1;
             true
         } else {
@@ -193,14 +192,14 @@ impl Armed {
                 .rule
                 .every
                 .is_none_or(|every| self.seen.is_multiple_of(every.max(1)));
-            let strikes = due && rng.random_bool(self.rule.probability.clamp(0.0, 1.0));
-            if strikes {
+            let applies = due && rng.random_bool(self.rule.probability.clamp(0.0, 1.0));
+            if applies {
                 self.burst_left = self.rule.burst.unwrap_or(1).saturating_sub(1);
             }
-            strikes
+            applies
         };
-        self.fired += u64::from(strikes);
-        strikes
+        self.fired += u64::from(applies);
+        applies
     }
 }
 

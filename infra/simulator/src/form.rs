@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 pub(crate) struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// Reads a body or a query string; what is not form-encoded UTF-8 is refused.
+    /// Parses a body or a query string; anything but form-encoded UTF-8 is refused.
     pub(crate) fn parse(raw: &[u8]) -> Result<Self, Refusal> {
         serde_urlencoded::from_bytes(raw)
             .map(Self)
@@ -43,16 +43,12 @@ impl Form {
         let Some(text) = self.text(name) else {
             return Ok(None);
         };
-        text.parse().map(Some).map_err(|_| {
-            Refusal::parameter(
-                "parameter_invalid_integer",
-                name,
-                format!("Invalid integer: {text}"),
-            )
-        })
+        text.parse()
+            .map(Some)
+            .map_err(|_| Refusal::integer(name, format!("Invalid integer: {text}")))
     }
 
-    /// The value of `name` as a truth value, false when not given.
+    /// The value of `name` as a boolean, false when not given.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Refusal> {
         match self.text(name) {
             None | Some("false") => Ok(false),
@@ -85,6 +81,34 @@ impl Form {
     /// Whether any parameter is called `name` or lies below it.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(path, _)| root(path) == name)
+    }
+
+    /// Whether `expand[]` names `path`; Stripe refuses a path that cannot be expanded.
+    pub(crate) fn expands(&self, path: &str) -> Result<bool, Refusal> {
+        let mut expanded = false;
+        for asked in self.list("expand") {
+            if asked != path {
+                let message = format!("This property cannot be expanded ({asked}).");
+                return Err(Refusal::invalid(message).at("expand"));
+            }
+            expanded = true;
+        }
+        Ok(expanded)
+    }
+
+    /// `metadata`: up to 50 pairs, names up to 40 and values up to 500 characters.
+    pub(crate) fn metadata(&self) -> Result<BTreeMap<String, String>, Refusal> {
+        let metadata = self.map("metadata");
+        if metadata.len() > 50 {
+            return Err(Refusal::invalid("You can specify up to 50 metadata keys.").at("metadata"));
+        }
+        for (name, value) in &metadata {
+            if name.chars().count() > 40 || value.chars().count() > 500 {
+                let message = "Metadata keys can have up to 40 characters, values up to 500.";
+                return Err(Refusal::invalid(message).at(&format!("metadata[{name}]")));
+            }
+        }
+        Ok(metadata)
     }
 
     /// Refuses the first parameter whose root is not in `known`, as Stripe does.

@@ -1,4 +1,4 @@
-//! Requests and answers as this server handles them.
+//! HTTP requests and responses with complete bodies.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -9,15 +9,17 @@ use hyper::{Method, StatusCode};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde::Serialize;
 
-/// An answer, its body complete.
+use crate::refusal::Refusal;
+
+/// A response with a complete body.
 pub(crate) type Response = hyper::Response<Full<Bytes>>;
-/// The one client for everything this process asks of others; it keeps connections.
+/// The client for all outgoing requests of this process; it keeps connections open.
 pub(crate) type Client = hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>;
 
-/// A request, its body complete.
+/// A request with a complete body.
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// The verb.
+    /// The method.
     pub(crate) method: Method,
     /// The path, without the query.
     pub(crate) path: String,
@@ -29,7 +31,7 @@ pub(crate) struct Request {
     pub(crate) body: Bytes,
 }
 
-/// A request that gets no answer: its connection is closed.
+/// A request that gets no response: its connection is closed.
 #[derive(Debug)]
 pub(crate) struct Dropped;
 
@@ -56,7 +58,7 @@ impl Request {
     }
 }
 
-/// An answer with a body of some type.
+/// A response with a body of the content type `kind`.
 pub(crate) fn response(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
@@ -66,23 +68,23 @@ pub(crate) fn response(status: StatusCode, kind: &'static str, body: impl Into<B
     response
 }
 
-/// An answer in JSON.
+/// A response in JSON.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     let body = serde_json::to_vec(value).unwrap_or_default();
     response(status, "application/json", body)
 }
 
-/// A refusal of an admin or shop route.
+/// An error response of a `/_sim` or `/shop` route.
 pub(crate) fn fault(status: StatusCode, message: &str) -> Response {
     json(status, &serde_json::json!({"error": {"message": message}}))
 }
 
-/// The answer for a path that is none.
+/// The response for a path without a route.
 pub(crate) fn not_found() -> Response {
     fault(StatusCode::NOT_FOUND, "There is nothing here.")
 }
 
-/// A page of ours: nothing from other hosts, no script but our own files, never kept.
+/// A page of this server: nothing from other hosts, only own scripts, never cached.
 pub(crate) fn page(kind: &'static str, body: impl Into<Bytes>) -> Response {
     let mut response = response(StatusCode::OK, kind, body);
     let policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -97,7 +99,13 @@ pub(crate) fn page(kind: &'static str, body: impl Into<Bytes>) -> Response {
     response
 }
 
-/// Sends the browser elsewhere with a GET.
+/// Stripe's error response outside of `/v1`, for operations over `/_sim`.
+pub(crate) fn refused(refusal: &Refusal) -> Response {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
+    response(status, "application/json", refusal.body())
+}
+
+/// Redirects the browser to `url` with a GET.
 pub(crate) fn redirect(url: &str) -> Response {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::SEE_OTHER;

@@ -1,10 +1,10 @@
-//! Ids in Stripe's manner: a prefix and letters and digits nobody can guess.
+//! Ids like Stripe's: a prefix, then random letters and digits.
 
 use rand::RngCore;
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// A new id, `pi_` and 24 letters and digits for the prefix `pi`.
+/// Generates an id, `pi_` and 24 letters and digits for the prefix `pi`.
 pub(crate) fn new(prefix: &str) -> String {
     let mut id = String::with_capacity(prefix.len() + 25);
     id.push_str(prefix);

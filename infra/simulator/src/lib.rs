@@ -1,40 +1,29 @@
-//! A stateful, misbehaving Stripe: a server for development and tests that differs from Stripe only by its address.
+//! A simulator of Stripe: a server for development and tests that a client reaches instead of `api.stripe.com`.
 //!
-//! It keeps objects, idempotency keys and events as Stripe does, signs and retries webhooks, goes wrong in the ways
-//! it is asked to over `/_sim/faults`, and keeps books of its own at `/_sim/ledger`.
+//! It keeps objects, idempotency keys and events as Stripe does, signs webhooks and retries them, injects the faults
+//! that are requested over `/_sim/faults`, and keeps its own ledger of all money at `/_sim/ledger`.
 
 mod admin;
-mod authentication;
-mod charge;
-mod charges;
+mod bank;
 mod clock;
 mod config;
 mod currency;
-mod endpoint;
-mod event;
-mod events;
-mod execution;
+mod effects;
 mod faults;
 mod form;
 mod http;
 mod id;
-mod idempotency;
-mod intent;
-mod intents;
+mod json;
 mod ledger;
-mod lock;
-mod payment_method;
-mod refund;
-mod refunds;
+mod objects;
 mod refusal;
 mod routes;
 mod server;
 mod shop;
 mod simulator;
-mod snapshot;
+mod state_file;
 mod store;
 mod table;
-mod v1;
 mod webhooks;
 
 pub use config::{Config, Settings, Shop, WebhookEndpoint};

@@ -1,9 +1,9 @@
-//! What Stripe answers when it does not do what it was asked.
+//! Stripe's error answers.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// An error answer in Stripe's shape, with what the idempotency layer must know about it.
+/// An error answer in Stripe's shape, and whether it is saved under its idempotency key.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     /// HTTP status of the answer.
@@ -49,25 +49,30 @@ impl Refusal {
         }
     }
 
-    /// A request that is wrong in itself: 400, not saved.
+    /// A request that no state of the account would make right: 400, not saved.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(400, "invalid_request_error", message)
     }
 
-    /// A parameter that is wrong in itself: 400 with `code` and `param`, not saved.
+    /// An invalid parameter: 400 with `code` and `param`, not saved.
     pub(crate) fn parameter(code: &str, param: &str, message: impl Into<String>) -> Self {
         Self::invalid(message).code(code).at(param)
     }
 
+    /// A parameter that is no integer or outside its bounds: 400 `parameter_invalid_integer`, not saved.
+    pub(crate) fn integer(param: &str, message: impl Into<String>) -> Self {
+        Self::parameter("parameter_invalid_integer", param, message)
+    }
+
     /// An unknown object named by `param`: 404 `resource_missing`, not saved.
-    pub(crate) fn missing(what: &str, id: &str, param: &str) -> Self {
+    pub(crate) fn missing(kind: &str, id: &str, param: &str) -> Self {
         let mut refusal =
-            Self::parameter("resource_missing", param, format!("No such {what}: '{id}'"));
+            Self::parameter("resource_missing", param, format!("No such {kind}: '{id}'"));
         refusal.status = 404;
         refusal
     }
 
-    /// A request that its object's state forbids: 400 with `code`, saved.
+    /// A request that the state of its object forbids: 400 with `code`, saved.
     pub(crate) fn state(code: &str, message: impl Into<String>) -> Self {
         Self::invalid(message).code(code).executed()
     }
@@ -84,7 +89,7 @@ impl Refusal {
         Self::new(401, "invalid_request_error", message)
     }
 
-    /// A path that is none of Stripe's: 404.
+    /// A path that Stripe does not have: 404.
     pub(crate) fn unknown_path(method: &str, path: &str) -> Self {
         let mut refusal = Self::invalid(format!("Unrecognized request URL ({method}: {path})."));
         refusal.status = 404;
@@ -104,7 +109,7 @@ impl Refusal {
         )
     }
 
-    /// The same idempotency key while its first request still runs: 409, to be retried.
+    /// An idempotency key whose first request still runs: 409, to be retried.
     pub(crate) fn key_in_use(key: &str) -> Self {
         let message = format!(
             "There is currently another in-progress request using this Idempotency Key ({key})."
@@ -115,7 +120,7 @@ impl Refusal {
         refusal
     }
 
-    /// An object that another request holds: 409 `lock_timeout`, to be retried.
+    /// An object that another request has locked: 409 `lock_timeout`, to be retried.
     pub(crate) fn lock_timeout() -> Self {
         let message = "This object cannot be accessed right now because another API request or \
                        Stripe process is currently accessing it.";
@@ -143,19 +148,19 @@ impl Refusal {
         refusal
     }
 
-    /// The same refusal, naming the parameter it is about.
+    /// The same refusal with `param`.
     pub(crate) fn at(mut self, param: &str) -> Self {
         self.details.param = Some(param.to_owned());
         self
     }
 
-    /// The same refusal, naming the charge that failed.
+    /// The same refusal with the id of the charge that failed.
     pub(crate) fn charge(mut self, id: &str) -> Self {
         self.details.charge = Some(id.to_owned());
         self
     }
 
-    /// The same refusal, showing the intent as it now is.
+    /// The same refusal with the intent as it now is.
     pub(crate) fn intent(mut self, intent: Box<RawValue>) -> Self {
         self.details.payment_intent = Some(intent);
         self

@@ -1,7 +1,7 @@
-//! Listening, connections, and the way in for every request.
+//! Listening, connections, and the dispatch of requests by the first part of their path.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,30 +12,33 @@ use hyper::service::service_fn;
 use hyper::{Method, StatusCode};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::endpoint::Endpoint;
+use crate::config::Config;
 use crate::faults::Faults;
 use crate::http::{Client, Dropped, Request, Response};
-use crate::idempotency::Keys;
+use crate::objects::endpoint::Endpoint;
+use crate::routes::idempotency::Keys;
+use crate::routes::v1;
 use crate::simulator::Simulator;
-use crate::snapshot::Snapshot;
+use crate::state_file::State;
 use crate::store::Rules;
 use crate::webhooks::Webhooks;
-use crate::{Config, admin, clock, endpoint, http, shop, snapshot, v1};
+use crate::{admin, clock, http, shop, state_file};
 
 /// More than Stripe's largest request.
 const BODY_LIMIT: usize = 1 << 20;
 /// How long requests may take to end after the shutdown.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Serves until `shutdown` is cancelled, then lets running requests end and writes the state file.
+/// Serves until `shutdown` is cancelled, then waits for running requests and writes the state file.
 ///
 /// # Errors
-/// A state file that cannot be read, an endpoint that cannot be sent to, or a listener without an address.
+/// A state file that cannot be read, an endpoint with an invalid address, or a listener without an address.
 pub async fn serve(
     config: Config,
     listener: TcpListener,
@@ -45,8 +48,11 @@ pub async fn serve(
         .local_addr()
         .context("the listener has no address")?;
     let simulator = start(config, &format!("http://{address}"))?;
-    let keeper = tokio::spawn(snapshot::keep(Arc::clone(&simulator), shutdown.clone()));
-    tracing::info!(%address, "the Stripe simulator listens");
+    let writer = tokio::spawn(state_file::write_periodically(
+        Arc::clone(&simulator),
+        shutdown.clone(),
+    ));
+    tracing::info!(%address, "the Stripe simulator is listening");
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -55,20 +61,26 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                connections.spawn(converse(Arc::clone(&simulator), stream, shutdown.clone()));
+                connections.spawn(serve_connection(
+                    Arc::clone(&simulator),
+                    stream,
+                    shutdown.clone(),
+                ));
             }
-            Err(fault) => {
-                tracing::warn!("a connection was not accepted: {fault}");
+            Err(error) => {
+                tracing::warn!(%error, "failed to accept a connection; retrying in 50 ms");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     }
     connections.close();
     let _ = tokio::time::timeout(GRACE, connections.wait()).await;
-    keeper.await.context("the state file's writer stopped")?;
-    // Written after the last request, so that nothing that was answered is forgotten.
+    writer
+        .await
+        .context("the writer of the state file panicked")?;
+    // After the last request, so that the file contains everything that was answered.
     match &simulator.config.state_file {
-        Some(path) => snapshot::save(&simulator, path),
+        Some(path) => state_file::save(&simulator, path),
         None => Ok(()),
     }
 }
@@ -93,12 +105,12 @@ pub fn stop_signal() -> anyhow::Result<CancellationToken> {
 }
 
 fn start(config: Config, address: &str) -> anyhow::Result<Arc<Simulator>> {
-    let Snapshot {
+    let State {
         mut store,
         keys: saved,
     } = match &config.state_file {
-        Some(path) => snapshot::load(path)?,
-        None => Snapshot::default(),
+        Some(path) => state_file::load(path)?,
+        None => State::default(),
     };
     let public_url = config.public_url.as_deref().unwrap_or(address);
     store.rules = Rules {
@@ -113,7 +125,7 @@ fn start(config: Config, address: &str) -> anyhow::Result<Arc<Simulator>> {
             Endpoint::new(&known.url, Some(secret), enabled, clock::now()).map_err(|refusal| {
                 anyhow::anyhow!("webhook endpoint {}: {}", known.url, refusal.body())
             })?;
-        endpoint::register(&mut store, endpoint);
+        store.register(endpoint);
     }
     let mut keys = Keys::new(config.keep_keys);
     keys.restore(saved);
@@ -126,7 +138,7 @@ fn start(config: Config, address: &str) -> anyhow::Result<Arc<Simulator>> {
         config.webhook_timeout,
         config.webhook_concurrency,
     );
-    let unfinished = snapshot::unfinished(&store);
+    let unfinished = state_file::find_unfinished(&store);
     let simulator = Arc::new_cyclic(|itself| Simulator {
         itself: itself.clone(),
         config,
@@ -137,7 +149,7 @@ fn start(config: Config, address: &str) -> anyhow::Result<Arc<Simulator>> {
         client,
         operations: 0.into(),
     });
-    simulator.perform(unfinished);
+    simulator.execute(unfinished);
     Ok(simulator)
 }
 
@@ -150,10 +162,14 @@ fn client() -> Client {
         .build(connector)
 }
 
-/// One connection. An error of the service closes it without an answer: that is how answers are dropped.
-async fn converse(simulator: Arc<Simulator>, stream: TcpStream, shutdown: CancellationToken) {
-    if let Err(fault) = stream.set_nodelay(true) {
-        tracing::debug!("no TCP_NODELAY: {fault}");
+/// Serves one connection. An error of the service closes it without an answer: this is how answers are dropped.
+async fn serve_connection(
+    simulator: Arc<Simulator>,
+    stream: TcpStream,
+    shutdown: CancellationToken,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "failed to set TCP_NODELAY; the connection is served without it");
     }
     let service = service_fn(|request| respond(&simulator, request));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -165,8 +181,8 @@ async fn converse(simulator: Arc<Simulator>, stream: TcpStream, shutdown: Cancel
             connection.await
         }
     };
-    if let Err(fault) = ended {
-        tracing::debug!("a connection ended early: {fault}");
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
     }
 }
 

@@ -1,5 +1,5 @@
-//! A shop for development: one mug, several test cards. The browser talks to this server only, which pays through the
-//! gateway with an API key that the browser never sees.
+//! A merchant's shop for development, no part of Stripe: one mug, several test cards. The browser calls this server
+//! only, which pays through the gateway with an API key that the browser never sees.
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::CONTENT_TYPE;
@@ -46,7 +46,7 @@ struct Order {
 
 async fn pay(simulator: &Simulator, shop: &Shop, request: &Request, path: &[&str]) -> Response {
     match (request.method.as_str(), path) {
-        // A JSON body cannot be posted by a form of another site, so that nobody else's page can buy here.
+        // The form of another site cannot post JSON, so that no other page can buy here.
         ("POST", ["payments"]) if request.header("content-type") == Some("application/json") => {
             let Ok(order) = serde_json::from_slice::<Order>(&request.body) else {
                 return http::fault(StatusCode::BAD_REQUEST, "Say which payment_method.");
@@ -90,7 +90,7 @@ fn is_id(text: &str) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
-/// The address by which the browser found the shop.
+/// The address of the shop for the browser.
 fn public_url(simulator: &Simulator, request: &Request) -> String {
     match (&simulator.config.public_url, request.header("host")) {
         (Some(url), _) => url.trim_end_matches('/').to_owned(),
@@ -98,7 +98,7 @@ fn public_url(simulator: &Simulator, request: &Request) -> String {
     }
 }
 
-/// Asks the gateway, and gives its answer on.
+/// Sends a request to the gateway and passes its answer on.
 async fn forward(
     simulator: &Simulator,
     shop: &Shop,

@@ -1,22 +1,26 @@
-//! The whole simulator: its state, and the effects that leave it.
+//! The whole simulator: its state, and the execution of effects.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
-use crate::event::Cause;
+use parking_lot::Mutex;
+
+use crate::bank::{charges, refunds};
+use crate::clock;
+use crate::config::Config;
+use crate::effects::{Effects, Task, Timer};
 use crate::faults::Faults;
 use crate::form::Form;
 use crate::http::Client;
-use crate::idempotency::Keys;
-use crate::lock::Lock;
-use crate::store::{Call, Effects, Store, Task, Timer};
+use crate::objects::event::Cause;
+use crate::routes::idempotency::Keys;
+use crate::store::{Call, Store};
 use crate::webhooks::Webhooks;
-use crate::{Config, clock, intents, refunds};
 
-/// Everything the server shares between its requests.
+/// Everything that requests share.
 #[derive(Debug)]
 pub(crate) struct Simulator {
-    /// How to reach it from a task that outlives a request.
+    /// A reference for tasks that outlive a request.
     pub(crate) itself: Weak<Self>,
     pub(crate) config: Config,
     pub(crate) store: Mutex<Store>,
@@ -29,20 +33,20 @@ pub(crate) struct Simulator {
 }
 
 impl Simulator {
-    /// Runs `operation` on the store and performs what it set off.
+    /// Runs `operation` on the store and executes its effects.
     pub(crate) fn operate<T>(&self, operation: impl FnOnce(&mut Store) -> T) -> T {
         let (result, effects) = {
-            let mut store = self.store.hold();
+            let mut store = self.store.lock();
             let result = operation(&mut store);
             (result, store.take_effects())
         };
         self.operations.fetch_add(1, Ordering::Relaxed);
-        self.perform(effects);
+        self.execute(effects);
         result
     }
 
-    /// Runs an operation that no request of Stripe's API asked for.
-    pub(crate) fn operate_unasked<T>(
+    /// Runs an operation that no request of Stripe's API caused.
+    pub(crate) fn operate_internally<T>(
         &self,
         operation: impl FnOnce(&mut Store, &Call<'_>) -> T,
     ) -> T {
@@ -56,27 +60,27 @@ impl Simulator {
         self.operate(|store| operation(store, &call))
     }
 
-    /// Sends events and sets timers.
-    pub(crate) fn perform(&self, effects: Effects) {
+    /// Sends events and starts timers.
+    pub(crate) fn execute(&self, effects: Effects) {
         self.webhooks.send(effects.deliveries);
         for timer in effects.timers {
-            self.set(timer);
+            self.start(timer);
         }
     }
 
-    fn set(&self, timer: Timer) {
+    fn start(&self, timer: Timer) {
         let itself = Weak::clone(&self.itself);
         tokio::spawn(async move {
             tokio::time::sleep(timer.after).await;
             let Some(simulator) = itself.upgrade() else {
                 return;
             };
-            let settled = simulator.operate_unasked(|store, call| match &timer.task {
-                Task::SettleIntent(id) => intents::settle(store, id, None, call),
+            let settled = simulator.operate_internally(|store, call| match &timer.task {
+                Task::SettleIntent(id) => charges::settle(store, id, None, call),
                 Task::SettleRefund(id) => refunds::settle(store, id, None, call),
             });
             if settled.is_err() {
-                tracing::debug!(task = ?timer.task, "nothing was left to settle");
+                tracing::debug!(task = ?timer.task, "nothing to settle: the object has changed since the timer was started");
             }
         });
     }

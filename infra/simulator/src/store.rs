@@ -1,4 +1,4 @@
-//! Everything this Stripe knows, and what a change of it sets off.
+//! The state of the simulator, and the operations on it that several routes share.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,17 +8,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::charge::Charge;
-use crate::endpoint::Endpoint;
-use crate::event::{Cause, Delivery, Event};
+use crate::effects::{Delivery, Effects, Task, Timer};
 use crate::form::Form;
-use crate::intent::Intent;
 use crate::ledger::Ledger;
-use crate::refund;
-use crate::refund::Refund;
+use crate::objects::charge::Charge;
+use crate::objects::endpoint::Endpoint;
+use crate::objects::event::{Cause, Event};
+use crate::objects::intent::Intent;
+use crate::objects::payment_method::PaymentMethod;
+use crate::objects::refund::Refund;
+use crate::objects::{intent, payment_method, refund};
 use crate::table::Table;
 
-/// The objects, and the effects of the operation that runs. Held under one lock for microseconds, never over an await.
+/// The objects, and the effects of the running operation. Its lock is held for microseconds, never over an await.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Store {
     pub(crate) intents: Table<Intent>,
@@ -27,7 +29,7 @@ pub(crate) struct Store {
     pub(crate) events: Table<Arc<Event>>,
     pub(crate) endpoints: Table<Arc<Endpoint>>,
     pub(crate) ledger: Ledger,
-    /// Outcomes asked for over `/_sim`, by payment id or intent id: a test payment method's name.
+    /// Outcomes requested over `/_sim/outcomes`: a test payment method's name by payment id or intent id.
     pub(crate) forced: HashMap<String, String>,
     finished: VecDeque<String>,
     #[serde(skip)]
@@ -36,10 +38,10 @@ pub(crate) struct Store {
     effects: Effects,
 }
 
-/// What the configuration says about objects.
+/// The part of the configuration that concerns objects.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rules {
-    /// Where browsers find this simulator, without a slash at the end.
+    /// The address of this simulator for browsers, without a slash at the end.
     pub(crate) public_url: String,
     /// How long an asynchronous charge or refund takes.
     pub(crate) settle_after: Duration,
@@ -49,34 +51,7 @@ pub(crate) struct Rules {
     pub(crate) keep_events: usize,
 }
 
-/// What must happen after an operation, outside the lock.
-#[derive(Debug, Default)]
-pub(crate) struct Effects {
-    /// Events to be sent.
-    pub(crate) deliveries: Vec<Delivery>,
-    /// Things to be done later.
-    pub(crate) timers: Vec<Timer>,
-}
-
-/// A thing to be done later.
-#[derive(Debug)]
-pub(crate) struct Timer {
-    /// How much later.
-    pub(crate) after: Duration,
-    /// What.
-    pub(crate) task: Task,
-}
-
-/// What a timer does.
-#[derive(Debug)]
-pub(crate) enum Task {
-    /// The bank answers about the charge of this intent.
-    SettleIntent(String),
-    /// The bank answers about this refund.
-    SettleRefund(String),
-}
-
-/// One operation's circumstances.
+/// One call of an operation.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     /// The id in the path, empty where there is none.
@@ -85,12 +60,12 @@ pub(crate) struct Call<'a> {
     pub(crate) form: &'a Form,
     /// Seconds since the epoch.
     pub(crate) now: i64,
-    /// What its events name as their request.
+    /// The request that its events name.
     pub(crate) cause: Cause,
 }
 
 impl Store {
-    /// Notes that `object` changed; every endpoint that asked for `kind` will be told.
+    /// Records an event about `object`; it will be sent to every endpoint that is registered for `kind`.
     pub(crate) fn emit(
         &mut self,
         kind: &str,
@@ -157,19 +132,61 @@ impl Store {
         }
     }
 
-    /// Has `task` done after the configured time.
-    pub(crate) fn later(&mut self, task: Task) {
+    /// Schedules `task` after the configured time.
+    pub(crate) fn schedule(&mut self, task: Task) {
         let after = self.rules.settle_after;
         self.effects.timers.push(Timer { after, task });
     }
 
-    /// What the operations since the last call set off.
+    /// Takes the effects of the operations since the last call.
     pub(crate) fn take_effects(&mut self) -> Effects {
         std::mem::take(&mut self.effects)
     }
 
-    /// Counts an intent that reached its last status, and forgets the oldest ones beyond the cap.
-    pub(crate) fn finish(&mut self, id: &str) {
+    /// Sets the status of an intent; one that reaches a final status may cause the removal of older ones.
+    pub(crate) fn enter(&mut self, id: &str, status: intent::Status) {
+        let Some(intent) = self.intents.find_mut(id) else {
+            return;
+        };
+        intent.status = status;
+        if status.is_final() {
+            self.finish(id);
+        }
+    }
+
+    /// The payment method that decides the outcome of an intent's confirmation: the confirmed one, unless another was
+    /// requested over `/_sim/outcomes`.
+    pub(crate) fn behaviour(&self, id: &str) -> Option<PaymentMethod> {
+        let intent = self.intents.find(id)?;
+        let name = self
+            .forced_method(intent)
+            .or(intent.payment_method.as_deref())?;
+        payment_method::find(name)
+    }
+
+    /// The payment method that was requested over `/_sim/outcomes` for an intent or its payment.
+    pub(crate) fn forced_method(&self, intent: &Intent) -> Option<&str> {
+        let forced = self.forced.get(&intent.id);
+        let forced = forced.or_else(|| self.forced.get(intent.payment_id()));
+        forced.map(String::as_str)
+    }
+
+    /// Adds an endpoint whose secret the caller chose, in place of one with the same URL, and renders it.
+    pub(crate) fn register(&mut self, endpoint: Endpoint) -> Box<RawValue> {
+        let older = self
+            .endpoints
+            .iter()
+            .find(|known| known.url == endpoint.url);
+        if let Some(id) = older.map(|known| known.id.clone()) {
+            self.endpoints.remove(&id);
+        }
+        let shown = endpoint.render(true);
+        self.endpoints.insert(Arc::new(endpoint));
+        shown
+    }
+
+    /// Counts an intent that reached a final status, and removes the oldest ones beyond the cap.
+    fn finish(&mut self, id: &str) {
         self.finished.push_back(id.to_owned());
         while self.finished.len() > self.rules.keep_intents {
             let Some(id) = self.finished.pop_front() else {
@@ -179,7 +196,7 @@ impl Store {
                 self.finished.push_back(id);
                 return;
             }
-            self.forget(&id);
+            self.remove(&id);
         }
     }
 
@@ -195,7 +212,7 @@ impl Store {
             .any(|refund| refund.status == refund::Status::Pending)
     }
 
-    fn forget(&mut self, id: &str) {
+    fn remove(&mut self, id: &str) {
         let Some(intent) = self.intents.remove(id) else {
             return;
         };

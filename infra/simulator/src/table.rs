@@ -1,14 +1,15 @@
-//! Rows in the order they were made, found by id, listed as Stripe lists them.
+//! Rows in order of creation, found by id, listed as Stripe lists them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 use crate::form::Form;
+use crate::json;
 use crate::refusal::Refusal;
 
-/// A thing with an id and a time of creation.
+/// An object with an id and a time of creation.
 pub(crate) trait Row {
     /// Stripe's name for the kind, `payment_intent`.
     const KIND: &'static str;
@@ -44,13 +45,13 @@ impl<T: Row> Table<T> {
         self.next += 1;
     }
 
-    /// Forgets a row and gives it back.
+    /// Removes a row and returns it.
     pub(crate) fn remove(&mut self, id: &str) -> Option<T> {
         let place = self.places.remove(id)?;
         self.rows.remove(&place)
     }
 
-    /// Forgets the oldest row and gives it back.
+    /// Removes the oldest row and returns it.
     pub(crate) fn remove_oldest(&mut self) -> Option<T> {
         let (_, row) = self.rows.pop_first()?;
         self.places.remove(row.id());
@@ -112,49 +113,48 @@ pub(crate) struct Page<'a, T> {
     has_more: bool,
 }
 
-/// The page that `limit`, `starting_after`, `ending_before` and `created` of `form` ask of `newest_first`.
-pub(crate) fn page<'a, T: Row>(
+/// Selects the page of `newest_first` that `limit`, `starting_after`, `ending_before` and `created` of `form` describe.
+pub(crate) fn select<'a, T: Row>(
     newest_first: impl Iterator<Item = &'a T>,
     form: &Form,
-    known: impl Fn(&str) -> bool,
+    exists: impl Fn(&str) -> bool,
 ) -> Result<Page<'a, T>, Refusal> {
     let limit = match form.integer("limit")?.unwrap_or(10) {
         limit @ 1..=100 => usize::try_from(limit).unwrap_or(10),
         limit => {
             let message = format!("Invalid limit: {limit} must be between 1 and 100");
-            return Err(Refusal::parameter(
-                "parameter_invalid_integer",
-                "limit",
-                message,
-            ));
+            return Err(Refusal::integer("limit", message));
         }
     };
-    let created = Created::of(form)?;
+    let created = Created::read(form)?;
     let rows = newest_first
         .take_while(|row| row.created() >= created.from)
         .filter(|row| row.created() <= created.to);
     let cursor = |name| match form.text(name) {
-        Some(id) if !known(id) => Err(Refusal::missing(T::KIND, id, name)),
+        Some(id) if !exists(id) => Err(Refusal::missing(T::KIND, id, name)),
         cursor => Ok(cursor),
     };
     match (cursor("starting_after")?, cursor("ending_before")?) {
         (Some(_), Some(_)) => Err(Refusal::invalid(
             "You cannot specify both starting_after and ending_before.",
         )),
-        (Some(id), None) => Ok(first(rows.skip_while(|row| row.id() != id).skip(1), limit)),
-        (None, Some(id)) => Ok(last(rows.take_while(|row| row.id() != id), limit)),
-        (None, None) => Ok(first(rows, limit)),
+        (Some(id), None) => Ok(take_first(
+            rows.skip_while(|row| row.id() != id).skip(1),
+            limit,
+        )),
+        (None, Some(id)) => Ok(take_last(rows.take_while(|row| row.id() != id), limit)),
+        (None, None) => Ok(take_first(rows, limit)),
     }
 }
 
-fn first<'a, T>(rows: impl Iterator<Item = &'a T>, limit: usize) -> Page<'a, T> {
+fn take_first<'a, T>(rows: impl Iterator<Item = &'a T>, limit: usize) -> Page<'a, T> {
     let mut rows: Vec<_> = rows.take(limit + 1).collect();
     let has_more = rows.len() > limit;
     rows.truncate(limit);
     Page { rows, has_more }
 }
 
-fn last<'a, T>(rows: impl Iterator<Item = &'a T>, limit: usize) -> Page<'a, T> {
+fn take_last<'a, T>(rows: impl Iterator<Item = &'a T>, limit: usize) -> Page<'a, T> {
     let mut nearest = VecDeque::with_capacity(limit + 1);
     let mut has_more = false;
     for row in rows {
@@ -177,7 +177,7 @@ struct Created {
 }
 
 impl Created {
-    fn of(form: &Form) -> Result<Self, Refusal> {
+    fn read(form: &Form) -> Result<Self, Refusal> {
         if let Some(at) = form.integer("created")? {
             return Ok(Self { from: at, to: at });
         }
@@ -191,7 +191,7 @@ impl Created {
 }
 
 impl<T> Page<'_, T> {
-    /// The page as Stripe's list object, its rows written by `render`.
+    /// The page as Stripe's list object, each row rendered by `render`.
     pub(crate) fn render(&self, url: &str, render: impl Fn(&T) -> Box<RawValue>) -> Box<RawValue> {
         #[derive(Serialize)]
         struct List<'a> {
@@ -200,16 +200,11 @@ impl<T> Page<'_, T> {
             has_more: bool,
             url: &'a str,
         }
-        json(&List {
+        json::render(&List {
             object: "list",
             data: self.rows.iter().map(|row| render(row)).collect(),
             has_more: self.has_more,
             url,
         })
     }
-}
-
-/// `value` as JSON text; Stripe's objects have string keys only, so that this cannot fail.
-pub(crate) fn json(value: &impl Serialize) -> Box<RawValue> {
-    to_raw_value(value).unwrap_or_default()
 }

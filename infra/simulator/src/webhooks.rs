@@ -1,26 +1,27 @@
-//! Sending events to endpoints: signed, concurrent, retried, and wrong in the ways that were asked for.
+//! Sending events to endpoints: signed, concurrent, retried, with the requested faults.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::header::{CONTENT_TYPE, USER_AGENT};
 use hyper::{Method, Request};
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use crate::clock;
-use crate::event::Delivery;
-use crate::faults::{Fault, Faults, Rule, Stage};
+use crate::effects::Delivery;
+use crate::faults::Faults;
+use crate::faults::rule::{Fault, Rule, Stage};
 use crate::http::Client;
-use crate::lock::Lock;
 
-/// More copies than this of one webhook would only measure the machine.
-const MOST_COPIES: u64 = 100;
+/// The most copies of one webhook that a fault can add.
+const MAX_COPIES: u64 = 100;
 
-/// The sending side.
+/// The sender of all webhooks.
 #[derive(Debug)]
 pub(crate) struct Webhooks {
     client: Client,
@@ -28,34 +29,34 @@ pub(crate) struct Webhooks {
     retries: Vec<Duration>,
     timeout: Duration,
     slots: Semaphore,
-    /// Deliveries held back to be sent in another order.
+    /// Deliveries that wait to be sent in another order.
     held: Mutex<Vec<Delivery>>,
-    tally: Tally,
+    counts: Counts,
 }
 
 #[derive(Debug, Default)]
-struct Tally {
+struct Counts {
     pending: AtomicU64,
     delivered: AtomicU64,
     failed_tries: AtomicU64,
     abandoned: AtomicU64,
 }
 
-/// What `GET /_sim/webhooks` answers.
+/// The answer of `GET /_sim/webhooks`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    /// Deliveries not ended: waiting, being sent, or to be tried again.
+    /// Deliveries that are not finished: waiting, being sent, or to be retried.
     pending: u64,
     /// Deliveries that an endpoint acknowledged, copies included.
     delivered: u64,
-    /// Tries that an endpoint did not acknowledge.
+    /// Attempts that an endpoint did not acknowledge.
     failed_tries: u64,
-    /// Deliveries given up after the last try.
+    /// Deliveries without acknowledgement after the last attempt.
     abandoned: u64,
 }
 
 impl Webhooks {
-    /// Sends over `client`, `concurrency` at once, trying again after each of `retries`.
+    /// Sends over `client`, `concurrency` at once, with a retry after each wait of `retries`.
     pub(crate) fn new(
         client: Client,
         faults: Arc<Faults>,
@@ -70,40 +71,40 @@ impl Webhooks {
             timeout,
             slots: Semaphore::new(concurrency.max(1)),
             held: Mutex::default(),
-            tally: Tally::default(),
+            counts: Counts::default(),
         })
     }
 
-    /// How the sending goes.
+    /// The counts of deliveries.
     pub(crate) fn report(&self) -> Report {
         Report {
-            pending: self.tally.pending.load(Ordering::Relaxed),
-            delivered: self.tally.delivered.load(Ordering::Relaxed),
-            failed_tries: self.tally.failed_tries.load(Ordering::Relaxed),
-            abandoned: self.tally.abandoned.load(Ordering::Relaxed),
+            pending: self.counts.pending.load(Ordering::Relaxed),
+            delivered: self.counts.delivered.load(Ordering::Relaxed),
+            failed_tries: self.counts.failed_tries.load(Ordering::Relaxed),
+            abandoned: self.counts.abandoned.load(Ordering::Relaxed),
         }
     }
 
-    /// Sends deliveries in the background, in their order as far as concurrency allows.
+    /// Starts to send deliveries in the background, in their order as far as concurrency allows.
     pub(crate) fn send(self: &Arc<Self>, deliveries: Vec<Delivery>) {
         for delivery in deliveries {
-            let struck = self.faults.draw(Stage::Webhook, &delivery.event.kind, &[]);
-            if struck.is_empty() {
+            let drawn = self.faults.draw(Stage::Webhook, &delivery.event.kind, &[]);
+            if drawn.is_empty() {
                 self.launch(delivery, Duration::ZERO);
             } else {
-                self.misbehave(delivery, &struck);
+                self.launch_with_faults(delivery, &drawn);
             }
         }
     }
 
-    fn misbehave(self: &Arc<Self>, delivery: Delivery, struck: &[Rule]) {
-        let find = |fault| struck.iter().find(|rule| rule.fault == fault);
+    fn launch_with_faults(self: &Arc<Self>, delivery: Delivery, drawn: &[Rule]) {
+        let find = |fault| drawn.iter().find(|rule| rule.fault == fault);
         if find(Fault::WebhookLost).is_some() {
             return;
         }
         let late = find(Fault::WebhookLate).map_or(Duration::ZERO, Rule::time);
         let copies = find(Fault::WebhookDuplicated).map_or(0, |rule| rule.copies.unwrap_or(1));
-        for _ in 0..copies.min(MOST_COPIES) {
+        for _ in 0..copies.min(MAX_COPIES) {
             let mut copy = delivery.clone();
             copy.is_copy = true;
             self.launch(copy, late);
@@ -114,9 +115,9 @@ impl Webhooks {
         }
     }
 
-    /// Holds a delivery; the first one of a window releases all of it, permuted, when the window closes.
+    /// Holds a delivery; the first one of a window sends all of it, permuted, when the window ends.
     fn hold(self: &Arc<Self>, delivery: Delivery, window: Duration) {
-        let mut held = self.held.hold();
+        let mut held = self.held.lock();
         held.push(delivery);
         if held.len() > 1 {
             return;
@@ -125,7 +126,7 @@ impl Webhooks {
         let webhooks = Arc::clone(self);
         tokio::spawn(async move {
             tokio::time::sleep(window).await;
-            let mut held = std::mem::take(&mut *webhooks.held.hold());
+            let mut held = std::mem::take(&mut *webhooks.held.lock());
             let moved = webhooks.faults.shuffle(&mut held);
             webhooks.faults.count(Fault::WebhookShuffled, moved);
             for delivery in held {
@@ -135,36 +136,36 @@ impl Webhooks {
     }
 
     fn launch(self: &Arc<Self>, delivery: Delivery, after: Duration) {
-        self.tally.pending.fetch_add(1, Ordering::Relaxed);
+        self.counts.pending.fetch_add(1, Ordering::Relaxed);
         let webhooks = Arc::clone(self);
         tokio::spawn(async move {
             if !after.is_zero() {
                 tokio::time::sleep(after).await;
             }
             webhooks.deliver(&delivery).await;
-            webhooks.tally.pending.fetch_sub(1, Ordering::Relaxed);
+            webhooks.counts.pending.fetch_sub(1, Ordering::Relaxed);
         });
     }
 
     async fn deliver(&self, delivery: &Delivery) {
         for retry in self.retries.iter().map(Some).chain([None]) {
             if self.attempt(delivery).await {
-                self.tally.delivered.fetch_add(1, Ordering::Relaxed);
+                self.counts.delivered.fetch_add(1, Ordering::Relaxed);
                 if !delivery.is_copy {
-                    delivery.event.acknowledged();
+                    delivery.event.acknowledge();
                 }
                 return;
             }
-            self.tally.failed_tries.fetch_add(1, Ordering::Relaxed);
+            self.counts.failed_tries.fetch_add(1, Ordering::Relaxed);
             if let Some(wait) = retry {
                 tokio::time::sleep(*wait).await;
             }
         }
-        self.tally.abandoned.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(event = %delivery.event.id, url = %delivery.endpoint.url, "gave a webhook up");
+        self.counts.abandoned.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(event = %delivery.event.id, url = %delivery.endpoint.url, "failed to deliver a webhook; no retry is left");
     }
 
-    /// Sends once; true when the endpoint answered 2xx.
+    /// Sends once; true if the endpoint answered 2xx.
     async fn attempt(&self, delivery: &Delivery) -> bool {
         let Ok(_slot) = self.slots.acquire().await else {
             return false;
@@ -186,7 +187,7 @@ impl Webhooks {
         let exchange = async {
             let response = self.client.request(request).await.ok()?;
             let acknowledged = response.status().is_success();
-            // The body is read to its end so that the connection can be used again.
+            // The connection can be reused only after the body is read to its end.
             response.into_body().collect().await.ok()?;
             Some(acknowledged)
         };

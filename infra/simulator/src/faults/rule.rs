@@ -1,10 +1,10 @@
-//! One rule: which fault, how often, on what.
+//! One rule: a fault, how often it is injected, and into which requests or webhooks.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What can go wrong.
+/// A fault that can be injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fault {
@@ -40,7 +40,7 @@ pub(crate) enum Fault {
     WebhookLost,
 }
 
-/// When a fault strikes.
+/// When a fault is injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Before the idempotency layer (a delay: before execution).
@@ -54,7 +54,7 @@ pub(crate) enum Stage {
 }
 
 impl Fault {
-    /// Every fault there is.
+    /// All faults.
     pub(crate) const ALL: [Self; 15] = [
         Self::RateLimited,
         Self::Conflict,
@@ -73,7 +73,7 @@ impl Fault {
         Self::WebhookLost,
     ];
 
-    /// When it strikes.
+    /// When it is injected.
     pub(crate) fn stage(self) -> Stage {
         match self {
             Self::RateLimited
@@ -94,8 +94,8 @@ impl Fault {
         }
     }
 
-    /// Whether no other fault of its stage can strike the same thing.
-    pub(super) fn ends(self) -> bool {
+    /// Whether it excludes further faults of its stage.
+    pub(crate) fn ends(self) -> bool {
         !matches!(
             self,
             Self::DelayBefore
@@ -111,18 +111,18 @@ impl Fault {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
-    /// What goes wrong.
+    /// The fault.
     pub(crate) fault: Fault,
-    /// How likely, 1 when not given.
+    /// Its probability, 1 when not given.
     #[serde(default = "certain")]
     pub(crate) probability: f64,
-    /// Only each nth thing that the rule covers.
+    /// Only each nth request or webhook that the rule covers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) every: Option<u64>,
     /// At most so many times.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) count: Option<u64>,
-    /// Once it struck, so many in a row.
+    /// How many in a row, once it applies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) burst: Option<u64>,
     /// Only this route, `payment_intents.confirm`, or a group of them, `refunds.*`.
@@ -150,19 +150,21 @@ fn certain() -> f64 {
 }
 
 impl Rule {
-    /// How long the delay or the window is.
+    /// The length of the delay or window.
     pub(crate) fn time(&self) -> Duration {
         Duration::from_millis(self.ms.unwrap_or(100))
     }
 }
 
-/// The faults that a request asks for itself, `Pawl-Sim-Fault: delay_after=500, drop_after`; a number is
+/// Parses the faults that a request asks for itself, `Pawl-Sim-Fault: delay_after=500, drop_after`; a number is
 /// milliseconds for a delay and a status for an error, and `;retry` or `;final` sets `Stripe-Should-Retry`.
-pub(crate) fn of_header(text: &str) -> Result<Vec<Rule>, String> {
-    text.split(',').map(|part| of_text(part.trim())).collect()
+pub(crate) fn parse_header(text: &str) -> Result<Vec<Rule>, String> {
+    text.split(',')
+        .map(|part| parse_fault(part.trim()))
+        .collect()
 }
 
-fn of_text(text: &str) -> Result<Rule, String> {
+fn parse_fault(text: &str) -> Result<Rule, String> {
     let (text, should_retry) = match text.split_once(';') {
         None => (text, None),
         Some((text, "retry")) => (text, Some(true)),

@@ -1,4 +1,4 @@
-//! Every fault does what its name says, and is counted.
+//! Every fault has the effect that its name says, and is counted.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -103,7 +103,7 @@ async fn a_dropped_answer_leaves_the_client_without_one() {
 }
 
 #[tokio::test]
-async fn limits_and_conflicts_come_before_the_key() {
+async fn limits_and_conflicts_precede_the_key() {
     let stripe = Simulator::start().await;
     for (fault, status, code) in [
         ("rate_limited", 429, "rate_limit"),
@@ -164,7 +164,7 @@ async fn a_delay_after_execution_keeps_the_answer_back() {
 }
 
 #[tokio::test]
-async fn rules_strike_their_route_as_often_as_told() {
+async fn a_rule_applies_to_its_route_as_often_as_requested() {
     let stripe = Simulator::start().await;
     stripe
         .put_faults(json!([
@@ -196,7 +196,7 @@ async fn rules_strike_their_route_as_often_as_told() {
 }
 
 #[tokio::test]
-async fn a_burst_strikes_in_a_row() {
+async fn a_burst_applies_in_a_row() {
     let stripe = Simulator::start().await;
     stripe
         .put_faults(json!([{"fault": "rate_limited", "every": 2, "burst": 3, "count": 3}]))
@@ -209,7 +209,7 @@ async fn a_burst_strikes_in_a_row() {
 }
 
 #[tokio::test]
-async fn the_same_seed_strikes_the_same_requests() {
+async fn the_same_seed_selects_the_same_requests() {
     let mut runs = Vec::new();
     for _ in 0..2 {
         let stripe = Simulator::start().await;
@@ -227,7 +227,7 @@ async fn the_same_seed_strikes_the_same_requests() {
 }
 
 #[tokio::test]
-async fn a_rule_nobody_knows_is_refused() {
+async fn an_unknown_rule_is_refused() {
     let stripe = Simulator::start().await;
     for rules in [
         json!([{"fault": "earthquake"}]),

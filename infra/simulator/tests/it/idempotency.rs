@@ -1,4 +1,4 @@
-//! One key, one execution, one answer.
+//! Idempotency keys: one key, one execution, one answer.
 
 use crate::support::{Simulator, eventually};
 
@@ -11,7 +11,7 @@ async fn intents(stripe: &Simulator) -> usize {
 }
 
 #[tokio::test]
-async fn every_post_must_bring_a_key() {
+async fn every_post_must_have_a_key() {
     let stripe = Simulator::start().await;
     let request = stripe.request(reqwest::Method::POST, INTENTS).form(FORM);
     assert_eq!(request.send().await.unwrap().status(), 400);
@@ -91,7 +91,7 @@ async fn a_validation_failure_is_not_saved() {
     );
 }
 
-/// Waits until a request is inside the simulator, held there by the fault it asked for.
+/// Waits until a request is delayed inside the simulator by the fault that it asked for.
 async fn held(stripe: &Simulator) {
     eventually(async || (stripe.fired("delay_before").await == 1).then_some(())).await;
 }
@@ -113,7 +113,7 @@ async fn a_key_whose_request_still_runs_is_in_use() {
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_does_not_stop_its_request() {
+async fn a_client_that_disconnects_does_not_stop_its_request() {
     let stripe = Simulator::start().await;
     tokio::select! {
         _ = stripe.post_with_fault("delay_before=500", "gone", INTENTS, FORM) => panic!("it was held"),

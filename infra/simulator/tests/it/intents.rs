@@ -1,4 +1,4 @@
-//! The life of an intent, and what it shows.
+//! The life of an intent and its representation.
 
 use crate::support::Simulator;
 
@@ -101,7 +101,7 @@ async fn a_method_of_another_type_is_refused() {
 }
 
 #[tokio::test]
-async fn a_manual_capture_holds_the_money_and_takes_a_part_of_it() {
+async fn a_part_of_an_authorized_amount_is_captured() {
     let stripe = Simulator::start().await;
     let id = stripe
         .intent_with("pm_card_visa", &[("capture_method", "manual")])
@@ -145,7 +145,7 @@ async fn a_manual_capture_holds_the_money_and_takes_a_part_of_it() {
 }
 
 #[tokio::test]
-async fn a_canceled_intent_releases_what_it_held_and_ends() {
+async fn a_canceled_intent_releases_its_authorization_and_ends() {
     let stripe = Simulator::start().await;
     let id = stripe
         .intent_with("pm_card_visa", &[("capture_method", "manual")])
@@ -184,7 +184,7 @@ async fn a_canceled_intent_releases_what_it_held_and_ends() {
 }
 
 #[tokio::test]
-async fn an_authorisation_can_expire() {
+async fn an_authorization_can_expire() {
     let stripe = Simulator::start().await;
     let id = stripe
         .intent_with("pm_card_visa", &[("capture_method", "manual")])

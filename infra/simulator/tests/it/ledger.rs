@@ -1,4 +1,4 @@
-//! The simulator's own books.
+//! The simulator's ledger.
 
 use serde_json::json;
 use stripe_simulator::Config;
@@ -86,7 +86,7 @@ async fn a_retry_after_a_decline_is_charged_once() {
 }
 
 #[tokio::test]
-async fn sums_survive_what_is_forgotten() {
+async fn sums_stay_when_their_objects_are_removed() {
     let config = Config {
         keep_intents: 3,
         keep_events: 4,

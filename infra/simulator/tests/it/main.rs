@@ -1,11 +1,10 @@
-//! The simulator over real HTTP, each rule of Stripe by itself.
+//! The simulator over real HTTP: each rule of Stripe by itself.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a test may stop here"
 )]
 
-mod door;
 mod faults;
 mod idempotency;
 mod intents;
@@ -13,6 +12,7 @@ mod ledger;
 mod lists;
 mod outcomes;
 mod refunds;
+mod requests;
 mod settings;
 mod shop;
 mod state;

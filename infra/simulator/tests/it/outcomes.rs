@@ -1,4 +1,4 @@
-//! What each test payment method leads to.
+//! How a payment with each test payment method ends.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -103,7 +103,7 @@ async fn a_declined_intent_is_paid_by_another_card() {
     assert_eq!(stripe.event_types().await, expected);
 }
 
-/// Confirms with a card that asks for 3-D Secure and gives the page's path.
+/// Confirms with a card that requires 3-D Secure and returns the path of the bank's page.
 async fn asked_to_authenticate(stripe: &Simulator, method: &str) -> (String, String) {
     let id = stripe.intent(method).await;
     let path = format!("/v1/payment_intents/{id}/confirm");

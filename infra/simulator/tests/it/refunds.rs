@@ -1,4 +1,4 @@
-//! Money on its way back.
+//! Refunds.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ async fn refunds_are_listed_by_payment_and_by_charge() {
 }
 
 #[tokio::test]
-async fn what_was_not_taken_cannot_be_refunded() {
+async fn an_amount_that_was_not_captured_cannot_be_refunded() {
     let stripe = Simulator::start().await;
     let unpaid = stripe.intent("pm_card_visa").await;
     assert_eq!(refund(&stripe, &unpaid, "100").await.status, 400);
@@ -118,7 +118,7 @@ async fn a_pending_refund_succeeds_later() {
 }
 
 #[tokio::test]
-async fn a_refund_that_fails_later_gives_its_amount_back() {
+async fn the_amount_of_a_refund_that_fails_later_can_be_refunded_again() {
     let stripe = Simulator::start().await;
     let id = stripe.paid("pm_card_refundFail").await;
     let made = refund(&stripe, &id, "1000").await;
@@ -137,7 +137,7 @@ async fn a_refund_that_fails_later_gives_its_amount_back() {
 }
 
 #[tokio::test]
-async fn a_refund_can_be_failed_by_hand_once() {
+async fn a_refund_can_be_failed_over_the_admin_routes_once() {
     let stripe = Simulator::start().await;
     let id = stripe.paid("pm_card_visa").await;
     let made = refund(&stripe, &id, "300").await;

@@ -1,4 +1,4 @@
-//! What the binary makes of its arguments and environment.
+//! The settings that the binary reads from its arguments and environment.
 
 use clap::Parser;
 use stripe_simulator::{Config, Settings};

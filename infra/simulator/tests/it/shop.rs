@@ -1,4 +1,4 @@
-//! The shop page and its way to the gateway.
+//! The shop page and its requests to the gateway.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -13,10 +13,10 @@ use tokio::net::TcpListener;
 
 use crate::support::{Simulator, quick};
 
-/// A request as the gateway saw it: method, path, headers, body.
+/// A request as the gateway received it: method, path, headers, body.
 type Seen = (String, String, hyper::HeaderMap, Value);
 
-/// A gateway that answers everything with one payment and remembers what it was asked.
+/// A gateway that answers every request with one payment and records the requests.
 async fn gateway() -> (String, Arc<Mutex<Vec<Seen>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -66,7 +66,7 @@ async fn shop() -> (Simulator, Arc<Mutex<Vec<Seen>>>) {
 }
 
 #[tokio::test]
-async fn the_page_comes_with_a_strict_policy_and_nothing_from_elsewhere() {
+async fn the_page_has_a_strict_policy_and_loads_nothing_from_other_hosts() {
     let stripe = Simulator::start().await;
     let page = stripe.anonymous(Method::GET, "/shop").send().await.unwrap();
     let policy = page.headers()["content-security-policy"]
@@ -123,7 +123,7 @@ async fn a_click_pays_through_the_gateway_with_the_shops_key() {
 }
 
 #[tokio::test]
-async fn a_payment_and_its_events_are_asked_of_the_gateway() {
+async fn a_payment_and_its_events_are_read_from_the_gateway() {
     let (stripe, seen) = shop().await;
     for (path, asked) in [
         ("payments/pay_1", "/api/v1/payments/pay_1"),
@@ -153,7 +153,7 @@ async fn a_payment_and_its_events_are_asked_of_the_gateway() {
 }
 
 #[tokio::test]
-async fn another_sites_form_cannot_buy() {
+async fn the_form_of_another_site_cannot_buy() {
     let (stripe, seen) = shop().await;
     let request = stripe
         .anonymous(Method::POST, "/shop/api/payments")
@@ -168,7 +168,7 @@ async fn another_sites_form_cannot_buy() {
 }
 
 #[tokio::test]
-async fn without_a_gateway_the_shop_says_so() {
+async fn without_a_gateway_the_shop_answers_503() {
     let stripe = Simulator::start().await;
     let answer = stripe
         .anonymous(Method::GET, "/shop/api/payments/pay_1")

@@ -1,4 +1,4 @@
-//! What a restart remembers.
+//! Restarts with and without a state file.
 
 use serde_json::json;
 use stripe_simulator::Config;
@@ -6,7 +6,7 @@ use stripe_simulator::Config;
 use crate::support::{Endpoint, Simulator, eventually, quick};
 
 #[tokio::test]
-async fn a_restart_with_a_state_file_finds_everything_again() {
+async fn a_restart_with_a_state_file_restores_everything() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config {
         state_file: Some(folder.path().join("below").join("stripe.json")),
@@ -32,7 +32,7 @@ async fn a_restart_with_a_state_file_finds_everything_again() {
 }
 
 #[tokio::test]
-async fn a_restart_finishes_what_was_under_way() {
+async fn a_restart_finishes_charges_refunds_and_webhooks() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config {
         state_file: Some(folder.path().join("stripe.json")),
@@ -60,7 +60,7 @@ async fn a_restart_finishes_what_was_under_way() {
 }
 
 #[tokio::test]
-async fn a_state_file_that_is_none_stops_the_start() {
+async fn an_unreadable_state_file_stops_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stripe.json");
     std::fs::write(&path, "not json").unwrap();

@@ -1,4 +1,4 @@
-//! Stripe's own client for Python talks to the simulator.
+//! Stripe's own client for Python against the simulator.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A simulator on a port of its own, a client for it, and an endpoint that keeps what it is sent.
+//! A simulator on a port of its own, a client for it, and an endpoint that records the webhooks it receives.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -28,7 +28,7 @@ pub(crate) struct Simulator {
     task: JoinHandle<anyhow::Result<()>>,
 }
 
-/// An answer, its body read as JSON.
+/// An answer with its body parsed as JSON.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -58,7 +58,7 @@ impl Answer {
     }
 }
 
-/// A configuration in which time runs fast.
+/// A configuration with short waits.
 pub(crate) fn quick() -> Config {
     Config {
         settle_after: Duration::from_millis(30),
@@ -171,7 +171,7 @@ impl Simulator {
         self.admin(Method::GET, &path, &Value::Null).await.body
     }
 
-    /// An intent over 10 dollars that takes `method`, not confirmed.
+    /// Creates an intent over 10 dollars with `method`, not confirmed.
     pub(crate) async fn intent(&self, method: &str) -> String {
         self.intent_with(method, &[]).await
     }
@@ -195,7 +195,7 @@ impl Simulator {
             .await
     }
 
-    /// An intent that `method` has paid.
+    /// Creates an intent and pays it with `method`.
     pub(crate) async fn paid(&self, method: &str) -> String {
         let id = self.intent(method).await;
         let answer = self.confirm(&id).await;
@@ -216,7 +216,7 @@ impl Simulator {
             .collect()
     }
 
-    /// Has all events of `types` sent to `endpoint`.
+    /// Registers `endpoint` for the events of `types`.
     pub(crate) async fn register(&self, endpoint: &Endpoint, types: &[&str]) {
         let body = json!({"url": endpoint.url, "secret": SECRET, "enabled_events": types});
         let answer = self.admin(Method::POST, "webhook_endpoints", &body).await;
@@ -237,10 +237,10 @@ async fn send(request: RequestBuilder) -> reqwest::Result<Answer> {
     })
 }
 
-/// What every test signs with.
+/// The signing secret of all tests.
 pub(crate) const SECRET: &str = "whsec_of_the_tests";
 
-/// One webhook as it arrived.
+/// One received webhook.
 #[derive(Debug, Clone)]
 pub(crate) struct Webhook {
     pub(crate) body: Bytes,
@@ -252,7 +252,7 @@ impl Webhook {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// Whether the signature is right for [`SECRET`], computed here by other means than there.
+    /// Whether the signature is right for [`SECRET`], computed independently of the simulator.
     pub(crate) fn is_signed(&self) -> bool {
         let (time, signature) = self.signature.split_once(",v1=").unwrap();
         let time = time.strip_prefix("t=").unwrap();
@@ -262,7 +262,7 @@ impl Webhook {
     }
 }
 
-/// An endpoint that answers 500 as often as told, then 200.
+/// An endpoint that answers 500 `failures` times, then 200.
 pub(crate) struct Endpoint {
     pub(crate) url: String,
     arrived: Arc<Mutex<Vec<Webhook>>>,
@@ -309,13 +309,13 @@ impl Endpoint {
         self.arrived.lock().unwrap().clone()
     }
 
-    /// Waits until `count` webhooks have come.
+    /// Waits until `count` webhooks have arrived.
     pub(crate) async fn receive(&self, count: usize) -> Vec<Webhook> {
         eventually(async || Some(self.arrived()).filter(|arrived| arrived.len() >= count)).await
     }
 }
 
-/// Waits, up to twenty seconds, until `found` finds something.
+/// Waits, up to twenty seconds, until `found` returns a value.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
     mut found: impl FnMut() -> F,
 ) -> T {

@@ -1,4 +1,4 @@
-//! What endpoints are sent.
+//! Webhooks: registration, signatures, retries and their faults.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ fn types(webhooks: &[Webhook]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_endpoint_is_sent_the_types_it_asked_for_signed() {
+async fn an_endpoint_receives_signed_events_of_its_types() {
     let stripe = Simulator::start().await;
     let (all, some) = (Endpoint::start(0).await, Endpoint::start(0).await);
     stripe.register(&all, &["*"]).await;
@@ -105,7 +105,7 @@ async fn an_unacknowledged_webhook_is_sent_again_and_shows_as_undelivered() {
 }
 
 #[tokio::test]
-async fn a_webhook_is_given_up_after_the_last_try_and_can_be_listed() {
+async fn a_webhook_is_abandoned_after_the_last_retry_and_its_event_can_be_listed() {
     let stripe = Simulator::start().await;
     let endpoint = Endpoint::start(u32::MAX).await;
     stripe

@@ -1,22 +1,22 @@
-//! The refund as it is kept and as Stripe shows it.
+//! The refund as it is stored and as Stripe shows it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::table;
+use crate::json;
 use crate::table::Row;
 
-/// The statuses that refunds have here.
+/// The statuses of a refund that the simulator uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
-    /// On its way.
+    /// Not completed yet.
     Pending,
-    /// Given back, as far as Stripe knows.
+    /// Paid back, as far as Stripe knows.
     Succeeded,
-    /// Came back to the merchant.
+    /// The bank returned the money to the merchant.
     Failed,
 }
 
@@ -50,7 +50,7 @@ impl Row for Refund {
 impl Refund {
     /// The refund as Stripe shows it.
     pub(crate) fn render(&self) -> Box<RawValue> {
-        table::json(&Shown {
+        json::render(&Shown {
             id: &self.id,
             object: "refund",
             amount: self.amount,

@@ -3,13 +3,14 @@
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use crate::effects::Task;
 use crate::form::Form;
-use crate::intents::{expands, metadata};
-use crate::payment_method::Refunds;
-use crate::refund::{Refund, Status};
+use crate::objects::charge;
+use crate::objects::payment_method::Refunds;
+use crate::objects::refund::{Refund, Status};
 use crate::refusal::Refusal;
-use crate::store::{Call, Store, Task};
-use crate::{charge, id, table};
+use crate::store::{Call, Store};
+use crate::{id, table};
 
 /// Parameters of `POST /v1/refunds`.
 pub(crate) const CREATE: &[&str] = &[
@@ -35,13 +36,13 @@ pub(crate) const LIST: &[&str] = &[
 
 const REASONS: &[&str] = &["duplicate", "fraudulent", "requested_by_customer"];
 
-/// `POST /v1/refunds`: gives back all that is left of a charge, or a part of it.
+/// `POST /v1/refunds`: refunds the rest of a charge, or a part of it.
 pub(crate) fn create(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
-    expands(call.form, "")?;
+    call.form.expands("")?;
     let asked = call.form.integer("amount")?;
     let reason = reason(call.form)?;
-    let metadata = metadata(call.form)?;
-    let charge_id = charge_of(store, call.form)?;
+    let metadata = call.form.metadata()?;
+    let charge_id = find_charge(store, call.form)?;
     let charge = store.charges.existing_mut(&charge_id, "charge")?;
     let amount = refundable(charge, asked)?;
     let behaviour = charge
@@ -73,7 +74,7 @@ pub(crate) fn create(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>
     let (id, shown) = (refund.id.clone(), refund.render());
     store.refunds.insert(refund);
     if behaviour != Refunds::Succeed {
-        store.later(Task::SettleRefund(id));
+        store.schedule(Task::SettleRefund(id));
     }
     store.emit("refund.created", &shown, None, call);
     let previous = json!({"amount_refunded": refunded_before});
@@ -96,7 +97,7 @@ fn reason(form: &Form) -> Result<Option<String>, Refusal> {
 }
 
 /// The charge that `charge` or `payment_intent` names.
-fn charge_of(store: &Store, form: &Form) -> Result<String, Refusal> {
+fn find_charge(store: &Store, form: &Form) -> Result<String, Refusal> {
     match (form.text("charge"), form.text("payment_intent")) {
         (Some(charge), intent) => {
             let charge = store.charges.existing(charge, "charge")?;
@@ -140,8 +141,7 @@ fn refundable(charge: &charge::Charge, asked: Option<i64>) -> Result<i64, Refusa
         return Err(Refusal::state("charge_already_refunded", message).charge(&charge.id));
     }
     match asked.unwrap_or(left) {
-        amount if amount < 1 => Err(Refusal::parameter(
-            "parameter_invalid_integer",
+        amount if amount < 1 => Err(Refusal::integer(
             "amount",
             "This value must be greater than or equal to 1.",
         )),
@@ -157,7 +157,7 @@ fn refundable(charge: &charge::Charge, asked: Option<i64>) -> Result<i64, Refusa
 
 /// `GET /v1/refunds/{id}`.
 pub(crate) fn retrieve(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
-    expands(call.form, "")?;
+    call.form.expands("")?;
     store
         .refunds
         .existing(call.id, "refund")
@@ -166,8 +166,8 @@ pub(crate) fn retrieve(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValu
 
 /// `GET /v1/refunds`.
 pub(crate) fn list(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
-    expands(call.form, "")?;
-    let known = |id: &str| store.refunds.find(id).is_some();
+    call.form.expands("")?;
+    let exists = |id: &str| store.refunds.find(id).is_some();
     let charges = match (call.form.text("charge"), call.form.text("payment_intent")) {
         (Some(charge), _) => Some(vec![store.charges.existing(charge, "charge")?]),
         (None, Some(intent)) => {
@@ -186,58 +186,13 @@ pub(crate) fn list(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, 
             let ids = charges
                 .iter()
                 .flat_map(|charge| charge.refunds.iter().rev());
-            table::page(
+            table::select(
                 ids.filter_map(|id| store.refunds.find(id)),
                 call.form,
-                known,
+                exists,
             )?
         }
-        None => table::page(store.refunds.iter().rev(), call.form, known)?,
+        None => table::select(store.refunds.iter().rev(), call.form, exists)?,
     };
     Ok(page.render("/v1/refunds", Refund::render))
-}
-
-/// The bank's late answer about a refund: `outcome`, or what its charge's payment method is made for.
-pub(crate) fn settle(
-    store: &mut Store,
-    id: &str,
-    outcome: Option<Status>,
-    call: &Call<'_>,
-) -> Result<(), Refusal> {
-    let refund = store.refunds.existing_mut(id, "refund")?;
-    let Some(charge) = store.charges.find_mut(&refund.charge) else {
-        return Err(Refusal::missing("charge", &refund.charge, "charge"));
-    };
-    let outcome = outcome.unwrap_or(match charge.behaviour().map(|method| method.refunds) {
-        Some(Refunds::FailLater) => Status::Failed,
-        _ => Status::Succeeded,
-    });
-    let before = refund.status;
-    if before == outcome || before == Status::Failed {
-        return Ok(());
-    }
-    refund.status = outcome;
-    let (amount, charge_id) = (refund.amount, charge.id.clone());
-    let totals = store.ledger.totals(&refund.currency);
-    match before {
-        Status::Pending => totals.refund_pending -= amount,
-        Status::Succeeded | Status::Failed => totals.refunded -= amount,
-    }
-    match outcome {
-        Status::Succeeded => totals.refunded += amount,
-        Status::Pending => totals.refund_pending += amount,
-        Status::Failed => {
-            refund.failure_reason = Some("expired_or_canceled_card".to_owned());
-            charge.amount_refunded -= amount;
-        }
-    }
-    let previous = json!({"status": before});
-    store.emit_refund("refund.updated", id, Some(previous.clone()), call);
-    store.emit_refund("charge.refund.updated", id, Some(previous), call);
-    if outcome == Status::Failed {
-        store.emit_refund("refund.failed", id, None, call);
-        let previous = json!({"amount_refunded": amount});
-        store.emit_charge("charge.updated", &charge_id, Some(previous), call);
-    }
-    Ok(())
 }

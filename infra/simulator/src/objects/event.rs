@@ -1,4 +1,4 @@
-//! Events: what changed, with a snapshot of the changed object, written once and sent to every endpoint.
+//! Events: a change with a snapshot of the changed object, rendered once and sent to every endpoint.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,8 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::endpoint::Endpoint;
-use crate::table;
+use crate::json;
 use crate::table::Row;
 
 /// The version of Stripe's API that events are written in.
@@ -27,28 +26,17 @@ pub(crate) struct Event {
     /// The JSON text.
     #[serde(serialize_with = "write_body", deserialize_with = "read_body")]
     pub(crate) body: Bytes,
-    /// How many endpoints have not acknowledged it.
+    /// How many endpoints have not acknowledged it yet.
     undelivered: AtomicU32,
 }
 
-/// What made an event: the request that asked for the change, or nothing (time, an operator).
+/// The request that caused an event; empty if no request did (a timer, `/_sim`).
 #[derive(Debug, Default, Clone, Serialize)]
 pub(crate) struct Cause {
     /// `req_…`.
     pub(crate) id: Option<String>,
-    /// The key the request came with.
+    /// The idempotency key of that request.
     pub(crate) idempotency_key: Option<String>,
-}
-
-/// An event on its way to an endpoint.
-#[derive(Debug, Clone)]
-pub(crate) struct Delivery {
-    /// What to send.
-    pub(crate) event: Arc<Event>,
-    /// Where to.
-    pub(crate) endpoint: Arc<Endpoint>,
-    /// Whether it is a fault's copy, whose arrival says nothing about the original.
-    pub(crate) is_copy: bool,
 }
 
 impl Row for Arc<Event> {
@@ -89,7 +77,7 @@ impl Event {
             kind,
         };
         Self {
-            body: Bytes::from(String::from(Box::<str>::from(table::json(&body)))),
+            body: Bytes::from(String::from(Box::<str>::from(json::render(&body)))),
             id,
             kind: kind.to_owned(),
             created,
@@ -97,8 +85,8 @@ impl Event {
         }
     }
 
-    /// Notes that one endpoint acknowledged it.
-    pub(crate) fn acknowledged(&self) {
+    /// Records that one endpoint acknowledged it.
+    pub(crate) fn acknowledge(&self) {
         let _ = self
             .undelivered
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
@@ -139,7 +127,7 @@ struct Snapshot<'a> {
     previous_attributes: Option<Value>,
 }
 
-/// Whether `pattern`, a name or a group such as `charge.*` or `*`, takes in `name`.
+/// Whether `pattern`, a name or a group such as `charge.*` or `*`, covers `name`.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(group) => name.starts_with(group),

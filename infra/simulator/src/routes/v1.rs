@@ -1,79 +1,32 @@
-//! The door under `/v1`: caller, faults before execution, idempotency key, then execution.
+//! A request under `/v1`: authorization, faults before execution, idempotency key, then execution.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
-use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use hyper::{Method, StatusCode};
+use hyper::Method;
+use hyper::header::AUTHORIZATION;
 
-use crate::event::{API_VERSION, Cause};
-use crate::execution::Execution;
-use crate::faults::{Fault, Rule, Stage};
+use crate::faults::rule;
+use crate::faults::rule::{Fault, Rule, Stage};
 use crate::form::Form;
 use crate::http::{Dropped, Request, Response};
+use crate::id;
+use crate::objects::event::Cause;
 use crate::refusal::Refusal;
-use crate::routes::Route;
+use crate::routes::execution::Execution;
+use crate::routes::list::Route;
+use crate::routes::reply::{Outcome, Reply};
+use crate::routes::{idempotency, list};
 use crate::simulator::Simulator;
-use crate::{faults, http, idempotency, routes};
 
-/// What a request under `/v1` is answered, or that it is not.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// An answer.
-    Answered(Reply),
-    /// The connection is closed.
-    Dropped,
-}
-
-/// An answer before it is dressed as HTTP.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    /// HTTP status.
-    pub(crate) status: u16,
-    /// The JSON text, or what a fault made of it.
-    pub(crate) body: Bytes,
-    /// `Stripe-Should-Retry`.
-    pub(crate) should_retry: Option<bool>,
-    /// The request whose saved answer this is.
-    pub(crate) original: Option<String>,
-    /// Whether the body is a page instead of JSON.
-    pub(crate) html: bool,
-}
-
-impl Reply {
-    /// The answer to something that was done.
-    pub(crate) fn done(body: Box<str>) -> Self {
-        Self {
-            status: 200,
-            body: Bytes::from(String::from(body)),
-            should_retry: None,
-            original: None,
-            html: false,
-        }
-    }
-}
-
-impl From<&Refusal> for Reply {
-    fn from(refusal: &Refusal) -> Self {
-        Self {
-            status: refusal.status,
-            body: Bytes::from(refusal.body()),
-            should_retry: refusal.should_retry,
-            original: None,
-            html: false,
-        }
-    }
-}
-
-/// Answers a request under `/v1` as Stripe does, or as a fault wants it.
+/// Answers a request under `/v1` as Stripe does, or as a fault requires.
 pub(crate) async fn answer(
     simulator: &Arc<Simulator>,
     request: &Request,
 ) -> Result<Response, Dropped> {
-    let request_id = crate::id::new("req");
+    let request_id = id::new("req");
     let outcome = match admit(simulator, request, &request_id).await {
         Ok(outcome) => outcome,
         Err(refusal) => Outcome::Answered(Reply::from(&refusal)),
@@ -81,7 +34,7 @@ pub(crate) async fn answer(
     match outcome {
         Outcome::Answered(reply) => {
             tracing::debug!(method = %request.method, path = %request.path, status = reply.status, %request_id, "answered");
-            Ok(dress(request, &request_id, reply))
+            Ok(reply.into_response(request, &request_id))
         }
         Outcome::Dropped => {
             tracing::debug!(method = %request.method, path = %request.path, %request_id, "dropped");
@@ -97,13 +50,13 @@ async fn admit(
 ) -> Result<Outcome, Refusal> {
     authorize(request)?;
     let segments = request.segments();
-    let (route, id) = routes::find(&request.method, &segments[1..])
+    let (route, object_id) = list::find(&request.method, &segments[1..])
         .ok_or_else(|| Refusal::unknown_path(request.method.as_str(), &request.path))?;
     let asked = match request.header("pawl-sim-fault") {
-        Some(text) => faults::of_header(text).map_err(Refusal::invalid)?,
+        Some(text) => rule::parse_header(text).map_err(Refusal::invalid)?,
         None => Vec::new(),
     };
-    let Some(delay) = before(simulator, route, &asked)? else {
+    let Some(delay) = inject_before(simulator, route, &asked)? else {
         return Ok(Outcome::Dropped);
     };
     let is_post = request.method == Method::POST;
@@ -115,12 +68,16 @@ async fn admit(
     let execution = Execution {
         simulator: Arc::clone(simulator),
         route,
-        id: id.to_owned(),
+        id: object_id.to_owned(),
         form,
         fingerprint: idempotency::fingerprint(&request.path, &request.body),
         cause: Cause {
             id: Some(request_id.to_owned()),
-            idempotency_key: if is_post { Some(key(request)?) } else { None },
+            idempotency_key: if is_post {
+                Some(idempotency_key(request)?)
+            } else {
+                None
+            },
         },
         asked,
         delay,
@@ -128,8 +85,8 @@ async fn admit(
     execution.run().await
 }
 
-/// The faults before execution: a refusal, none for a drop, else how long execution is delayed.
-fn before(
+/// Injects the faults before execution: a refusal, `None` for a dropped connection, or the delay of the execution.
+fn inject_before(
     simulator: &Simulator,
     route: Route,
     asked: &[Rule],
@@ -152,7 +109,7 @@ fn before(
     Ok(Some(delay))
 }
 
-/// A test key as bearer token or as the user of basic authentication.
+/// Accepts a test key as bearer token or as user name of basic authentication.
 fn authorize(request: &Request) -> Result<(), Refusal> {
     let header = request.headers.get(AUTHORIZATION);
     let header = header.and_then(|value| value.to_str().ok()).ok_or_else(|| {
@@ -184,8 +141,8 @@ fn authorize(request: &Request) -> Result<(), Refusal> {
     )))
 }
 
-/// The idempotency key; that every POST brings one is this simulator's assertion about its clients.
-fn key(request: &Request) -> Result<String, Refusal> {
+/// Reads the idempotency key. Stripe only recommends one; here every POST must have one, to find clients that omit it.
+fn idempotency_key(request: &Request) -> Result<String, Refusal> {
     match request.header("idempotency-key") {
         Some(key) if (1..=255).contains(&key.len()) => Ok(key.to_owned()),
         Some(_) => Err(Refusal::invalid(
@@ -195,37 +152,4 @@ fn key(request: &Request) -> Result<String, Refusal> {
             "Every POST needs an Idempotency-Key here (Stripe itself would only recommend one).",
         )),
     }
-}
-
-fn dress(request: &Request, request_id: &str, reply: Reply) -> Response {
-    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let kind = if reply.html {
-        "text/html"
-    } else {
-        "application/json"
-    };
-    let mut response = http::response(status, kind, reply.body);
-    let version = request.header("stripe-version").unwrap_or(API_VERSION);
-    let should_retry = reply
-        .should_retry
-        .map(|retry| if retry { "true" } else { "false" });
-    let headers = [
-        ("request-id", Some(request_id)),
-        ("stripe-version", Some(version)),
-        ("idempotency-key", request.header("idempotency-key")),
-        ("stripe-should-retry", should_retry),
-        (
-            "idempotent-replayed",
-            reply.original.is_some().then_some("true"),
-        ),
-        ("original-request", reply.original.as_deref()),
-    ];
-    for (name, value) in headers {
-        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
-            response
-                .headers_mut()
-                .insert(HeaderName::from_static(name), value);
-        }
-    }
-    response
 }

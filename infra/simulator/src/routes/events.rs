@@ -2,9 +2,10 @@
 
 use serde_json::value::RawValue;
 
+use crate::objects::event;
 use crate::refusal::Refusal;
 use crate::store::{Call, Store};
-use crate::{event, table};
+use crate::table;
 
 /// Parameters of `GET /v1/events/{id}`.
 pub(crate) const RETRIEVE: &[&str] = &["expand"];
@@ -26,7 +27,7 @@ pub(crate) fn retrieve(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValu
     Ok(event.render())
 }
 
-/// `GET /v1/events`: `delivery_success=false` shows those that some endpoint has not acknowledged.
+/// `GET /v1/events`: `delivery_success=false` selects the events that an endpoint has not acknowledged.
 pub(crate) fn list(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
     let form = call.form;
     let types: Vec<_> = form.list("types").chain(form.text("type")).collect();
@@ -35,10 +36,10 @@ pub(crate) fn list(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, 
         None => None,
     };
     let events = store.events.iter().rev().filter(|event| {
-        let asked =
+        let has_type =
             types.is_empty() || types.iter().any(|group| event::matches(group, &event.kind));
-        asked && delivered.is_none_or(|delivered| delivered == event.is_delivered())
+        has_type && delivered.is_none_or(|delivered| delivered == event.is_delivered())
     });
-    let page = table::page(events, form, |id| store.events.find(id).is_some())?;
+    let page = table::select(events, form, |id| store.events.find(id).is_some())?;
     Ok(page.render("/v1/events", |event| event.render()))
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::refusal::Refusal;
 
-/// The keys and what was answered under each.
+/// The keys and the answer under each.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     entries: HashMap<String, Entry>,
@@ -22,29 +22,29 @@ struct Entry {
     answer: Option<Saved>,
 }
 
-/// An answer that every later request with the same key gets.
+/// An answer that is repeated for every later request with the same key.
 #[derive(Debug, Clone)]
 pub(crate) struct Saved {
     /// HTTP status.
     pub(crate) status: u16,
     /// The JSON text.
     pub(crate) body: Bytes,
-    /// `Stripe-Should-Retry` as it was.
+    /// `Stripe-Should-Retry` of the answer.
     pub(crate) should_retry: Option<bool>,
     /// The request that was executed.
     pub(crate) request_id: String,
 }
 
-/// What a key means for the request that brings it.
+/// Whether the request with a key is its first.
 #[derive(Debug)]
 pub(crate) enum Claim {
-    /// Nobody came with it before: execute, then `save` or `release`.
+    /// It is the first one: execute it, then `save` or `release`.
     First,
-    /// It was executed: answer the same.
+    /// The first one was executed: repeat its answer.
     Replay(Saved),
 }
 
-/// A fingerprint of what a request asks.
+/// A fingerprint of a request's path and parameters.
 pub(crate) fn fingerprint(path: &str, body: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     path.hash(&mut hasher);
@@ -53,7 +53,7 @@ pub(crate) fn fingerprint(path: &str, body: &[u8]) -> u64 {
 }
 
 impl Keys {
-    /// No keys; of those to come the last `cap` answers are kept.
+    /// No keys; of later ones the last `cap` answers are kept.
     pub(crate) fn new(cap: usize) -> Self {
         Self {
             cap,
@@ -61,7 +61,7 @@ impl Keys {
         }
     }
 
-    /// Claims `key` for a request, or says why it cannot have it.
+    /// Claims `key` for a request, or refuses it.
     pub(crate) fn claim(&mut self, key: &str, fingerprint: u64) -> Result<Claim, Refusal> {
         if let Some(entry) = self.entries.get(key) {
             return match &entry.answer {
@@ -78,7 +78,7 @@ impl Keys {
         Ok(Claim::First)
     }
 
-    /// Saves the answer of an executed request; the oldest beyond the cap is forgotten.
+    /// Saves the answer of an executed request; the oldest one beyond the cap is removed.
     pub(crate) fn save(&mut self, key: &str, answer: Saved) {
         let Some(entry) = self.entries.get_mut(key) else {
             return;
@@ -92,12 +92,12 @@ impl Keys {
         }
     }
 
-    /// Gives a key back whose request was refused before execution began.
+    /// Releases a key whose request was refused before its execution began.
     pub(crate) fn release(&mut self, key: &str) {
         self.entries.remove(key);
     }
 
-    /// The saved answers, to be kept in the state file.
+    /// The saved answers for the state file.
     pub(crate) fn records(&self) -> Vec<Record> {
         let records = self.saved.iter().filter_map(|key| {
             let entry = self.entries.get(key)?;
@@ -114,7 +114,7 @@ impl Keys {
         records.collect()
     }
 
-    /// Takes up answers from the state file.
+    /// Restores answers from the state file.
     pub(crate) fn restore(&mut self, records: Vec<Record>) {
         for record in records {
             let answer = Saved {

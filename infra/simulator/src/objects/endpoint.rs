@@ -1,4 +1,4 @@
-//! Webhook endpoints: who is told what, and the secret its messages are signed with.
+//! Webhook endpoints: an address, the event types that are sent to it, and the secret that signs them.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,25 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::event::API_VERSION;
-use crate::form::Form;
+use crate::json;
+use crate::objects::event;
+use crate::objects::event::API_VERSION;
 use crate::refusal::Refusal;
-use crate::store::{Call, Store};
 use crate::table::Row;
-use crate::{event, table};
-
-/// Parameters of `POST /v1/webhook_endpoints`.
-pub(crate) const CREATE: &[&str] = &[
-    "url",
-    "enabled_events",
-    "description",
-    "metadata",
-    "api_version",
-    "connect",
-    "expand",
-];
-/// Parameters of `GET /v1/webhook_endpoints`.
-pub(crate) const LIST: &[&str] = &["limit", "starting_after", "ending_before", "expand"];
 
 /// One endpoint.
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,7 +39,7 @@ impl Row for Arc<Endpoint> {
 }
 
 impl Endpoint {
-    /// An endpoint at `url`, which must be plain `http`; a secret is made when none is given.
+    /// An endpoint at `url`, which must be plain `http`; without `secret` one is generated.
     pub(crate) fn new(
         url: &str,
         secret: Option<String>,
@@ -85,7 +71,7 @@ impl Endpoint {
         })
     }
 
-    /// Whether events of this type are sent here.
+    /// Whether events of this type are sent to it.
     pub(crate) fn wants(&self, kind: &str) -> bool {
         self.enabled_events
             .iter()
@@ -104,7 +90,7 @@ impl Endpoint {
         format!("t={timestamp},v1={}", hex::encode(context.sign()))
     }
 
-    /// The endpoint as Stripe shows it; the secret only when it was just made.
+    /// The endpoint as Stripe shows it; the secret only in the answer that creates it.
     pub(crate) fn render(&self, with_secret: bool) -> Box<RawValue> {
         let mut shown = json!({
             "id": self.id, "object": "webhook_endpoint", "api_version": API_VERSION,
@@ -115,59 +101,6 @@ impl Endpoint {
         if with_secret {
             shown["secret"] = self.secret.as_str().into();
         }
-        table::json(&shown)
+        json::render(&shown)
     }
-}
-
-/// `POST /v1/webhook_endpoints`.
-pub(crate) fn create(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
-    let url = call.form.required("url")?;
-    let enabled = call
-        .form
-        .list("enabled_events")
-        .map(str::to_owned)
-        .collect();
-    let mut endpoint = Endpoint::new(url, None, enabled, call.now)?;
-    endpoint.description = call.form.owned("description");
-    let shown = endpoint.render(true);
-    store.endpoints.insert(Arc::new(endpoint));
-    Ok(shown)
-}
-
-/// `GET /v1/webhook_endpoints/{id}`.
-pub(crate) fn retrieve(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
-    let endpoint = store.endpoints.existing(call.id, "webhook_endpoint")?;
-    Ok(endpoint.render(false))
-}
-
-/// `GET /v1/webhook_endpoints`.
-pub(crate) fn list(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
-    let form: &Form = call.form;
-    let page = table::page(store.endpoints.iter().rev(), form, |id| {
-        store.endpoints.find(id).is_some()
-    })?;
-    Ok(page.render("/v1/webhook_endpoints", |endpoint| endpoint.render(false)))
-}
-
-/// `DELETE /v1/webhook_endpoints/{id}`.
-pub(crate) fn delete(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
-    store.endpoints.existing(call.id, "webhook_endpoint")?;
-    store.endpoints.remove(call.id);
-    Ok(table::json(
-        &json!({"id": call.id, "object": "webhook_endpoint", "deleted": true}),
-    ))
-}
-
-/// Registers an endpoint whose secret the caller knows already, in place of one with the same URL.
-pub(crate) fn register(store: &mut Store, endpoint: Endpoint) -> Box<RawValue> {
-    let older = store
-        .endpoints
-        .iter()
-        .find(|known| known.url == endpoint.url);
-    if let Some(id) = older.map(|known| known.id.clone()) {
-        store.endpoints.remove(&id);
-    }
-    let shown = endpoint.render(true);
-    store.endpoints.insert(Arc::new(endpoint));
-    shown
 }

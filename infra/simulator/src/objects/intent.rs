@@ -1,4 +1,4 @@
-//! The `PaymentIntent` as it is kept and as Stripe shows it.
+//! The `PaymentIntent` as it is stored and as Stripe shows it.
 
 use std::collections::BTreeMap;
 
@@ -7,32 +7,34 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::charge::Charge;
-use crate::table;
+use crate::json;
+use crate::json::Empty;
+use crate::objects::charge::Charge;
+use crate::refusal::Refusal;
 use crate::table::Row;
 
 /// Stripe's seven statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
-    /// Nothing to charge yet, or the last attempt failed.
+    /// There is no payment method yet, or the last attempt failed.
     RequiresPaymentMethod,
-    /// There is a payment method; a confirmation is awaited.
+    /// There is a payment method; the confirmation is missing.
     RequiresConfirmation,
     /// The customer must authenticate.
     RequiresAction,
-    /// An asynchronous charge runs.
+    /// An asynchronous charge is under way.
     Processing,
-    /// Authorised; a capture is awaited.
+    /// Authorized; the capture is missing.
     RequiresCapture,
     /// Paid.
     Succeeded,
-    /// Given up.
+    /// Canceled.
     Canceled,
 }
 
 impl Status {
-    /// The status in Stripe's word.
+    /// The status as Stripe writes it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::RequiresPaymentMethod => "requires_payment_method",
@@ -51,11 +53,11 @@ impl Status {
     }
 }
 
-/// Which payment methods an intent takes.
+/// Which payment methods an intent accepts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Accepts {
-    /// Whatever the dashboard enables; `redirects` when some may redirect the customer.
+    /// The methods that the dashboard enables; `redirects` when some may redirect the customer.
     Automatic {
         /// `automatic_payment_methods[allow_redirects]` is not `never`.
         redirects: bool,
@@ -125,22 +127,33 @@ impl Intent {
         self.charges.last().map(String::as_str)
     }
 
-    /// Whether a confirmation only authorises.
+    /// Whether a confirmation only authorizes the amount.
     pub(crate) fn is_manual(&self) -> bool {
         self.capture_method == "manual"
     }
 
-    /// The payment that `metadata.payment_id` names, else the intent itself.
-    pub(crate) fn payment(&self) -> &str {
+    /// The payment that `metadata.payment_id` names, or else the id of the intent.
+    pub(crate) fn payment_id(&self) -> &str {
         self.metadata.get("payment_id").unwrap_or(&self.id)
     }
 
     /// The intent as Stripe shows it; with `charge` as the expanded `latest_charge`.
     pub(crate) fn render(&self, charge: Option<&Charge>) -> Box<RawValue> {
-        table::json(&Shown {
+        json::render(&Shown {
             intent: self,
             charge,
         })
+    }
+
+    /// The conflict of an action that this intent's status forbids: `done` is its participle ("captured"), `allowed`
+    /// lists the statuses that permit it.
+    pub(crate) fn unexpected_state(&self, done: &str, allowed: &str) -> Refusal {
+        let message = format!(
+            "This PaymentIntent could not be {done} because it has a status of {}. Only a PaymentIntent \
+             with one of the following statuses may be {done}: {allowed}.",
+            self.status.as_str()
+        );
+        Refusal::state("payment_intent_unexpected_state", message).intent(self.render(None))
     }
 
     fn next_action(&self) -> Option<serde_json::Value> {
@@ -216,10 +229,6 @@ impl Serialize for Shown<'_> {
         map.end()
     }
 }
-
-/// An object without members.
-#[derive(Serialize)]
-pub(crate) struct Empty {}
 
 fn automatic(accepts: &Accepts) -> Option<serde_json::Value> {
     let Accepts::Automatic { redirects } = accepts else {

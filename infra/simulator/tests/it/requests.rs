@@ -1,4 +1,4 @@
-//! Who is let in, and what a wrong request is told.
+//! Authorization, headers, and the answers to invalid requests.
 
 use reqwest::Method;
 
@@ -26,7 +26,7 @@ async fn a_request_without_a_key_or_with_a_live_one_is_unauthorized() {
 }
 
 #[tokio::test]
-async fn a_key_may_come_by_basic_authentication() {
+async fn a_key_can_be_sent_by_basic_authentication() {
     let stripe = Simulator::start().await;
     let request = stripe
         .anonymous(Method::GET, "/v1/events")
@@ -69,7 +69,7 @@ async fn an_unknown_path_is_404_in_stripes_shape() {
 }
 
 #[tokio::test]
-async fn wrong_parameters_are_400_and_named() {
+async fn invalid_parameters_are_400_and_named() {
     let stripe = Simulator::start().await;
     for (form, code, param) in [
         (&[("currency", "usd")][..], "parameter_missing", "amount"),
@@ -119,7 +119,7 @@ async fn wrong_parameters_are_400_and_named() {
 }
 
 #[tokio::test]
-async fn currencies_and_their_smallest_units_are_stripes() {
+async fn currencies_and_their_smallest_units_are_those_of_stripe() {
     let stripe = Simulator::start().await;
     for (amount, currency, status) in [
         ("1000", "xyz", 400),

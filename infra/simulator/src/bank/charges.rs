@@ -1,25 +1,25 @@
-//! What the bank says about a charge, at once or later.
+//! The bank's answer about a charge, at once or later.
 
 use serde_json::json;
 
-use super::confirm::{behaviour, forced};
-use super::enter;
-use crate::charge::{Charge, Failure};
-use crate::intent::{LastError, Status};
-use crate::payment_method::{Decline, Instrument, Outcome};
+use crate::effects::Task;
+use crate::id;
+use crate::objects::charge;
+use crate::objects::charge::{Charge, Failure};
+use crate::objects::intent::{LastError, Status};
+use crate::objects::payment_method::{Decline, Instrument, Outcome};
 use crate::refusal::Refusal;
-use crate::store::{Call, Store, Task};
-use crate::{charge, id};
+use crate::store::{Call, Store};
 
-/// How long an authorisation holds: seven days, as for most cards.
-const HOLD_SECONDS: i64 = 7 * 24 * 3600;
+/// How long an authorization is valid: seven days, as for most cards.
+const AUTHORIZATION_SECONDS: i64 = 7 * 24 * 3600;
 
-/// Asks the bank for the money of a confirmed intent.
-pub(super) fn charge(store: &mut Store, id: &str, call: &Call<'_>) -> Result<(), Refusal> {
-    let Some(method) = behaviour(store, id) else {
+/// Requests the money of a confirmed intent from the bank.
+pub(crate) fn charge(store: &mut Store, id: &str, call: &Call<'_>) -> Result<(), Refusal> {
+    let Some(method) = store.behaviour(id) else {
         return Err(Refusal::missing("payment_intent", id, "intent"));
     };
-    let charge = open(store, id, call)?;
+    let charge = create(store, id, call)?;
     match method.outcome {
         Outcome::Succeeds => {
             succeed(store, id, &charge, call);
@@ -27,18 +27,18 @@ pub(super) fn charge(store: &mut Store, id: &str, call: &Call<'_>) -> Result<(),
         }
         Outcome::Declines(decline) => Err(fail(store, id, Some(&charge), decline, call)),
         Outcome::SucceedsLater | Outcome::FailsLater(_) | Outcome::Processes => {
-            enter(store, id, Status::Processing);
+            store.enter(id, Status::Processing);
             store.emit_charge("charge.pending", &charge, None, call);
             store.emit_intent("payment_intent.processing", id, call);
             if !matches!(method.outcome, Outcome::Processes) {
-                store.later(Task::SettleIntent(id.to_owned()));
+                store.schedule(Task::SettleIntent(id.to_owned()));
             }
             Ok(())
         }
     }
 }
 
-/// The bank's late answer about an intent that is processing: `outcome`, or what its payment method is made for.
+/// Applies the bank's late answer about a processing intent: `outcome`, or that of its payment method.
 pub(crate) fn settle(
     store: &mut Store,
     id: &str,
@@ -47,23 +47,13 @@ pub(crate) fn settle(
 ) -> Result<(), Refusal> {
     let intent = store.intents.existing(id, "intent")?;
     let Some(charge) = intent.latest_charge().map(str::to_owned) else {
-        return Err(super::unexpected_state(
-            store,
-            intent,
-            "settled",
-            "processing",
-        ));
+        return Err(intent.unexpected_state("settled", "processing"));
     };
     if intent.status != Status::Processing {
-        return Err(super::unexpected_state(
-            store,
-            intent,
-            "settled",
-            "processing",
-        ));
+        return Err(intent.unexpected_state("settled", "processing"));
     }
-    let made_for = store.charges.find(&charge).and_then(Charge::behaviour);
-    match outcome.or(made_for.map(|method| method.outcome)) {
+    let method = store.charges.find(&charge).and_then(Charge::behaviour);
+    match outcome.or(method.map(|method| method.outcome)) {
         Some(Outcome::FailsLater(decline) | Outcome::Declines(decline)) => {
             fail(store, id, Some(&charge), decline, call);
         }
@@ -72,10 +62,10 @@ pub(crate) fn settle(
     Ok(())
 }
 
-/// Opens a pending charge for an intent and returns its id.
-fn open(store: &mut Store, id: &str, call: &Call<'_>) -> Result<String, Refusal> {
+/// Creates a pending charge for an intent and returns its id.
+fn create(store: &mut Store, id: &str, call: &Call<'_>) -> Result<String, Refusal> {
     let intent = store.intents.existing(id, "intent")?;
-    let behaves_as = forced(store, intent).map(Into::into);
+    let behaves_as = store.forced_method(intent).map(Into::into);
     let charge = Charge {
         id: id::new("ch"),
         amount: intent.amount,
@@ -106,7 +96,7 @@ fn open(store: &mut Store, id: &str, call: &Call<'_>) -> Result<String, Refusal>
     Ok(charge_id)
 }
 
-/// The bank says yes: the money is taken, or held where the intent is captured by hand.
+/// Applies the bank's approval: the money is captured, or only authorized for a manual capture.
 fn succeed(store: &mut Store, id: &str, charge_id: &str, call: &Call<'_>) {
     let (Some(intent), Some(charge)) = (
         store.intents.find_mut(id),
@@ -115,17 +105,17 @@ fn succeed(store: &mut Store, id: &str, charge_id: &str, call: &Call<'_>) {
         return;
     };
     charge.status = charge::Status::Succeeded;
-    // A bank account cannot hold money: its charges are captured whatever the intent says.
+    // Money on a bank account cannot be authorized: such a charge is captured at once with any `capture_method`.
     let is_card = charge
         .behaviour()
         .is_none_or(|method| matches!(method.instrument, Instrument::Card(..)));
     store
         .ledger
-        .charged(intent.payment(), &intent.currency, intent.amount);
+        .add_charge(intent.payment_id(), &intent.currency, intent.amount);
     if intent.is_manual() && is_card {
-        charge.capture_before = Some(call.now + HOLD_SECONDS);
+        charge.capture_before = Some(call.now + AUTHORIZATION_SECONDS);
         intent.amount_capturable = intent.amount;
-        enter(store, id, Status::RequiresCapture);
+        store.enter(id, Status::RequiresCapture);
         store.emit_charge("charge.succeeded", charge_id, None, call);
         store.emit_intent("payment_intent.amount_capturable_updated", id, call);
         return;
@@ -134,13 +124,13 @@ fn succeed(store: &mut Store, id: &str, charge_id: &str, call: &Call<'_>) {
     charge.amount_captured = charge.amount;
     intent.amount_received = intent.amount;
     store.ledger.totals(&intent.currency).captured += intent.amount;
-    enter(store, id, Status::Succeeded);
+    store.enter(id, Status::Succeeded);
     store.emit_charge("charge.succeeded", charge_id, None, call);
     store.emit_intent("payment_intent.succeeded", id, call);
 }
 
-/// The bank, or the customer's authentication, says no: the intent wants another payment method.
-pub(super) fn fail(
+/// Applies a decline of the bank or a failed authentication: the intent needs another payment method.
+pub(crate) fn fail(
     store: &mut Store,
     id: &str,
     charge_id: Option<&str>,
@@ -164,7 +154,7 @@ pub(super) fn fail(
             store.ledger.totals(&intent.currency).failed_charges += 1;
         }
     }
-    enter(store, id, Status::RequiresPaymentMethod);
+    store.enter(id, Status::RequiresPaymentMethod);
     if let Some(charge_id) = charge_id {
         refusal = refusal.charge(charge_id);
         let previous = json!({"status": "pending"});

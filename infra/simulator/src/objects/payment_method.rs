@@ -1,4 +1,6 @@
-//! Stripe's test payment methods, and what becomes of a payment made with each.
+//! Stripe's test payment methods and how a payment with each of them ends.
+
+use crate::refusal::Refusal;
 
 /// A test payment method and how it behaves.
 #[derive(Debug, Clone, Copy)]
@@ -25,15 +27,15 @@ pub(crate) enum Instrument {
 /// How a charge ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Outcome {
-    /// At once, well.
+    /// It succeeds at once.
     Succeeds,
-    /// At once, refused.
+    /// It is declined at once.
     Declines(&'static Decline),
-    /// Later, well.
+    /// It succeeds later.
     SucceedsLater,
-    /// Later, refused.
+    /// It fails later.
     FailsLater(&'static Decline),
-    /// Not until somebody settles it over `/_sim`.
+    /// It stays pending until it is settled over `/_sim`.
     Processes,
 }
 
@@ -48,7 +50,7 @@ pub(crate) enum Refunds {
     FailLater,
 }
 
-/// Why a charge is refused, in Stripe's words.
+/// Why a charge is declined, as Stripe reports it.
 #[derive(Debug)]
 pub(crate) struct Decline {
     /// `error.code`.
@@ -133,7 +135,17 @@ pub(crate) static AUTHENTICATION_FAILED: Decline = refused(
      new PaymentMethod to attempt to fulfill this PaymentIntent again.",
 );
 
-/// The test payment method called `name`, none for a name that Stripe does not know either.
+/// Finds the test payment method called `name` for a request that names it in `payment_method`.
+///
+/// Stripe answers 400, not 404, for a payment method that it does not know.
+pub(crate) fn existing(name: &str) -> Result<PaymentMethod, Refusal> {
+    find(name).ok_or_else(|| {
+        let message = format!("No such PaymentMethod: '{name}'");
+        Refusal::parameter("resource_missing", "payment_method", message)
+    })
+}
+
+/// Finds the test payment method called `name`; `None` for a name that Stripe does not know either.
 pub(crate) fn find(name: &str) -> Option<PaymentMethod> {
     if let Some(rest) = name.strip_prefix("pm_usBankAccount_") {
         return bank_account(rest);
@@ -144,7 +156,7 @@ pub(crate) fn find(name: &str) -> Option<PaymentMethod> {
         .or_else(|| special(rest.strip_prefix("visa_").unwrap_or(rest)))
 }
 
-/// Every card name that simply works, with its brand, last four digits and funding.
+/// The cards that always succeed, with brand, last four digits and funding.
 fn brand(name: &str) -> Option<Instrument> {
     let (brand, last4, funding) = match name {
         "visa" | "us" => ("visa", "4242", "credit"),

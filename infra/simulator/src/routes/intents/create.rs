@@ -1,17 +1,17 @@
 //! `POST /v1/payment_intents`.
 
-use std::collections::BTreeMap;
-
 use serde_json::value::RawValue;
 
-use super::{answer, confirm, expands};
 use crate::form::Form;
-use crate::intent::{Accepts, Intent, Status};
+use crate::objects::intent::{Accepts, Intent, Status};
+use crate::objects::payment_method;
 use crate::refusal::Refusal;
+use crate::routes::intents::confirm;
+use crate::routes::intents::read::answer;
 use crate::store::{Call, Store};
-use crate::{currency, id, payment_method};
+use crate::{currency, id};
 
-/// What the call takes.
+/// Parameters of the route.
 pub(crate) const PARAMETERS: &[&str] = &[
     "amount",
     "automatic_payment_methods",
@@ -34,12 +34,12 @@ pub(crate) const PARAMETERS: &[&str] = &[
     "use_stripe_sdk",
 ];
 
-/// Makes an intent, and confirms it at once when asked to.
+/// Creates an intent, and confirms it at once with `confirm=true`.
 pub(crate) fn create(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
-    expands(call.form, "latest_charge")?;
+    call.form.expands("latest_charge")?;
     let intent = read(call)?;
     let confirmation = if call.form.flag("confirm")? {
-        Some(confirm::plan(store, &intent, call.form)?)
+        Some(confirm::check(&intent, call.form)?)
     } else {
         if call.form.has("return_url") {
             let message = "You cannot provide `return_url` without `confirm` set to true.";
@@ -54,7 +54,7 @@ pub(crate) fn create(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>
     store.intents.insert(intent);
     store.emit_intent("payment_intent.created", &id, call);
     if let Some(confirmation) = confirmation {
-        confirm::carry_out(store, &id, confirmation, call)?;
+        confirm::execute(store, &id, confirmation, call)?;
     }
     answer(store, &id, call.form)
 }
@@ -64,12 +64,10 @@ fn read(call: &Call<'_>) -> Result<Intent, Refusal> {
     form.required("amount")?;
     let amount = form.integer("amount")?.unwrap_or_default();
     let currency = currency::parse(form.required("currency")?)?;
-    currency::chargeable(amount, &currency)?;
+    currency::check_amount(amount, &currency)?;
     let payment_method = form.owned("payment_method");
-    if let Some(name) = &payment_method
-        && payment_method::find(name).is_none()
-    {
-        return Err(unknown_method(name));
+    if let Some(name) = &payment_method {
+        payment_method::existing(name)?;
     }
     let id = id::new("pi");
     Ok(Intent {
@@ -87,7 +85,7 @@ fn read(call: &Call<'_>) -> Result<Intent, Refusal> {
         customer: form.owned("customer"),
         description: form.owned("description"),
         last_error: None,
-        metadata: metadata(form)?,
+        metadata: form.metadata()?,
         page: None,
         receipt_email: form.owned("receipt_email"),
         return_url: None,
@@ -103,12 +101,6 @@ fn read(call: &Call<'_>) -> Result<Intent, Refusal> {
     })
 }
 
-/// Stripe answers 400, not 404, for a payment method it does not know.
-pub(super) fn unknown_method(name: &str) -> Refusal {
-    let message = format!("No such PaymentMethod: '{name}'");
-    Refusal::parameter("resource_missing", "payment_method", message)
-}
-
 fn capture_method(form: &Form) -> Result<String, Refusal> {
     match form.text("capture_method").unwrap_or("automatic_async") {
         method @ ("automatic" | "automatic_async" | "manual") => Ok(method.to_owned()),
@@ -121,7 +113,7 @@ fn capture_method(form: &Form) -> Result<String, Refusal> {
     }
 }
 
-/// Since 2023-08-16 an intent without a list of types takes whatever the dashboard enables.
+/// Since API version 2023-08-16 an intent without a list of types accepts the methods that the dashboard enables.
 fn accepts(form: &Form) -> Result<Accepts, Refusal> {
     let types: Vec<_> = form
         .list("payment_method_types")
@@ -146,19 +138,4 @@ fn accepts(form: &Form) -> Result<Accepts, Refusal> {
         }
     };
     Ok(Accepts::Automatic { redirects })
-}
-
-/// Up to 50 pairs, names up to 40 and values up to 500 characters.
-pub(crate) fn metadata(form: &Form) -> Result<BTreeMap<String, String>, Refusal> {
-    let metadata = form.map("metadata");
-    if metadata.len() > 50 {
-        return Err(Refusal::invalid("You can specify up to 50 metadata keys.").at("metadata"));
-    }
-    for (name, value) in &metadata {
-        if name.chars().count() > 40 || value.chars().count() > 500 {
-            let message = "Metadata keys can have up to 40 characters, values up to 500.";
-            return Err(Refusal::invalid(message).at(&format!("metadata[{name}]")));
-        }
-    }
-    Ok(metadata)
 }

@@ -1,4 +1,4 @@
-//! The charge: one attempt to take the money of an intent.
+//! The charge: one attempt to collect the money of an intent.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::intent::Empty;
-use crate::payment_method::{Instrument, PaymentMethod};
+use crate::json;
+use crate::json::Empty;
+use crate::objects::payment_method;
+use crate::objects::payment_method::{Instrument, PaymentMethod};
 use crate::table::Row;
-use crate::{payment_method, table};
 
 /// Stripe's three statuses of a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +19,7 @@ use crate::{payment_method, table};
 pub(crate) enum Status {
     /// The bank has not answered.
     Pending,
-    /// The money is taken or held.
+    /// The money is captured or authorized.
     Succeeded,
     /// The bank refused.
     Failed,
@@ -29,9 +30,9 @@ pub(crate) enum Status {
 pub(crate) struct Failure {
     /// Stripe's error code.
     pub(crate) code: String,
-    /// The bank's reason.
+    /// The reason that the bank gave.
     pub(crate) decline_code: Option<String>,
-    /// What the customer may be told.
+    /// A text for the customer.
     pub(crate) message: String,
 }
 
@@ -42,7 +43,7 @@ pub(crate) struct Charge {
     pub(crate) amount: i64,
     pub(crate) amount_captured: i64,
     pub(crate) amount_refunded: i64,
-    /// The test payment method it behaves as, where that was forced over `/_sim`.
+    /// The test payment method as which it behaves, if that was requested over `/_sim/outcomes`.
     pub(crate) behaves_as: Option<Box<str>>,
     pub(crate) capture_before: Option<i64>,
     pub(crate) captured: bool,
@@ -72,27 +73,27 @@ impl Row for Charge {
 }
 
 impl Charge {
-    /// How the bank treats this charge.
+    /// The payment method that decides the answers of the bank.
     pub(crate) fn behaviour(&self) -> Option<PaymentMethod> {
         payment_method::find(self.behaves_as.as_deref().unwrap_or(&self.payment_method))
     }
 
-    /// What of the captured amount is not refunded yet.
+    /// The captured amount that is not refunded yet.
     pub(crate) fn refundable(&self) -> i64 {
         self.amount_captured - self.amount_refunded
     }
 
-    /// Whether nothing of it is left: all refunded, or released.
+    /// Whether all of it is refunded or released.
     pub(crate) fn is_refunded(&self) -> bool {
         self.amount_refunded > 0 && self.amount_refunded >= self.amount_captured.max(1)
     }
 
     /// The charge as Stripe shows it.
     pub(crate) fn render(&self) -> Box<RawValue> {
-        table::json(&self.shown())
+        json::render(&self.shown())
     }
 
-    /// The charge as Stripe shows it, to stand inside another object.
+    /// The charge as Stripe shows it inside another object.
     pub(crate) fn shown(&self) -> Shown<'_> {
         Shown(self)
     }

@@ -1,4 +1,4 @@
-//! The state file: everything, written to a temporary file and renamed, so that a reader sees the old or the new.
+//! The state file: the whole state, written to a temporary file and renamed, so that a reader sees the old or the new.
 
 use std::fs;
 use std::fs::File;
@@ -12,29 +12,28 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::event::Delivery;
-use crate::idempotency::Record;
-use crate::lock::Lock;
+use crate::effects::{Delivery, Effects, Task, Timer};
+use crate::objects::{intent, refund};
+use crate::routes::idempotency::Record;
 use crate::simulator::Simulator;
-use crate::store::{Effects, Store, Task, Timer};
-use crate::{intent, refund};
+use crate::store::Store;
 
 /// How often a changed state is written.
 const INTERVAL: Duration = Duration::from_secs(3);
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Debug, Default, Deserialize)]
-pub(crate) struct Snapshot {
+pub(crate) struct State {
     /// All objects.
     pub(crate) store: Store,
     /// All saved answers.
     pub(crate) keys: Vec<Record>,
 }
 
-/// The file's content, or an empty state when there is no file yet.
-pub(crate) fn load(path: &Path) -> anyhow::Result<Snapshot> {
+/// Reads the file; without one the state is empty.
+pub(crate) fn load(path: &Path) -> anyhow::Result<State> {
     if !path.exists() {
-        return Ok(Snapshot::default());
+        return Ok(State::default());
     }
     let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_slice(&text).with_context(|| {
@@ -52,9 +51,9 @@ pub(crate) fn save(simulator: &Simulator, path: &Path) -> anyhow::Result<()> {
         store: &'a Store,
         keys: Vec<Record>,
     }
-    let keys = simulator.keys.hold().records();
+    let keys = simulator.keys.lock().records();
     let text = serde_json::to_vec(&View {
-        store: &simulator.store.hold(),
+        store: &simulator.store.lock(),
         keys,
     })?;
     let temporary = path.with_extension("tmp");
@@ -68,7 +67,7 @@ pub(crate) fn save(simulator: &Simulator, path: &Path) -> anyhow::Result<()> {
 }
 
 /// Writes the state every few seconds while it changes, until `shutdown`.
-pub(crate) async fn keep(simulator: Arc<Simulator>, shutdown: CancellationToken) {
+pub(crate) async fn write_periodically(simulator: Arc<Simulator>, shutdown: CancellationToken) {
     let Some(path) = simulator.config.state_file.clone() else {
         return;
     };
@@ -87,16 +86,17 @@ pub(crate) async fn keep(simulator: Arc<Simulator>, shutdown: CancellationToken)
         let (simulator, path) = (Arc::clone(&simulator), path.clone());
         let started = Instant::now();
         let saved = tokio::task::spawn_blocking(move || save(&simulator, &path)).await;
-        // Nobody is served while the state is written out: a large one is written less often.
+        // No request is served while the state is serialized: a large one is written less often.
         pause = INTERVAL.max(started.elapsed() * 20);
-        if let Ok(Err(fault)) = saved {
-            tracing::error!("the state was not written: {fault:#}");
+        if let Ok(Err(error)) = saved {
+            tracing::error!(error = %format!("{error:#}"), "failed to write the state file; retrying after the next change");
         }
     }
 }
 
-/// What a process that ended left undone: events not acknowledged, charges and refunds not settled.
-pub(crate) fn unfinished(store: &Store) -> Effects {
+/// Finds the effects that an earlier process did not finish: events without acknowledgement, charges and refunds that
+/// are not settled.
+pub(crate) fn find_unfinished(store: &Store) -> Effects {
     let mut effects = Effects::default();
     for event in store.events.iter().filter(|event| !event.is_delivered()) {
         for endpoint in store

@@ -1,39 +1,40 @@
-//! The bank's page, where a customer passes 3-D Secure or fails it.
+//! The bank's page on which a customer completes or fails 3-D Secure.
 
 use hyper::StatusCode;
 
+use crate::bank::authentication;
 use crate::form::Form;
 use crate::http::{Request, Response};
-use crate::intent::{Intent, Status};
-use crate::lock::Lock;
+use crate::objects::intent::{Intent, Status};
 use crate::simulator::Simulator;
-use crate::{currency, http, intents};
+use crate::{currency, http};
 
-/// How the page looks.
-pub(crate) const STYLE: &str = include_str!("authentication.css");
+/// The style sheet of the page.
+pub(crate) const STYLE: &str = include_str!("page.css");
 
-const PAGE: &str = include_str!("authentication.html");
+const PAGE: &str = include_str!("page.html");
 
-/// The page of an intent; one that needs no authentication says so.
+/// Shows the page of an intent, also of one that needs no authentication.
 pub(crate) fn show(simulator: &Simulator, id: &str) -> Response {
-    let store = simulator.store.hold();
+    let store = simulator.store.lock();
     match store.intents.find(id) {
-        Some(intent) => http::page("text/html; charset=utf-8", page(intent)),
+        Some(intent) => http::page("text/html; charset=utf-8", render(intent)),
         None => http::not_found(),
     }
 }
 
-/// The customer's choice; the browser goes on to the intent's `return_url` as Stripe would send it.
-pub(crate) fn end(simulator: &Simulator, id: &str, request: &Request) -> Response {
+/// Applies the customer's choice and redirects the browser to the intent's `return_url` as Stripe does.
+pub(crate) fn submit(simulator: &Simulator, id: &str, request: &Request) -> Response {
     let passed = match Form::parse(&request.body) {
         Ok(form) => form.text("outcome") == Some("pass"),
         Err(_) => return http::fault(StatusCode::BAD_REQUEST, "The form cannot be read."),
     };
-    // An intent that moved on meanwhile is not an error for the customer: the page shows where it is.
-    let _ = simulator.operate_unasked(|store, call| intents::authenticate(store, id, passed, call));
-    let store = simulator.store.hold();
+    // An intent that has changed meanwhile is not an error for the customer: the page shows its status.
+    let _ = simulator
+        .operate_internally(|store, call| authentication::authenticate(store, id, passed, call));
+    let store = simulator.store.lock();
     match store.intents.find(id) {
-        Some(intent) => match back(intent) {
+        Some(intent) => match return_address(intent) {
             Some(url) => http::redirect(&url),
             None => http::redirect(&format!("/_sim/authenticate/{id}")),
         },
@@ -41,8 +42,8 @@ pub(crate) fn end(simulator: &Simulator, id: &str, request: &Request) -> Respons
     }
 }
 
-/// `return_url` with `payment_intent`, `payment_intent_client_secret` and `redirect_status`.
-fn back(intent: &Intent) -> Option<String> {
+/// Renders `return_url` with `payment_intent`, `payment_intent_client_secret` and `redirect_status`.
+fn return_address(intent: &Intent) -> Option<String> {
     let url = intent.return_url.as_deref()?;
     let (url, fragment) = url
         .split_once('#')
@@ -64,10 +65,10 @@ fn back(intent: &Intent) -> Option<String> {
     Some(back)
 }
 
-fn page(intent: &Intent) -> String {
-    let waits = intent.status == Status::RequiresAction;
-    let body = if waits {
-        let amount = currency::shown(intent.amount, &intent.currency);
+fn render(intent: &Intent) -> String {
+    let is_needed = intent.status == Status::RequiresAction;
+    let body = if is_needed {
+        let amount = currency::format_amount(intent.amount, &intent.currency);
         format!(
             "<p>A payment of <b>{}</b> waits for you.</p>\
              <form method=\"post\"><button name=\"outcome\" value=\"pass\">Complete</button>\
@@ -84,7 +85,7 @@ fn page(intent: &Intent) -> String {
         .replace("{body}", &body)
 }
 
-/// `text` as it may stand in HTML.
+/// Escapes `text` for HTML.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {

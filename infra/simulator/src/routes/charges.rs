@@ -2,8 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::charge::Charge;
-use crate::intents::expands;
+use crate::objects::charge::Charge;
 use crate::refusal::Refusal;
 use crate::store::{Call, Store};
 use crate::table;
@@ -21,7 +20,7 @@ pub(crate) const LIST: &[&str] = &[
 
 /// `GET /v1/charges/{id}`.
 pub(crate) fn retrieve(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
-    expands(call.form, "")?;
+    call.form.expands("")?;
     store
         .charges
         .existing(call.id, "charge")
@@ -30,14 +29,14 @@ pub(crate) fn retrieve(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValu
 
 /// `GET /v1/charges`.
 pub(crate) fn list(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
-    let known = |id: &str| store.charges.find(id).is_some();
+    let exists = |id: &str| store.charges.find(id).is_some();
     let page = match call.form.text("payment_intent") {
         Some(intent) => {
             let ids = &store.intents.existing(intent, "payment_intent")?.charges;
             let charges = ids.iter().rev().filter_map(|id| store.charges.find(id));
-            table::page(charges, call.form, known)?
+            table::select(charges, call.form, exists)?
         }
-        None => table::page(store.charges.iter().rev(), call.form, known)?,
+        None => table::select(store.charges.iter().rev(), call.form, exists)?,
     };
     Ok(page.render("/v1/charges", Charge::render))
 }

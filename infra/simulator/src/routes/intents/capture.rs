@@ -3,12 +3,12 @@
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{answer, enter, expands, unexpected_state};
-use crate::intent::Status;
+use crate::objects::intent::Status;
 use crate::refusal::Refusal;
+use crate::routes::intents::read::answer;
 use crate::store::{Call, Store};
 
-/// What the call takes.
+/// Parameters of the route.
 pub(crate) const PARAMETERS: &[&str] = &[
     "amount_to_capture",
     "expand",
@@ -16,9 +16,9 @@ pub(crate) const PARAMETERS: &[&str] = &[
     "statement_descriptor_suffix",
 ];
 
-/// Takes all or a part of what is held; the rest is released.
+/// Captures all or a part of the authorized amount; the rest is released.
 pub(crate) fn capture(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
-    expands(call.form, "latest_charge")?;
+    call.form.expands("latest_charge")?;
     let asked = call.form.integer("amount_to_capture")?;
     let intent = store.intents.existing(call.id, "intent")?;
     let amount = asked.unwrap_or(intent.amount_capturable);
@@ -29,20 +29,11 @@ pub(crate) fn capture(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue
         return Err(refusal.intent(intent.render(None)));
     }
     if intent.status != Status::RequiresCapture {
-        return Err(unexpected_state(
-            store,
-            intent,
-            "captured",
-            "requires_capture",
-        ));
+        return Err(intent.unexpected_state("captured", "requires_capture"));
     }
     if amount < 1 {
         let message = "This value must be greater than or equal to 1.";
-        return Err(Refusal::parameter(
-            "parameter_invalid_integer",
-            "amount_to_capture",
-            message,
-        ));
+        return Err(Refusal::integer("amount_to_capture", message));
     }
     if amount > intent.amount_capturable {
         let message = format!(
@@ -56,11 +47,11 @@ pub(crate) fn capture(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue
         ));
     }
     let charge_id = intent.latest_charge().unwrap_or_default().to_owned();
-    take(store, call, &charge_id, amount);
+    collect(store, call, &charge_id, amount);
     answer(store, call.id, call.form)
 }
 
-fn take(store: &mut Store, call: &Call<'_>, charge_id: &str, amount: i64) {
+fn collect(store: &mut Store, call: &Call<'_>, charge_id: &str, amount: i64) {
     let (Some(intent), Some(charge)) = (
         store.intents.find_mut(call.id),
         store.charges.find_mut(charge_id),
@@ -72,7 +63,7 @@ fn take(store: &mut Store, call: &Call<'_>, charge_id: &str, amount: i64) {
     charge.captured = true;
     charge.amount_captured = amount;
     store.ledger.totals(&intent.currency).captured += amount;
-    enter(store, call.id, Status::Succeeded);
+    store.enter(call.id, Status::Succeeded);
     let previous = json!({"captured": false, "amount_captured": 0});
     store.emit_charge("charge.captured", charge_id, Some(previous), call);
     store.emit_intent("payment_intent.succeeded", call.id, call);

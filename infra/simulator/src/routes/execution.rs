@@ -1,4 +1,4 @@
-//! One execution of an operation under its idempotency key, with the faults that strike during and after it.
+//! The execution of an operation under its idempotency key, with the faults during and after it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,16 +7,15 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::clock;
-use crate::event::Cause;
-use crate::faults::{Fault, Rule, Stage};
+use crate::faults::rule::{Fault, Rule, Stage};
 use crate::form::Form;
-use crate::idempotency::{Claim, Saved};
-use crate::lock::Lock;
+use crate::objects::event::Cause;
 use crate::refusal::Refusal;
-use crate::routes::Route;
+use crate::routes::idempotency::{Claim, Saved};
+use crate::routes::list::Route;
+use crate::routes::reply::{Outcome, Reply};
 use crate::simulator::Simulator;
 use crate::store::Call;
-use crate::v1::{Outcome, Reply};
 
 /// An operation that is about to be executed.
 #[derive(Debug)]
@@ -26,17 +25,18 @@ pub(crate) struct Execution {
     pub(crate) id: String,
     pub(crate) form: Form,
     pub(crate) fingerprint: u64,
-    /// Its idempotency key is there for every POST, and only for those.
+    /// It has an idempotency key exactly if the request is a POST.
     pub(crate) cause: Cause,
+    /// The faults that the request itself asks for.
     pub(crate) asked: Vec<Rule>,
     pub(crate) delay: Duration,
 }
 
 impl Execution {
-    /// Executes, or answers what was saved under the key.
+    /// Executes the operation, or repeats the answer that is saved under the key.
     pub(crate) async fn run(self) -> Result<Outcome, Refusal> {
         if let Some(key) = &self.cause.idempotency_key {
-            let claim = self.simulator.keys.hold().claim(key, self.fingerprint)?;
+            let claim = self.simulator.keys.lock().claim(key, self.fingerprint)?;
             if let Claim::Replay(saved) = claim {
                 return Ok(Outcome::Answered(Reply {
                     status: saved.status,
@@ -50,21 +50,21 @@ impl Execution {
         let (reply, after) = if self.delay.is_zero() {
             self.execute()
         } else {
-            // A client that hangs up takes its request's future with it; a late execution must happen all the same.
+            // When a client disconnects, hyper drops the request's future; a delayed execution must happen nevertheless.
             let late = tokio::spawn(async move {
                 tokio::time::sleep(self.delay).await;
                 self.execute()
             });
             late.await.map_err(|_| Refusal::internal(500, None))?
         };
-        Ok(spoil(reply, &after).await)
+        Ok(inject_after(reply, &after).await)
     }
 
-    /// Executes now, saves the answer, and draws the faults that strike after.
+    /// Executes now, saves the answer, and draws the faults after execution.
     fn execute(&self) -> (Reply, Vec<Rule>) {
         let is_post = self.cause.idempotency_key.is_some();
         let (mut reply, executed) = match self.operate() {
-            Ok(body) => (Reply::done(body.into()), true),
+            Ok(body) => (Reply::success(body.into()), true),
             Err(refusal) => (Reply::from(&refusal), refusal.executed),
         };
         let mut after = Vec::new();
@@ -78,7 +78,7 @@ impl Execution {
             }
         }
         if let Some(key) = &self.cause.idempotency_key {
-            let mut keys = self.simulator.keys.hold();
+            let mut keys = self.simulator.keys.lock();
             if executed {
                 keys.save(key, self.saved(&reply));
             } else {
@@ -91,11 +91,11 @@ impl Execution {
     fn operate(&self) -> Result<Box<RawValue>, Refusal> {
         self.form.only(self.route.parameters)?;
         if self.cause.idempotency_key.is_some() {
-            let struck = self
+            let drawn = self
                 .simulator
                 .faults
                 .draw(Stage::During, self.route.name, &self.asked);
-            if let Some(rule) = struck.first() {
+            if let Some(rule) = drawn.first() {
                 let mut refusal = Refusal::internal(rule.status.unwrap_or(500), rule.should_retry);
                 refusal.executed = true;
                 return Err(refusal);
@@ -128,8 +128,8 @@ fn internal(rule: &Rule) -> Reply {
     ))
 }
 
-/// What the faults after an execution leave of its answer.
-async fn spoil(mut reply: Reply, after: &[Rule]) -> Outcome {
+/// Injects the faults after execution into its answer.
+async fn inject_after(mut reply: Reply, after: &[Rule]) -> Outcome {
     for rule in after {
         match rule.fault {
             Fault::DelayAfter => tokio::time::sleep(rule.time()).await,

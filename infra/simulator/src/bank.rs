@@ -1,0 +1,7 @@
+//! What happens outside of Stripe: a bank answers, a customer authenticates, an authorization expires.
+
+pub(crate) mod authentication;
+pub(crate) mod cancellation;
+pub(crate) mod charges;
+pub(crate) mod page;
+pub(crate) mod refunds;

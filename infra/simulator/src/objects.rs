@@ -1,0 +1,8 @@
+//! Stripe's objects as they are stored and as Stripe shows them.
+
+pub(crate) mod charge;
+pub(crate) mod endpoint;
+pub(crate) mod event;
+pub(crate) mod intent;
+pub(crate) mod payment_method;
+pub(crate) mod refund;

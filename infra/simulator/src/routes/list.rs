@@ -1,0 +1,118 @@
+//! The list of all routes under `/v1`.
+
+use hyper::Method;
+use serde_json::value::RawValue;
+
+use crate::refusal::Refusal;
+use crate::routes::intents::{cancel, capture, confirm, create, read};
+use crate::routes::{charges, events, refunds, webhook_endpoints};
+use crate::store::{Call, Store};
+
+/// The operation of a route on the store; it returns Stripe's JSON.
+pub(crate) type Operation = fn(&mut Store, &Call<'_>) -> Result<Box<RawValue>, Refusal>;
+
+/// One route.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Route {
+    /// Its name in the rules of faults.
+    pub(crate) name: &'static str,
+    /// The parameters that it accepts; others are refused.
+    pub(crate) parameters: &'static [&'static str],
+    /// Its operation.
+    pub(crate) operation: Operation,
+}
+
+/// Finds the route of a request under `/v1` and the id in its path.
+pub(crate) fn find<'a>(method: &Method, path: &[&'a str]) -> Option<(Route, &'a str)> {
+    let (resource, rest) = path.split_first()?;
+    let (id, action) = match rest {
+        [] => ("", ""),
+        [id] => (*id, "/{id}"),
+        [id, action] => (*id, *action),
+        _ => return None,
+    };
+    let route = match *resource {
+        "payment_intents" => payment_intents(method.as_str(), action),
+        "refunds" => refunds(method.as_str(), action),
+        "charges" => charges(method.as_str(), action),
+        "events" => events(method.as_str(), action),
+        "webhook_endpoints" => endpoints(method.as_str(), action),
+        _ => None,
+    };
+    Some((route?, id))
+}
+
+fn payment_intents(method: &str, action: &str) -> Option<Route> {
+    Some(match (method, action) {
+        ("POST", "") => route("payment_intents.create", create::PARAMETERS, create::create),
+        ("GET", "") => route("payment_intents.list", read::LIST, read::list),
+        ("GET", "/{id}") => route("payment_intents.retrieve", read::RETRIEVE, read::retrieve),
+        ("POST", "confirm") => route(
+            "payment_intents.confirm",
+            confirm::PARAMETERS,
+            confirm::confirm,
+        ),
+        ("POST", "capture") => route(
+            "payment_intents.capture",
+            capture::PARAMETERS,
+            capture::capture,
+        ),
+        ("POST", "cancel") => route("payment_intents.cancel", cancel::PARAMETERS, cancel::cancel),
+        _ => return None,
+    })
+}
+
+fn refunds(method: &str, action: &str) -> Option<Route> {
+    Some(match (method, action) {
+        ("POST", "") => route("refunds.create", refunds::CREATE, refunds::create),
+        ("GET", "") => route("refunds.list", refunds::LIST, refunds::list),
+        ("GET", "/{id}") => route("refunds.retrieve", refunds::RETRIEVE, refunds::retrieve),
+        _ => return None,
+    })
+}
+
+fn charges(method: &str, action: &str) -> Option<Route> {
+    Some(match (method, action) {
+        ("GET", "") => route("charges.list", charges::LIST, charges::list),
+        ("GET", "/{id}") => route("charges.retrieve", charges::RETRIEVE, charges::retrieve),
+        _ => return None,
+    })
+}
+
+fn events(method: &str, action: &str) -> Option<Route> {
+    Some(match (method, action) {
+        ("GET", "") => route("events.list", events::LIST, events::list),
+        ("GET", "/{id}") => route("events.retrieve", events::RETRIEVE, events::retrieve),
+        _ => return None,
+    })
+}
+
+fn endpoints(method: &str, action: &str) -> Option<Route> {
+    Some(match (method, action) {
+        ("POST", "") => route(
+            "webhook_endpoints.create",
+            webhook_endpoints::CREATE,
+            webhook_endpoints::create,
+        ),
+        ("GET", "") => route(
+            "webhook_endpoints.list",
+            webhook_endpoints::LIST,
+            webhook_endpoints::list,
+        ),
+        ("GET", "/{id}") => route(
+            "webhook_endpoints.retrieve",
+            &["expand"],
+            webhook_endpoints::retrieve,
+        ),
+        ("DELETE", "/{id}") => route("webhook_endpoints.delete", &[], webhook_endpoints::delete),
+        _ => return None,
+    })
+}
+
+fn route(name: &'static str, parameters: &'static [&'static str], operation: Operation) -> Route {
+    Route {
+        name,
+        parameters,
+        operation,
+    }
+}
