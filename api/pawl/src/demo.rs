@@ -1,4 +1,4 @@
-//! The demonstration's account: a shop with a user, an operator and an API key.
+//! The account of the demonstration: a shop with a user, an operator and an API key.
 
 use std::fs;
 use std::fs::File;
@@ -17,20 +17,20 @@ use sqlx::PgPool;
 /// The name of the account.
 const ACCOUNT: &str = "Pawl demo";
 
-/// What opens the demonstration of one checkout: random, made once, kept in a file that only its owner reads.
+/// The credentials of one checkout's demonstration: random, generated once, in a file that only its owner may read.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Secrets {
     /// PKCS#8 in PEM.
     pub(crate) jwt_private_key: String,
-    /// Acts for the demonstration's account.
+    /// The API key of the demonstration's account.
     pub(crate) api_key: String,
-    /// What the simulator signs webhooks with.
+    /// The secret with which the simulator signs webhooks.
     pub(crate) webhook_secret: String,
     pub(crate) user: Person,
     pub(crate) operator: Person,
 }
 
-/// Somebody who may log in.
+/// The credentials of a user.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Person {
     pub(crate) email: String,
@@ -38,8 +38,8 @@ pub(crate) struct Person {
 }
 
 impl Secrets {
-    /// Those in the file, which is made when it is missing.
-    pub(crate) fn keep(path: &Path) -> Result<Secrets> {
+    /// Reads the credentials from the file, or generates them and writes the file.
+    pub(crate) fn load_or_generate(path: &Path) -> Result<Secrets> {
         match fs::read(path) {
             Ok(text) => serde_json::from_slice(&text).with_context(|| {
                 format!(
@@ -57,10 +57,8 @@ impl Secrets {
     }
 
     fn generate() -> Result<Secrets> {
-        let key =
-            auth_service::keys::generate().context("this system has no randomness to give")?;
-        let api_key =
-            authz::api_key::generate().context("this system has no randomness to give")?;
+        let key = auth_service::keys::generate().context("the system gives no random numbers")?;
+        let api_key = authz::api_key::generate().context("the system gives no random numbers")?;
         Ok(Secrets {
             jwt_private_key: key.expose_secret().to_owned(),
             api_key: api_key.expose_secret().to_owned(),
@@ -77,7 +75,7 @@ impl Secrets {
     }
 }
 
-/// Makes the account and all that belongs to it; what is there already stays as it is.
+/// Creates the account, its users and its API key, unless they exist.
 pub(crate) async fn seed(pool: &PgPool, secrets: &Secrets) -> Result<()> {
     let account = seed::account(pool, ACCOUNT).await?;
     for (person, role) in [
@@ -97,7 +95,7 @@ pub(crate) async fn seed(pool: &PgPool, secrets: &Secrets) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file that nobody else may read, whole or not at all.
+/// Writes a file that only its owner may read, completely or not at all.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     let write = || {
         let aside = path.with_extension("new");
@@ -114,7 +112,7 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     write().with_context(|| format!("write {}", path.display()))
 }
 
-/// More than 128 random bits as text.
+/// Text with more than 128 random bits.
 fn random() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 22)
 }

@@ -1,4 +1,4 @@
-//! `pawl dev`: the whole stack on this machine, each service a library call in this process.
+//! `pawl dev`: all of Pawl on this machine, each service a task of this process.
 
 mod facts;
 mod services;
@@ -10,36 +10,36 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use facts::Facts;
 use infra::Env;
-use services::{Doors, Services, Settings};
+use servers::{Broker, External, Home, Progress, Servers};
+use services::{Listeners, Services, Settings};
 
 use crate::demo::Secrets;
-use crate::output::Progress;
-use crate::stack::{Broker, Home, Servers};
 use crate::{demo, migrate, output};
 
-/// Starts Postgres, Redis, Kafka, the Stripe simulator and every service, seeds a demonstration account, and says how to
-/// use it. Ctrl-C stops what it started; started again, it finds its payments.
+/// Starts Postgres, Redis, Kafka, the Stripe simulator and every service, creates a demonstration account, and prints how
+/// to use it. Ctrl-C stops all of it; the payments are still there at the next start.
 ///
-/// `DATABASE_URL`, `REDIS_URL`, `KAFKA_BROKERS` and `STRIPE_API_BASE`, set in the environment or in .env, are used instead
-/// of starting its own.
+/// `DATABASE_URL`, `REDIS_URL`, `KAFKA_BROKERS` and `STRIPE_API_BASE`, set in the environment or in .env, are used
+/// instead of private servers.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// A mock in this process, which forgets; or a real Apache Kafka (`infra/scripts/setup.sh test` fetches it).
+    /// A mock in this process, which keeps no message after its end; or a real Apache Kafka, which
+    /// `infra/scripts/setup.sh test` downloads.
     #[arg(long, value_enum, default_value_t = Broker::Mock)]
     kafka: Broker,
 }
 
 /// Runs until a signal, or until a service fails.
 pub(crate) async fn run(options: Options) -> Result<ExitCode> {
-    // A person reads the progress and the summary; what goes well needs no log line beside them.
+    // A person reads the progress and the summary; only warnings are logged beside them.
     infra::telemetry::start_at("pawl", "warn");
     let shutdown = infra::shutdown::signal();
-    // Dropping what has begun stops it, so an early Ctrl-C leaves nothing behind either.
+    // Dropping a server stops it, so an early Ctrl-C leaves no server running either.
     let mut running = tokio::select! {
         running = Running::start(&options) => running?,
         () = shutdown.cancelled() => return Ok(ExitCode::from(130)),
     };
-    running.facts.announce();
+    running.facts.print();
     let failure = tokio::select! {
         failure = running.services.failure() => Some(failure),
         () = shutdown.cancelled() => None,
@@ -53,10 +53,10 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     }
 }
 
-/// Everything that runs.
+/// The running services and servers.
 struct Running {
     facts: Facts,
-    // Dropped in this order: the services before what they use.
+    // Dropped in this order: the services before the servers that they use.
     services: Services,
     simulator: Option<Services>,
     _servers: Servers,
@@ -65,32 +65,33 @@ struct Running {
 impl Running {
     async fn start(options: &Options) -> Result<Running> {
         let home = Home::find()?;
-        let place = home.kept("dev")?;
+        let directory = home.permanent("dev")?;
         let file = home.join("dev.json");
-        // Whoever waits for the file must not find the one of an earlier start.
+        // A program that waits for the file must not read the one of an earlier start.
         let _ = std::fs::remove_file(&file);
-        let secrets = Secrets::keep(&place.join("secrets.json"))?;
-        let state_file = place.join("simulator.json");
+        let secrets = Secrets::load_or_generate(&directory.join("secrets.json"))?;
+        let state_file = directory.join("simulator.json");
 
-        // Everything that is wrong with the environment, and every busy port, is named before anything is started.
-        let doors = Doors::open(&secrets).await?;
+        // Every fault of the environment and every busy port is reported before a server is started.
+        let listeners = Listeners::open(&secrets).await?;
 
         let mut progress = Progress::new();
+        let external = External::from_env(&Env::load());
         let servers =
-            Servers::start(&Env::load(), &home, place, options.kafka, &mut progress).await?;
+            Servers::start(external, &home, directory, options.kafka, &mut progress).await?;
 
         progress.begin("schema");
         let pool = infra::postgres::pool(&servers.database_url, 2)?;
-        reach(&pool, &servers.database_url).await?;
+        connect(&pool, &servers.database_url).await?;
         let version = migrate::apply(&pool).await?;
         demo::seed(&pool, &secrets).await?;
         pool.close().await;
         progress.done(format!("version {version}, demonstration account seeded"));
 
         progress.begin("services");
-        let addresses = doors.addresses()?;
+        let addresses = listeners.addresses()?;
         let settings = Settings::new(&secrets, &addresses, &servers);
-        let (services, simulator) = doors.serve(&settings, &addresses, &secrets, state_file)?;
+        let (services, simulator) = listeners.serve(&settings, &addresses, &secrets, state_file)?;
         let facts = Facts::new(&secrets, addresses, &settings, &servers);
         tokio::select! {
             answering = facts.until_all_answer() => answering?,
@@ -106,7 +107,7 @@ impl Running {
         })
     }
 
-    /// Services finish what they began while the simulator still answers them; the servers end last.
+    /// Stops the services while the simulator still answers them, then the simulator, and the servers last.
     async fn stop(self) {
         self.services.stop().await;
         if let Some(simulator) = self.simulator {
@@ -115,10 +116,10 @@ impl Running {
     }
 }
 
-/// A database of one's own may not be there; say so rather than how sqlx sees it.
-async fn reach(pool: &sqlx::PgPool, url: &str) -> Result<()> {
+/// Connects to the database, which may be one of `DATABASE_URL` that does not run; the error says what to do.
+async fn connect(pool: &sqlx::PgPool, url: &str) -> Result<()> {
     infra::postgres::ping(pool).await.with_context(|| {
-        let place = url.rsplit_once('@').map_or(url, |(_, place)| place);
-        format!("DATABASE_URL leads to {place}, where no Postgres lets us in: start it, or remove DATABASE_URL from the environment and .env, and one is started for you")
+        let address = url.rsplit_once('@').map_or(url, |(_, address)| address);
+        format!("DATABASE_URL leads to {address}, where no Postgres accepts a connection: start it, or remove DATABASE_URL from the environment and .env, and one is started for you")
     })
 }

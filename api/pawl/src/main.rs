@@ -1,22 +1,29 @@
-//! `pawl`: the whole stack in one command, and the operator's command line.
+//! `pawl`: the command line of operators and developers.
 
-mod attack;
-mod bench;
-mod chaos;
+mod account;
+mod api_keys;
+mod database;
+#[cfg(feature = "dev")]
 mod demo;
+#[cfg(feature = "dev")]
 mod dev;
-mod load;
-mod manage;
+mod id;
+mod keys;
 mod migrate;
 mod output;
 mod pause;
+#[cfg(feature = "dev")]
 mod reset;
+#[cfg(feature = "dev")]
 mod seed;
+#[cfg(feature = "dev")]
 mod services;
-mod stack;
+mod table;
+mod users;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 /// Drives payments that cannot be lost.
@@ -29,52 +36,73 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "dev")]
     Dev(dev::Options),
     /// Removes the payments, users and keys that `pawl dev` keeps in .pawl.
+    #[cfg(feature = "dev")]
     Reset,
     /// Brings the database of `DATABASE_URL` to this version's schema.
     Migrate,
-    /// Makes the demonstration's account, users and API key in the database of `DATABASE_URL`.
+    /// Creates the demonstration's account, users and API key in the database of `DATABASE_URL`.
+    #[cfg(feature = "dev")]
     Seed,
-    /// Stops the taking of new payments (`pawl pause intake`).
+    /// Makes every gateway refuse new payments (`pawl pause intake`).
     Pause(pause::Options),
-    /// Takes new payments again (`pawl resume intake`).
+    /// Makes every gateway accept new payments again (`pawl resume intake`).
     Resume(pause::Options),
     #[command(subcommand)]
-    Users(manage::users::Command),
+    Users(users::Command),
     #[command(subcommand)]
-    ApiKeys(manage::api_keys::Command),
+    ApiKeys(api_keys::Command),
     #[command(subcommand)]
-    Keys(manage::keys::Command),
+    Keys(keys::Command),
+    Id(id::Options),
+    #[cfg(feature = "dev")]
     Services(services::Options),
-    Chaos(chaos::Options),
-    Bench(bench::Options),
-    Attack(Box<attack::Options>),
-    /// What `pawl bench --doors` measures the gateway against.
+    #[cfg(feature = "proof")]
+    Chaos(proof::chaos::Options),
+    #[cfg(feature = "proof")]
+    Bench(proof::bench::Options),
+    #[cfg(feature = "proof")]
+    Attack(Box<proof::attack::Options>),
+    /// The bare axum service with which `pawl bench --http` compares the gateway.
+    #[cfg(feature = "proof")]
     #[command(hide = true)]
     Hello,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Dev(options) => dev::run(options).await,
-        Command::Reset => reset::run(),
-        Command::Migrate => migrate::run().await,
-        Command::Seed => seed::run().await,
-        Command::Pause(options) => pause::run(options, true).await,
-        Command::Resume(options) => pause::run(options, false).await,
-        Command::Users(command) => manage::users::run(command).await,
-        Command::ApiKeys(command) => manage::api_keys::run(command).await,
-        Command::Keys(command) => manage::keys::run(command).await,
-        Command::Services(options) => services::run(options).await,
-        Command::Chaos(options) => chaos::run(options).await,
-        Command::Bench(options) => bench::run(options).await,
-        Command::Attack(options) => attack::run(&options).await,
-        Command::Hello => bench::hello::run().await,
-    };
-    result.unwrap_or_else(|error| {
+    run(Cli::parse().command).await.unwrap_or_else(|error| {
         output::failure(&error);
         ExitCode::FAILURE
     })
+}
+
+async fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        #[cfg(feature = "dev")]
+        Command::Dev(options) => dev::run(options).await,
+        #[cfg(feature = "dev")]
+        Command::Reset => reset::run(),
+        Command::Migrate => migrate::run().await,
+        #[cfg(feature = "dev")]
+        Command::Seed => seed::run().await,
+        Command::Pause(options) => pause::run(options, true).await,
+        Command::Resume(options) => pause::run(options, false).await,
+        Command::Users(command) => users::run(command).await,
+        Command::ApiKeys(command) => api_keys::run(command).await,
+        Command::Keys(command) => keys::run(command).await,
+        Command::Id(options) => id::run(&options),
+        #[cfg(feature = "dev")]
+        Command::Services(options) => services::run(options).await,
+        #[cfg(feature = "proof")]
+        Command::Chaos(options) => proof::chaos::run(options).await,
+        #[cfg(feature = "proof")]
+        Command::Bench(options) => proof::bench::run(options).await,
+        #[cfg(feature = "proof")]
+        Command::Attack(options) => proof::attack::run(&options).await,
+        #[cfg(feature = "proof")]
+        Command::Hello => proof::bench::hello::run().await,
+    }
 }

@@ -1,4 +1,4 @@
-//! `pawl pause intake` and `pawl resume intake`: stops the taking of new payments for all of Pawl, and lets it go on.
+//! `pawl pause intake` and `pawl resume intake`: every gateway refuses new payments, and accepts them again.
 
 use std::process::ExitCode;
 
@@ -8,40 +8,36 @@ use engine::intake;
 use infra::Env;
 use time::format_description::well_known::Rfc3339;
 
-use crate::output;
+use crate::{database, output};
 
-/// What can be stopped.
+/// The part of Pawl that can be paused.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum What {
-    /// New payments. Those that exist go on, and can be confirmed, captured, canceled and refunded.
+    /// New payments. Existing payments continue, and can be confirmed, captured, canceled and refunded.
     Intake,
 }
 
-/// The switch is in the database of `DATABASE_URL`; every gateway obeys within a second, and the command ends when all do.
+/// The switch is in the database of `DATABASE_URL`; every gateway obeys within a second, and the command ends after that.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// What it is about.
+    /// The part of Pawl.
     #[arg(value_enum)]
     what: What,
-    /// Why; kept beside the switch.
+    /// The reason, kept beside the switch.
     #[arg(long)]
     reason: Option<String>,
-    /// Who decided; the user of this terminal when absent.
+    /// The person who decided; without it the user of this terminal.
     #[arg(long)]
     by: Option<String>,
 }
 
-/// Turns the switch.
+/// Sets the switch and prints its state.
 pub(crate) async fn run(options: Options, paused: bool) -> Result<ExitCode> {
     let What::Intake = options.what;
-    let mut env = Env::load();
-    let url = env.required("DATABASE_URL");
-    let user = env.optional("USER");
-    env.finish()?;
-    let Some(by) = options.by.or(user) else {
+    let pool = database::pool()?;
+    let Some(by) = options.by.or(Env::load().optional("USER")) else {
         bail!("who decided? Say it with --by NAME");
     };
-    let pool = infra::postgres::pool(&url, 1)?;
     let changed = intake::set(&pool, paused, options.reason.as_deref(), &by).await?;
     let switch = intake::read(&pool).await?;
     tokio::time::sleep(intake::OBEYED_WITHIN).await;

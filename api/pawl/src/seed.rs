@@ -1,15 +1,15 @@
-//! `pawl seed`: the demonstration's account in a database of one's own.
+//! `pawl seed`: creates the demonstration's account in the database of `DATABASE_URL`.
 
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use infra::Env;
+use servers::Home;
 
 use crate::demo::Secrets;
-use crate::stack::Home;
 use crate::{demo, output};
 
-/// Seeds the database of `DATABASE_URL`, and says what opens it.
+/// Seeds the database and prints the credentials.
 pub(crate) async fn run() -> Result<ExitCode> {
     let mut env = Env::load();
     let url = env.required("DATABASE_URL");
@@ -19,8 +19,8 @@ pub(crate) async fn run() -> Result<ExitCode> {
         );
     }
     env.finish()?;
-    let place = Home::find()?.kept("dev")?;
-    let secrets = Secrets::keep(&place.join("secrets.json"))?;
+    let directory = Home::find()?.permanent("dev")?;
+    let secrets = Secrets::load_or_generate(&directory.join("secrets.json"))?;
     demo::seed(&infra::postgres::pool(&url, 2)?, &secrets).await?;
     output::line(format!(
         "user      {}  password {}",

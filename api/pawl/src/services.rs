@@ -1,6 +1,6 @@
-//! `pawl services -- COMMAND`: private servers around one command, for tests and proofs.
+//! `pawl services -- COMMAND`: runs a command with private servers, for tests and proofs.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
@@ -10,16 +10,18 @@ use clap::Args;
 use infra::Env;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use servers::{Broker, External, Guard, Home, Progress, Servers};
 use tokio_util::sync::CancellationToken;
 
-use crate::load::{Fleet, Options as FleetOptions, Sharing, run_name};
-use crate::output::Progress;
-use crate::stack::{Broker, Guard, Home, Servers};
+/// The exit code of a command that Ctrl-C or SIGTERM ended before it began.
+const INTERRUPTED: u8 = 130;
+/// The time that the command has after SIGTERM until SIGKILL.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Starts a private Postgres, Redis and Kafka, runs a command with `DATABASE_URL`, `REDIS_URL` and `KAFKA_BROKERS` set,
 /// stops what it started and exits as the command did.
 ///
-/// A variable that is set in the environment or in .env is used instead of a server of our own.
+/// A variable that is set in the environment or in .env is used instead of a private server.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// A real Apache Kafka broker, or librdkafka's mock in this process.
@@ -27,93 +29,82 @@ pub(crate) struct Options {
     kafka: Broker,
     /// Starts Pawl's own services too, with their rate limits off: the command finds `GATEWAY_URL`, `AUTH_URL`,
     /// `AUTH_API_KEY`, and the token of an admin in `TOKEN`, valid for 15 minutes.
-    #[arg(long)]
-    doors: bool,
+    #[cfg(feature = "proof")]
+    #[arg(long, alias = "doors")]
+    pawl: bool,
     /// The command and its arguments.
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
 }
 
-/// Runs the command; its exit code is ours.
+/// Runs the command and exits with its exit code.
 pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     let shutdown = infra::shutdown::signal();
-    if options.doors {
-        return among_doors(options.command, &shutdown).await;
+    #[cfg(feature = "proof")]
+    if options.pawl {
+        return with_pawl(options.command, &shutdown).await;
     }
     // Dropped when this function returns, which stops every server.
-    let servers = tokio::select! {
-        servers = start(options.kafka) => servers?,
-        () = shutdown.cancelled() => return Ok(ExitCode::from(130)),
+    let start = shutdown.run_until_cancelled(start(options.kafka));
+    let Some(servers) = start.await.transpose()? else {
+        return Ok(ExitCode::from(INTERRUPTED));
     };
-    let mut command = Command::new(&options.command[0]);
-    command
-        .args(&options.command[1..])
-        .envs(servers.variables());
-    let status = supervise(command, &shutdown).await?;
-    Ok(exit_code(status))
+    supervise(options.command, servers.variables(), &shutdown).await
 }
 
-/// The same, with services of our own.
-async fn among_doors(command: Vec<OsString>, shutdown: &CancellationToken) -> Result<ExitCode> {
-    let fleet_options = FleetOptions {
-        name: run_name("doors"),
-        workers: 1,
-        sharing: Sharing::Polite,
-        log: "info",
-        operations: true,
-        environment: Vec::new(),
-    };
+/// Runs the command beside Pawl's own services.
+#[cfg(feature = "proof")]
+async fn with_pawl(command: Vec<OsString>, shutdown: &CancellationToken) -> Result<ExitCode> {
     let mut progress = Progress::new();
-    let fleet = tokio::select! {
-        fleet = Fleet::start(&fleet_options, &mut progress) => fleet?,
-        () = shutdown.cancelled() => return Ok(ExitCode::from(130)),
+    let start = proof::fleet::Fleet::for_a_command(&mut progress);
+    let Some(fleet) = shutdown.run_until_cancelled(start).await.transpose()? else {
+        return Ok(ExitCode::from(INTERRUPTED));
     };
     progress.end();
-    let mut around = Command::new(&command[0]);
-    around
-        .args(&command[1..])
-        .env("GATEWAY_URL", format!("http://{}", fleet.gateway))
-        .env("AUTH_URL", &fleet.auth)
-        .env("AUTH_API_KEY", fleet.keys.api_key)
-        .env("TOKEN", fleet.log_in_as_admin().await?);
-    let status = supervise(around, shutdown).await?;
+    let code = supervise(command, fleet.variables().await?, shutdown).await?;
     fleet.stop(true).await?;
-    Ok(exit_code(status))
+    Ok(code)
 }
 
 async fn start(broker: Broker) -> Result<Servers> {
     let home = Home::find()?;
-    let place = home.throw_away().await?;
-    Servers::start(&Env::load(), &home, place, broker, &mut Progress::new()).await
+    let directory = home.temporary().await?;
+    let external = External::from_env(&Env::load());
+    Servers::start(external, &home, directory, broker, &mut Progress::new()).await
 }
 
-/// Waits for the command; when we are told to stop, so is it and all it started.
-async fn supervise(mut command: Command, shutdown: &CancellationToken) -> Result<ExitStatus> {
-    let name = command.get_program().display().to_string();
-    // A group of its own, so that the signal we pass on reaches the whole tree below it, once.
-    command.process_group(0);
+/// Runs the command and waits for its end. A signal to this process ends the command and all processes that it started.
+async fn supervise<V: AsRef<OsStr>>(
+    arguments: Vec<OsString>,
+    variables: impl IntoIterator<Item = (&'static str, V)>,
+    shutdown: &CancellationToken,
+) -> Result<ExitCode> {
+    let (program, arguments) = arguments.split_first().context("no command is given")?;
+    let name = program.display();
+    let mut command = Command::new(program);
+    // In a group of its own, so that a signal passed on reaches the command and its descendants once.
+    command.args(arguments).envs(variables).process_group(0);
     let mut child = tokio::process::Command::from(command)
         .spawn()
         .with_context(|| format!("run {name}"))?;
     let group = child.id().map(|id| Pid::from_raw(id.cast_signed()));
-    // For the case that we are killed, as the servers have theirs.
+    // If this process is killed, the guard stops the command, as the guards of the servers stop them.
     let _guard = group
         .map(|group| Guard::over(-group.as_raw(), Signal::SIGTERM))
         .transpose()?;
-    tokio::select! {
-        status = child.wait() => return Ok(status?),
-        () = shutdown.cancelled() => {}
+    if let Some(status) = shutdown.run_until_cancelled(child.wait()).await {
+        return Ok(exit_code(status?));
     }
-    let tell = |signal| group.map(|group| killpg(group, signal));
-    tell(Signal::SIGTERM);
-    if let Ok(status) = tokio::time::timeout(Duration::from_secs(20), child.wait()).await {
-        return Ok(status?);
+    let send = |signal| group.map(|group| killpg(group, signal));
+    send(Signal::SIGTERM);
+    if let Ok(status) = tokio::time::timeout(PATIENCE, child.wait()).await {
+        return Ok(exit_code(status?));
     }
-    tell(Signal::SIGKILL);
-    Ok(child.wait().await?)
+    send(Signal::SIGKILL);
+    Ok(exit_code(child.wait().await?))
 }
 
-/// As a shell does it: 128 and the signal's number for a command that died of a signal.
+/// The exit code as a shell gives it: 128 plus the signal's number for a command that a signal ended.
 fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status
         .code()

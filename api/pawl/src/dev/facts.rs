@@ -1,15 +1,15 @@
-//! What a person, or a program, needs to know to use the running stack.
+//! The addresses and credentials that people and programs need to use the running services.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
 use serde::Serialize;
+use servers::Servers;
 
 use super::services::{Addresses, Settings};
 use crate::demo::{Person, Secrets, write_private};
 use crate::output;
-use crate::stack::Servers;
 
 /// The content of `.pawl/dev.json`.
 #[derive(Serialize)]
@@ -51,20 +51,20 @@ impl Facts {
         }
     }
 
-    /// Returns when every service answers, and the gateway lets the API key in.
+    /// Returns when every service answers and the gateway accepts the API key.
     pub(super) async fn until_all_answer(&self) -> Result<()> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(2))
             .build()?;
-        let asked = [
+        let addresses = [
             format!("{}/health", self.auth),
             format!("{}/api/health", self.core),
             format!("{}/health", self.worker),
             format!("{}/readyz", self.gateway),
             format!("{}/api/v1/payments?limit=1", self.gateway),
         ];
-        for address in asked {
+        for address in addresses {
             loop {
                 let answer = http
                     .get(&address)
@@ -80,13 +80,13 @@ impl Facts {
         Ok(())
     }
 
-    /// Writes them where programs look for them; only the owner may read the file.
+    /// Writes the file for programs; only its owner may read it.
     pub(super) fn write(&self, path: &Path) -> Result<()> {
         write_private(path, &serde_json::to_vec_pretty(self)?)
     }
 
-    /// Tells a person.
-    pub(super) fn announce(&self) {
+    /// Prints them for people.
+    pub(super) fn print(&self) {
         let Facts {
             gateway,
             auth,
@@ -109,7 +109,7 @@ impl Facts {
             ("core", core.clone()),
             (
                 "stripe",
-                format!("{simulator}  (the simulator; its books: {simulator}/_sim/ledger)"),
+                format!("{simulator}  (the simulator; its ledger: {simulator}/_sim/ledger)"),
             ),
             ("postgres", self.database_url.clone()),
             ("API key", api_key.clone()),
@@ -122,7 +122,7 @@ impl Facts {
         let key = format!("-H 'X-API-Key: {api_key}'");
         output::line(format!(
             r#"
-Create a payment, look at it, and log in:
+Create a payment, list it, and log in:
 
   curl -s {gateway}/api/v1/payments {key} -H "Idempotency-Key: $(date +%s%N)" -H 'Prefer: wait=5' {json} -d '{{"amount":1200,"currency":"eur","payment_method":"pm_card_visa","confirm":true}}'
   curl -s '{gateway}/api/v1/payments?limit=1' {key}

@@ -1,4 +1,4 @@
-//! The services of the stack: where they listen, what they are told, and their tasks.
+//! The services of `pawl dev`: their addresses, their configuration and their tasks.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -7,28 +7,28 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, anyhow, bail};
 use infra::Env;
 use infra::env::Faults;
+use servers::{Environment, Servers};
 use stripe_simulator::{Shop, WebhookEndpoint};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::demo::Secrets;
-use crate::stack::Servers;
 
-/// How long all services together may take to finish what they began.
+/// The time in which all services together must finish their requests and jobs.
 const DRAIN: Duration = Duration::from_secs(20);
 
-/// The listeners of all services, open before anything else so that a busy port costs nobody a minute.
-pub(super) struct Doors {
+/// The listeners of all services, opened first so that a busy port is reported before the slow start of the servers.
+pub(super) struct Listeners {
     gateway: TcpListener,
     auth: TcpListener,
     core: TcpListener,
     worker: TcpListener,
-    /// None when the environment names a Stripe of its own.
+    /// `None` when `STRIPE_API_BASE` is set.
     simulator: Option<TcpListener>,
 }
 
-/// Where everything answers, as `http://host:port`.
+/// The addresses of the services, as `http://host:port`.
 pub(super) struct Addresses {
     pub(super) gateway: String,
     pub(super) auth: String,
@@ -37,7 +37,7 @@ pub(super) struct Addresses {
     pub(super) stripe: String,
 }
 
-/// What the services are told where the environment says nothing.
+/// The settings of the services that the environment does not give.
 pub(super) struct Settings {
     defaults: Vec<(&'static str, String)>,
 }
@@ -50,10 +50,10 @@ struct Configs {
     webhook_secret: String,
 }
 
-impl Doors {
-    /// Names every fault of the environment at once, or else every address that cannot be had; then listens.
-    pub(super) async fn open(secrets: &Secrets) -> Result<Doors> {
-        let configs = Settings::rehearsed(secrets)
+impl Listeners {
+    /// Reports every fault of the environment at once, then listens on every address.
+    pub(super) async fn open(secrets: &Secrets) -> Result<Listeners> {
+        let configs = Settings::placeholder(secrets)
             .configs()
             .map_err(|faults| anyhow!("the environment cannot be used:\n{faults}"))?;
         let mut env = Env::load();
@@ -63,7 +63,7 @@ impl Doors {
         let simulator = env.parsed("SIMULATOR_ADDR", SocketAddr::from(([127, 0, 0, 1], 12111)));
         let own_simulator = env.optional("STRIPE_API_BASE").is_none();
         env.finish()?;
-        Ok(Doors {
+        Ok(Listeners {
             gateway: listen("GATEWAY_ADDR", configs.gateway.address).await?,
             auth: listen("AUTH_ADDR", configs.auth.address).await?,
             core: listen("CORE_ADDR", configs.core.address).await?,
@@ -76,7 +76,7 @@ impl Doors {
         })
     }
 
-    /// Where they are; an address for all interfaces is shown as this machine's own.
+    /// Their addresses; one that listens on all interfaces is shown as 127.0.0.1.
     pub(super) fn addresses(&self) -> Result<Addresses> {
         let stripe = match &self.simulator {
             Some(listener) => url(listener)?,
@@ -91,7 +91,7 @@ impl Doors {
         })
     }
 
-    /// Starts every service, and the simulator apart from them.
+    /// Starts every service, and the simulator in a group of its own.
     pub(super) fn serve(
         self,
         settings: &Settings,
@@ -144,48 +144,55 @@ impl Doors {
 }
 
 impl Settings {
-    /// For the services to run with.
+    /// The settings with which the services run.
     pub(super) fn new(secrets: &Secrets, addresses: &Addresses, servers: &Servers) -> Settings {
-        let mut settings = Settings::common(secrets);
-        let servers = servers
-            .variables()
-            .map(|(name, value)| (name, value.to_owned()));
-        settings.defaults.extend(servers);
-        settings.defaults.extend([
-            ("STRIPE_API_BASE", addresses.stripe.clone()),
-            (
-                "JWT_JWKS_URL",
-                format!("{}/.well-known/jwks.json", addresses.auth),
-            ),
-        ]);
-        settings
+        Settings::on(
+            servers.variables(),
+            secrets,
+            &addresses.stripe,
+            &addresses.auth,
+        )
     }
 
-    /// Stands for [`Settings::new`] before any server runs.
-    fn rehearsed(secrets: &Secrets) -> Settings {
-        let mut settings = Settings::common(secrets);
-        settings.defaults.extend([
-            ("DATABASE_URL", "postgres://pawl@127.0.0.1/pawl".to_owned()),
-            ("REDIS_URL", "redis://127.0.0.1".to_owned()),
-            ("KAFKA_BROKERS", "127.0.0.1:9092".to_owned()),
-            ("STRIPE_API_BASE", "http://127.0.0.1:12111".to_owned()),
-        ]);
-        settings
-    }
-
-    fn common(secrets: &Secrets) -> Settings {
-        let defaults = vec![
-            ("STRIPE_API_KEY", "sk_test_pawl_demo".to_owned()),
-            ("STRIPE_WEBHOOK_SECRET", secrets.webhook_secret.clone()),
-            ("AUTH_API_KEYS", secrets.api_key.clone()),
-            ("JWT_PRIVATE_KEY", secrets.jwt_private_key.clone()),
-            // Merchants' receivers of a demonstration are on this machine.
-            ("WEBHOOK_ALLOW_PRIVATE", "true".to_owned()),
+    /// Settings that find the faults of the environment before any server runs.
+    fn placeholder(secrets: &Secrets) -> Settings {
+        let servers = [
+            ("DATABASE_URL", "postgres://pawl@127.0.0.1/pawl"),
+            ("REDIS_URL", "redis://127.0.0.1"),
+            ("KAFKA_BROKERS", "127.0.0.1:9092"),
         ];
+        Settings::on(
+            servers,
+            secrets,
+            "http://127.0.0.1:12111",
+            "http://127.0.0.1:8081",
+        )
+    }
+
+    fn on(
+        servers: [(&'static str, &str); 3],
+        secrets: &Secrets,
+        stripe: &str,
+        auth: &str,
+    ) -> Settings {
+        let shared = Environment {
+            stripe_api_key: "sk_test_pawl_demo".to_owned(),
+            stripe_api_base: stripe.to_owned(),
+            webhook_secret: secrets.webhook_secret.clone(),
+            auth_api_key: secrets.api_key.clone(),
+            auth_url: auth.to_owned(),
+        };
+        let mut defaults: Vec<_> = servers.map(|(name, value)| (name, value.to_owned())).into();
+        defaults.extend(shared.variables());
+        defaults.extend([
+            ("JWT_PRIVATE_KEY", secrets.jwt_private_key.clone()),
+            // The webhook endpoints of merchants are on this machine.
+            ("WEBHOOK_ALLOW_PRIVATE", "true".to_owned()),
+        ]);
         Settings { defaults }
     }
 
-    /// The first secret that webhooks may be signed with.
+    /// The first of the secrets that sign webhooks.
     pub(super) fn webhook_secret(&self) -> String {
         let secrets = self
             .env()
@@ -253,7 +260,7 @@ impl Services {
         }
     }
 
-    /// Lets them finish what they began.
+    /// Stops them; each finishes its requests and jobs first.
     pub(super) async fn stop(mut self) {
         self.stop.cancel();
         let all = async {
@@ -262,14 +269,14 @@ impl Services {
                     tracing::warn!(
                         service,
                         error = format!("{error:#}"),
-                        "did not stop cleanly"
+                        "the service failed to stop cleanly"
                     );
                 }
             }
         };
         if tokio::time::timeout(DRAIN, all).await.is_err() {
             tracing::warn!(
-                "not every service stopped in time; the jobs they held are taken up at the next start"
+                "some services failed to stop in time; their jobs are retried at the next start"
             );
         }
     }

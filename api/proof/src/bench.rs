@@ -1,0 +1,291 @@
+//! `pawl bench`: whole payments per second, their latency and CPU time, and their ratio to the limit of the database.
+//!
+//! Three rounds, each of three parts on the same servers: the yardstick (naive transitions), the saturated system, the
+//! system at low load. The figures are the medians of the rounds.
+
+mod board;
+pub mod hello;
+mod http;
+mod load;
+mod machine;
+mod naive;
+mod options;
+mod report;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use board::{Board, Window};
+use load::{Load, Pace, Target};
+use machine::{build, machine};
+use report::{Latency, Measured, Report, Round, Setting};
+use servers::Progress;
+use sqlx::postgres::PgPool;
+
+use crate::fleet::{Fleet, Options as FleetOptions, Sharing, commit, run_name};
+use crate::output;
+
+pub use self::options::Options;
+
+/// The load at which latencies are stated.
+const LOW_LOAD_PER_SECOND: u64 = 200;
+/// The time after a load starts that is not measured: connections, plans and caches get warm.
+const WARM_UP: Duration = Duration::from_secs(3);
+
+/// Measures, prints the table and writes the JSON file.
+///
+/// # Errors
+/// This is a debug build, a process does not start, or a payment does not succeed.
+pub async fn run(options: Options) -> Result<ExitCode> {
+    if cfg!(debug_assertions) && !options.allow_debug {
+        bail!(
+            "this is a debug build: run `cargo build --release --workspace --bins`, then `target/release/pawl bench`"
+        );
+    }
+    let shutdown = infra::shutdown::signal();
+    let (table, json) = tokio::select! {
+        figures = figures(&options) => figures?,
+        () = shutdown.cancelled() => bail!("interrupted"),
+    };
+    output::line(table);
+    if let Some(file) = &options.json {
+        fs::write(file, json + "\n").with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The figures that the options ask for, as a table and as JSON.
+async fn figures(options: &Options) -> Result<(String, String)> {
+    if options.http {
+        let report = http::measure(options).await?;
+        return Ok((report.table(), serde_json::to_string_pretty(&report)?));
+    }
+    let report = measure(options).await?;
+    Ok((report.table(), serde_json::to_string_pretty(&report)?))
+}
+
+async fn measure(options: &Options) -> Result<Report> {
+    let mut progress = Progress::new();
+    let fleet_options = FleetOptions {
+        name: run_name("bench"),
+        workers: options.workers,
+        sharing: Sharing::Polite,
+        log: "warn",
+        operations: false,
+        environment: vec![
+            // As docs/performance.md says: all processes share two cores, so each gets one thread; the worker leases
+            // enough jobs to fill its batches; and the simulator sends only the webhooks that Pawl subscribes to.
+            ("TOKIO_WORKER_THREADS", "1".to_owned()),
+            ("WORKER_CONCURRENCY", "256".to_owned()),
+            (
+                "SIMULATOR_WEBHOOK_EVENTS",
+                engine::webhook::ENABLED_EVENTS.join(","),
+            ),
+        ],
+    };
+    let fleet = Fleet::start(&fleet_options, &mut progress).await?;
+    naive::assert_durable(&fleet.pool).await?;
+    let bench = Bench {
+        fleet: &fleet,
+        options,
+    };
+    bench.prime().await.context("the first payment")?;
+    let mut rounds = Vec::new();
+    for _ in 0..options.rounds {
+        rounds.push(bench.round(&mut progress).await?);
+    }
+    naive::remove(&fleet.pool).await?;
+    progress.end();
+    let setting = Setting {
+        commit: commit(),
+        machine: machine(),
+        build: build(),
+        rounds: rounds.len(),
+        seconds: options.seconds,
+        workers: options.workers,
+        connections: options.connections,
+        in_flight: options.in_flight,
+        low_load_per_second: LOW_LOAD_PER_SECOND,
+    };
+    fleet.stop(true).await?;
+    Ok(Report::of(&rounds, setting))
+}
+
+struct Bench<'a> {
+    fleet: &'a Fleet,
+    options: &'a Options,
+}
+
+impl Bench<'_> {
+    /// Brings the system to its state after some minutes: the topic exists, every kind of job ran, and the planner has
+    /// statistics of tables with rows.
+    async fn prime(&self) -> Result<()> {
+        let board = Arc::new(Board::new(1)?);
+        let mut load = Load::start(
+            &self.target(1).await?,
+            Pace::PerSecond(10),
+            Arc::clone(&board),
+        )
+        .await?;
+        // The topic is created by the first payment, and the watch needs the topic: read the result from the database here.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        load.stop().await?;
+        wait_until_succeeded(&self.fleet.pool).await?;
+        let (connections, in_flight) = (self.options.connections, self.options.in_flight);
+        self.part(Pace::Saturated, connections, in_flight, WARM_UP)
+            .await?;
+        Ok(())
+    }
+
+    async fn round(&self, progress: &mut Progress) -> Result<Round> {
+        let (fleet, seconds) = (self.fleet, self.options.seconds);
+        progress.begin("yardstick");
+        let naive = naive::transitions_per_second(
+            &fleet.pool,
+            &fleet.servers.database_url,
+            seconds,
+            &fleet.run,
+        )
+        .await?;
+        progress.done(format!("{naive:.0} naive transitions/s"));
+
+        progress.begin("saturated");
+        naive::settle(&fleet.pool).await?;
+        let saturated = self
+            .part(
+                Pace::Saturated,
+                self.options.connections,
+                self.options.in_flight,
+                Duration::from_secs(seconds),
+            )
+            .await?;
+        let (rate, latency) = (saturated.payments_per_second, saturated.latency);
+        progress.done(format!(
+            "{rate:.0} payments/s, done p50 {:.0} ms",
+            latency.done_p50_ms
+        ));
+
+        progress.begin("low load");
+        naive::settle(&fleet.pool).await?;
+        let low = self
+            .part(
+                Pace::PerSecond(LOW_LOAD_PER_SECOND),
+                20,
+                0,
+                Duration::from_secs(seconds),
+            )
+            .await?;
+        let latency = low.latency;
+        progress.done(format!(
+            "POST p50 {:.1} ms, p99 {:.1} ms",
+            latency.post_p50_ms, latency.post_p99_ms
+        ));
+        Ok(Round {
+            naive_transitions_per_second: naive,
+            saturated,
+            low,
+        })
+    }
+
+    /// Runs one load: warm-up, measurement, drain; then compares the counts with the database.
+    async fn part(
+        &self,
+        pace: Pace,
+        connections: usize,
+        in_flight: usize,
+        time: Duration,
+    ) -> Result<Measured> {
+        let board = Arc::new(Board::new(in_flight)?);
+        let brokers = self.fleet.servers.kafka_brokers.clone();
+        let watched = Arc::clone(&board);
+        let batches = matches!(pace, Pace::Saturated);
+        let watch =
+            tokio::task::spawn_blocking(move || watch::Watch::start(&brokers, watched, batches))
+                .await??;
+        let before = count(&self.fleet.pool).await?;
+
+        let mut load =
+            Load::start(&self.target(connections).await?, pace, Arc::clone(&board)).await?;
+        load.run(WARM_UP).await?;
+        let cpu_before = self.fleet.cpu().await?;
+        board.turn()?;
+        let start = Instant::now();
+        load.run(time).await?;
+        let window = board.turn()?;
+        let time = start.elapsed();
+        let cpu_after = self.fleet.cpu().await?;
+
+        let sent = load.finish().await?;
+        drop(watch);
+        let after = count(&self.fleet.pool).await?;
+        let new = after.all - before.all;
+        if after.succeeded != after.all || u64::try_from(new)? != sent {
+            bail!(
+                "{sent} payments were sent, the database has {new} more than before, and {after:?}"
+            );
+        }
+        measured(&window, time, &cpu_before, &cpu_after)
+    }
+
+    async fn target(&self, connections: usize) -> Result<Target> {
+        Ok(Target {
+            gateway: self.fleet.gateway,
+            token: self.fleet.log_in().await?,
+            connections,
+        })
+    }
+}
+
+/// How many payments there are, and how many of them succeeded.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    all: i64,
+    succeeded: i64,
+}
+
+async fn count(pool: &PgPool) -> Result<Count> {
+    let count = "select count(*), count(*) filter (where status = 'succeeded') from payment";
+    let (all, succeeded) = sqlx::query_as(count).fetch_one(pool).await?;
+    Ok(Count { all, succeeded })
+}
+
+async fn wait_until_succeeded(pool: &PgPool) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let count = count(pool).await?;
+        if count.all > 0 && count.all == count.succeeded {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("not done after 30 s: {count:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn measured(
+    window: &Window,
+    time: Duration,
+    before: &BTreeMap<String, u64>,
+    after: &BTreeMap<String, u64>,
+) -> Result<Measured> {
+    let done = u32::try_from(window.done)?;
+    if done == 0 {
+        bail!("no payment was done in {time:?}");
+    }
+    let done = f64::from(done);
+    let cpu = after.iter().map(|(name, after)| {
+        let used = after.saturating_sub(before.get(name).copied().unwrap_or_default());
+        Ok((name.clone(), f64::from(u32::try_from(used)?) / done))
+    });
+    Ok(Measured {
+        payments_per_second: done / time.as_secs_f64(),
+        latency: Latency::of(&window.post_latency, &window.done_latency),
+        cpu_us_per_payment: cpu.collect::<Result<_>>()?,
+    })
+}

@@ -1,0 +1,37 @@
+//! The options of `pawl bench`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Measures whole payments per second, latencies, CPU per payment, and the ratio to the database's own limit.
+///
+/// Starts gateway, auth service, workers and simulator as processes of their own (build them with --release first), on a
+/// private Postgres, Redis and Kafka, or on those of `DATABASE_URL`, `REDIS_URL` and `KAFKA_BROKERS`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Writes the figures to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// How often everything is measured; the figures are medians.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    pub(super) rounds: u8,
+    /// How long each part of a round is measured.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) seconds: u64,
+    /// Worker processes.
+    #[arg(long, default_value_t = 1)]
+    pub(super) workers: usize,
+    /// Connections of the load generator.
+    #[arg(long, default_value_t = 64)]
+    pub(super) connections: usize,
+    /// At saturation, payments in progress at any moment.
+    #[arg(long, default_value_t = 512)]
+    pub(super) in_flight: usize,
+    /// Measures the HTTP services instead of payments: cached reads beside a bare axum, the rate limiter, logins.
+    #[arg(long, alias = "doors")]
+    pub(super) http: bool,
+    /// Measures a debug build; its figures say nothing about Pawl.
+    #[arg(long)]
+    pub(super) allow_debug: bool,
+}

@@ -1,0 +1,252 @@
+//! `pawl chaos`: runs the real processes under load and faults, and judges whether anything was lost.
+
+mod cache;
+mod campaign;
+mod client;
+mod facts;
+mod plan;
+mod topic;
+mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use campaign::{Campaign, Fault, Goal, Outcome};
+use clap::Args;
+use client::{Client, Memory};
+use serde::Serialize;
+use servers::Progress;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+use uuid::Uuid;
+use verdict::{Evidence, Verdict};
+
+use crate::fleet::{Fleet, Options as FleetOptions, Sharing, commit, run_name};
+use crate::output;
+
+/// The time after the last fault in which all work must be finished.
+const QUIET_LIMIT: Duration = Duration::from_mins(1);
+/// Offenders shown of each rule; the JSON file has them all.
+const SHOWN: usize = 10;
+
+/// Runs real processes and a real Kafka against the simulator, under load and faults, and judges the outcome.
+///
+/// The same seed makes the same payments and the same faults. Exits with 1 when a rule is broken or a fault happened too
+/// seldom. Redis is always a private one, since it is flushed; Postgres and Kafka are private, or those of `DATABASE_URL`
+/// and `KAFKA_BROKERS`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The least number of payments.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    payments: u64,
+    /// The seed of payments and faults; random when it is not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The faults, separated by commas; all when not given.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
+    faults: Vec<Fault>,
+    /// The least number of killed workers, instead of 20 in 2,000 payments.
+    #[arg(long)]
+    kills: Option<u64>,
+    /// Worker processes.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
+    workers: u8,
+    /// Writes the verdict to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// The content of the JSON file.
+#[derive(Debug, Serialize)]
+struct Report {
+    #[serde(flatten)]
+    verdict: Verdict,
+    seed: u64,
+    commit: String,
+    /// The time after the last fault until all work was finished.
+    quiet_after_seconds: Option<f64>,
+}
+
+/// Runs a campaign and prints the verdict.
+///
+/// # Errors
+/// A process does not start, or the faults do not all happen.
+pub async fn run(options: Options) -> Result<ExitCode> {
+    let shutdown = infra::shutdown::signal();
+    tokio::select! {
+        report = campaign(&options) => {
+            let report = report?;
+            show(&report);
+            if let Some(file) = &options.json {
+                let text = serde_json::to_string_pretty(&report)?;
+                fs::write(file, text + "\n").with_context(|| format!("writing {}", file.display()))?;
+            }
+            Ok(if report.verdict.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        () = shutdown.cancelled() => bail!("interrupted"),
+    }
+}
+
+async fn campaign(options: &Options) -> Result<Report> {
+    let goal = goal(options);
+    let commit = commit();
+    output::line(format!(
+        "seed {}, commit {commit}, at least {} payments",
+        goal.seed, goal.payments
+    ));
+    let mut progress = Progress::new();
+    let fleet_options = FleetOptions {
+        name: run_name("chaos"),
+        workers: usize::from(options.workers),
+        sharing: Sharing::Flushes,
+        log: "info",
+        operations: false,
+        environment: Vec::new(),
+    };
+    let mut fleet = Fleet::start(&fleet_options, &mut progress).await?;
+    progress.end();
+    let gateway = format!("http://{}", fleet.gateway);
+    let client = Client::new(
+        fleet.http.clone(),
+        gateway,
+        fleet.log_in().await?,
+        fleet.simulator.clone(),
+        goal.seed,
+    );
+    let (outcome, clients) = Campaign::new(&mut fleet, client.clone(), &goal)?
+        .run()
+        .await?;
+    let quiet = quiet(&fleet, clients).await?;
+    let evidence = evidence(&mut fleet, client.memory(), outcome).await?;
+    let verdict = Verdict::new(&evidence);
+    // The database of a failed campaign is kept if it is in a server of the environment.
+    fleet.stop(verdict.passed).await?;
+    Ok(Report {
+        verdict,
+        seed: goal.seed,
+        commit,
+        quiet_after_seconds: quiet.map(|time| time.as_secs_f64()),
+    })
+}
+
+fn goal(options: &Options) -> Goal {
+    let all = <Fault as clap::ValueEnum>::value_variants();
+    let chosen = if options.faults.is_empty() {
+        all
+    } else {
+        &options.faults
+    };
+    let mut faults: BTreeMap<Fault, u64> = chosen
+        .iter()
+        .map(|fault| (*fault, fault.wanted(options.payments)))
+        .collect();
+    if let (Some(kills), Some(wanted)) = (options.kills, faults.get_mut(&Fault::KillWorker)) {
+        *wanted = kills;
+    }
+    // Short enough to be typed again.
+    let seed = options
+        .seed
+        .unwrap_or_else(|| rand::random_range(0..1_000_000));
+    Goal {
+        seed,
+        payments: options.payments,
+        faults,
+    }
+}
+
+/// Waits until all clients have their answers and all work is finished; `None` if that takes too long.
+async fn quiet(fleet: &Fleet, mut clients: JoinSet<()>) -> Result<Option<Duration>> {
+    let start = Instant::now();
+    let deadline = start + QUIET_LIMIT;
+    // A payment for which a client still waits at the deadline is judged by the verdict.
+    let _ = timeout_at(deadline, async {
+        while clients.join_next().await.is_some() {}
+    })
+    .await;
+    while !facts::open(&fleet.pool).await?.is_quiet() {
+        if Instant::now() > deadline {
+            return Ok(None);
+        }
+        sleep(Duration::from_millis(250)).await;
+    }
+    Ok(Some(start.elapsed()))
+}
+
+async fn evidence(fleet: &mut Fleet, memory: Memory, outcome: Outcome) -> Result<Evidence> {
+    let mut crashes = outcome.crashes;
+    crashes.extend(fleet.revive()?);
+    crashes.extend(fleet.panics()?);
+    let fleet = &*fleet;
+    let pool = &fleet.pool;
+    let payments = facts::payments(pool).await?;
+    let mut cache = outcome.cache;
+    cache.extend(cache::behind(fleet, &payments).await?);
+    let transitions = facts::transitions(pool).await?;
+    let brokers = fleet.servers.kafka_brokers.clone();
+    // A Kafka of the environment may hold payments of another Pawl.
+    let known: Option<BTreeSet<Uuid>> =
+        (!fleet.owns_kafka()).then(|| payments.iter().map(|payment| payment.id).collect());
+    let ours = move |stream: Option<Uuid>| match &known {
+        Some(known) => stream.is_some_and(|stream| known.contains(&stream)),
+        None => true,
+    };
+    let streams = tokio::task::spawn_blocking(move || topic::read(&brokers, ours)).await??;
+    Ok(Evidence {
+        missing: facts::missing(pool, &memory.acknowledged).await?,
+        memory,
+        ledger: fleet.simulator.ledger().await?,
+        sums: facts::sums(pool).await?,
+        open: facts::open(pool).await?,
+        gaps: facts::gaps(pool).await?,
+        illegal: facts::illegal(pool).await?,
+        topic: topic::faults(&streams, &transitions),
+        payments,
+        cache,
+        crashes,
+        faults: outcome.faults,
+    })
+}
+
+fn show(report: &Report) {
+    let verdict = &report.verdict;
+    for finding in &verdict.findings {
+        output::line(format!(
+            "{}  {}  {}",
+            finding.rule,
+            if finding.holds { "holds " } else { "BROKEN" },
+            finding.says
+        ));
+        for offender in finding.offenders.iter().take(SHOWN) {
+            output::line(format!("      {offender}"));
+        }
+        if finding.offenders.len() > SHOWN {
+            output::line(format!(
+                "      and {} more",
+                finding.offenders.len() - SHOWN
+            ));
+        }
+    }
+    let faults: Vec<String> = verdict
+        .faults_fired
+        .iter()
+        .map(|(name, times)| format!("{times} {name}"))
+        .collect();
+    let quiet = report.quiet_after_seconds.map_or_else(
+        || "never".to_owned(),
+        |seconds| format!("after {seconds:.1} s"),
+    );
+    output::line(format!(
+        "{} payments; {}; quiet {quiet}",
+        verdict.payments,
+        faults.join(", ")
+    ));
+    let result = if verdict.passed { "passed" } else { "FAILED" };
+    output::line(format!(
+        "{result} (seed {}, commit {})",
+        report.seed, report.commit
+    ));
+}
