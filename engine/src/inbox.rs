@@ -14,7 +14,6 @@ use uuid::Uuid;
 use workflows::stream;
 use workflows::stream::{Event, Stream};
 
-use crate::committer::advance::looks_at_refunds;
 use crate::committer::fold::{Applied, Fold, NotApplied};
 use crate::committer::{After, Work, commit, count};
 use crate::record::Record;
@@ -183,7 +182,7 @@ impl Applier {
         let open = || read.iter().filter(|it| it.fate.is_none());
         let payments: BTreeSet<Uuid> = open().filter_map(|it| it.payment).collect();
         let with_refunds: BTreeSet<Uuid> = open()
-            .filter(|it| it.event.as_ref().is_some_and(looks_at_refunds))
+            .filter(|it| it.event.as_ref().is_some_and(|event| event.needs().refunds))
             .filter_map(|it| it.payment)
             .collect();
         let mut fold = Fold::lock(&mut transaction, &payments, &with_refunds).await?;
@@ -353,7 +352,7 @@ async fn pass_over_known(connection: &mut PgConnection, read: &mut [Read]) -> sq
         };
         match records.get(&payment) {
             None => it.fate = Some(no_local_object(&it.waiting)),
-            Some(_) if looks_at_refunds(event) => {}
+            Some(_) if event.needs().refunds => {}
             // Every refund that Stripe counts is one of ours, made or under way.
             Some(Record { payment, .. })
                 if it.refunded == Some(payment.refunded + payment.reserved) =>
@@ -363,7 +362,7 @@ async fn pass_over_known(connection: &mut PgConnection, read: &mut [Read]) -> sq
             Some(record) => {
                 let stream = Stream {
                     payment: record.payment.clone(),
-                    attempt: record.attempt.clone(),
+                    attempts: record.attempt.iter().cloned().collect(),
                     refunds: Vec::new(),
                 };
                 if stream::step(&stream, event).is_ok_and(|step| step.is_empty()) {

@@ -18,17 +18,26 @@ use crate::edges::Machine;
 use crate::payment::Payment;
 use crate::refund::Refund;
 
-pub use event::Event;
+pub use event::{Event, Needs};
 
 /// A payment with what hangs on it, as it stands under its row lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
     /// The payment.
     pub payment: Payment,
-    /// Its newest attempt, if it has any.
-    pub attempt: Option<Attempt>,
-    /// Those of its refunds that the event may be about: all, or the one it names.
+    /// Its attempts, oldest first. Of those that are stored only the newest is needed, so that after a step they are this
+    /// one and the attempts that the step added.
+    pub attempts: Vec<Attempt>,
+    /// Its refunds, where the event needs them; see [`Event::needs`].
     pub refunds: Vec<Refund>,
+}
+
+impl Stream {
+    /// The newest attempt, if the payment has any.
+    #[must_use]
+    pub fn newest_attempt(&self) -> Option<&Attempt> {
+        self.attempts.last()
+    }
 }
 
 /// What [`step`] decided: the stream as it is to be stored, with the history and the work that belong to it.
@@ -36,8 +45,6 @@ pub struct Stream {
 pub struct Step {
     /// The stream afterwards.
     pub stream: Stream,
-    /// The attempt that gave way to `stream.attempt` in this step, as it is to be stored.
-    pub closed_attempt: Option<Attempt>,
     /// What moved, in order; each subject at most once. Versions count on without a gap.
     pub transitions: Vec<Transition>,
     /// What must be done now.

@@ -91,7 +91,7 @@ impl Work for Advances {
         let payments: BTreeSet<Uuid> = members.iter().map(|member| member.payment).collect();
         let with_refunds: BTreeSet<Uuid> = members
             .iter()
-            .filter(|member| member.looks_at_refunds())
+            .filter(|member| member.event().is_some_and(|event| event.needs().refunds))
             .map(|member| member.payment)
             .collect();
         let fold = Fold::lock(&mut transaction, &payments, &with_refunds).await?;
@@ -153,34 +153,6 @@ impl Advance {
             Origin::Job { event, .. } => event.as_ref(),
             Origin::Expiry => None,
         }
-    }
-
-    fn looks_at_refunds(&self) -> bool {
-        self.event().is_some_and(looks_at_refunds)
-    }
-}
-
-/// Whether `step` needs the payment's refunds to decide about this event.
-pub(crate) fn looks_at_refunds(event: &Event) -> bool {
-    match event {
-        Event::RefundRequested { .. }
-        | Event::RefundSeen { .. }
-        | Event::RefundRejected { .. }
-        | Event::Resynced { .. }
-        | Event::CallProvedVoid {
-            refund: Some(_), ..
-        } => true,
-        Event::ConfirmRequested { .. }
-        | Event::CaptureRequested { .. }
-        | Event::CancelRequested { .. }
-        | Event::Forced { .. }
-        | Event::IntentSeen { .. }
-        | Event::IntentRejected { .. }
-        | Event::ConfirmRefused { .. }
-        | Event::CallRefused { .. }
-        | Event::Hinted
-        | Event::CallProvedVoid { refund: None, .. }
-        | Event::ChargeSeen { .. } => false,
     }
 }
 

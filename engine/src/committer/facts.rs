@@ -1,20 +1,17 @@
 //! What is kept of a move beside its edge.
 
 use serde_json::{Value, json};
-use workflows::attempt::Attempt;
 use workflows::edges::Machine;
 use workflows::stream::{Stream, Transition};
 
 /// The facts of a move, for the history and for Kafka: the payment's money after it, and what is known of what moved.
 /// Never a client secret.
-pub(super) fn data(transition: &Transition, after: &Stream, closed: Option<&Attempt>) -> Value {
+pub(super) fn data(transition: &Transition, after: &Stream) -> Value {
     let payment = &after.payment;
     let moved = match transition.machine {
         Machine::Payment => json!({ "error": payment.last_error }),
         Machine::Attempt => {
-            let attempt = closed
-                .filter(|it| it.id == transition.subject)
-                .or(after.attempt.as_ref());
+            let attempt = after.attempts.iter().find(|it| it.id == transition.subject);
             json!({
                 "number": attempt.map(|it| it.number),
                 "charge_id": attempt.and_then(|it| it.charge_id.as_deref()),

@@ -143,7 +143,7 @@ impl Fold {
             return Ok(Applied::Nothing);
         }
         for transition in &step.transitions {
-            let data = facts::data(transition, &step.stream, step.closed_attempt.as_ref());
+            let data = facts::data(transition, &step.stream);
             self.transitions.push(transition::New {
                 stream: payment,
                 transition: *transition,
@@ -161,10 +161,10 @@ impl Fold {
         }
         let closed = before.payment.open_call.is_some()
             && before.payment.open_call != step.stream.payment.open_call;
-        if closed && !is_answer(event) {
+        if closed && !event.closes_call() {
             self.superseded.insert(payment);
         }
-        held.take(step.stream, step.closed_attempt, &before, self.now);
+        held.take(step.stream, &before, self.now);
         Ok(Applied::Moved)
     }
 
@@ -289,7 +289,7 @@ impl Held {
     fn stream(&self) -> Stream {
         Stream {
             payment: self.record.payment.clone(),
-            attempt: self.record.attempt.clone(),
+            attempts: self.record.attempt.iter().cloned().collect(),
             refunds: self
                 .refunds
                 .iter()
@@ -299,24 +299,14 @@ impl Held {
     }
 
     /// Makes what `step` decided the state that the next event meets.
-    fn take(
-        &mut self,
-        after: Stream,
-        closed: Option<Attempt>,
-        before: &Stream,
-        now: OffsetDateTime,
-    ) {
+    fn take(&mut self, after: Stream, before: &Stream, now: OffsetDateTime) {
         self.changed = true;
-        if let Some(closed) = closed {
-            self.attempts.insert(closed.id, closed);
+        for attempt in &after.attempts {
+            if !before.attempts.contains(attempt) {
+                self.attempts.insert(attempt.id, attempt.clone());
+            }
         }
-        if let Some(attempt) = after
-            .attempt
-            .as_ref()
-            .filter(|_| after.attempt != before.attempt)
-        {
-            self.attempts.insert(attempt.id, attempt.clone());
-        }
+        self.record.attempt = after.newest_attempt().cloned();
         for refund in after.refunds {
             match self
                 .refunds
@@ -339,7 +329,6 @@ impl Held {
             self.touched_refunds.insert(refund.id);
         }
         self.record.payment = after.payment;
-        self.record.attempt = after.attempt;
         self.record.updated_at = now;
     }
 
@@ -358,18 +347,4 @@ impl Held {
             after_seconds: after,
         })
     }
-}
-
-/// The event is what a call of ours came to; the job of that call ends in the same transaction.
-fn is_answer(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::IntentSeen {
-            answers: Some(_),
-            ..
-        } | Event::CallProvedVoid { .. }
-            | Event::ConfirmRefused { .. }
-            | Event::CallRefused { .. }
-            | Event::IntentRejected { .. }
-    )
 }

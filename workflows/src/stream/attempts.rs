@@ -24,7 +24,7 @@ pub(super) struct Outcome<'a> {
 /// The caller has decided that the report is news. `correct` asks for the edge that any status allows, where the
 /// ordinary course has none.
 pub(super) fn carry(draft: &mut Draft, outcome: &Outcome<'_>) -> Result<(), Refusal> {
-    let Some(newest) = &draft.stream.attempt else {
+    let Some(newest) = draft.stream.newest_attempt() else {
         return observe(draft, outcome);
     };
     let another = matches!((&newest.charge_id, outcome.charge), (Some(a), Some(b)) if a != b);
@@ -50,9 +50,10 @@ pub(super) fn carry(draft: &mut Draft, outcome: &Outcome<'_>) -> Result<(), Refu
 
 /// Ends the newest attempt, if it is open, because its payment was canceled.
 pub(super) fn end_by_cancel(draft: &mut Draft, reason: Option<&str>) -> Result<(), Refusal> {
-    let Some(Attempt { status, .. }) = draft.stream.attempt else {
+    let Some(Attempt { status, .. }) = draft.stream.newest_attempt() else {
         return Ok(());
     };
+    let status = *status;
     let ran_out = status == Status::Authorized && matches!(reason, Some("automatic" | "expired"));
     match status {
         _ if !status.is_open() => Ok(()),
@@ -64,7 +65,7 @@ pub(super) fn end_by_cancel(draft: &mut Draft, reason: Option<&str>) -> Result<(
 
 /// Moves the newest attempt by `kind`, or by the correcting edge where the ordinary course has none.
 pub(super) fn move_to(draft: &mut Draft, to: Status, kind: Kind) -> Result<(), Refusal> {
-    let from = draft.stream.attempt.as_ref().map(|newest| newest.status);
+    let from = draft.stream.newest_attempt().map(|newest| newest.status);
     let ordinary = crate::attempt::edge(from, kind, to).is_some();
     draft.attempt(if ordinary { kind } else { Kind::Resync }, to)
 }
@@ -76,7 +77,7 @@ fn observe(draft: &mut Draft, outcome: &Outcome<'_>) -> Result<(), Refusal> {
 }
 
 fn note(draft: &mut Draft, outcome: &Outcome<'_>) {
-    let Some(newest) = &mut draft.stream.attempt else {
+    let Some(newest) = draft.stream.attempts.last_mut() else {
         return;
     };
     if let Some(charge) = outcome.charge {

@@ -24,7 +24,7 @@ pub(super) fn confirm_refused(
     attempt: Uuid,
     error: &StripeError,
 ) -> Result<(), Refusal> {
-    let newest = draft.stream.attempt.as_ref().map(|newest| newest.id);
+    let newest = draft.stream.newest_attempt().map(|newest| newest.id);
     if newest != Some(attempt) {
         return Ok(());
     }
@@ -97,7 +97,7 @@ fn refund_proved_void(draft: &mut Draft, refund: Option<Uuid>) -> Result<(), Ref
 
 /// Fails the newest attempt if it is open, and says whether it was.
 fn fail_attempt(draft: &mut Draft, error: Option<&StripeError>) -> Result<bool, Refusal> {
-    let Some(attempt) = &mut draft.stream.attempt else {
+    let Some(attempt) = draft.stream.attempts.last_mut() else {
         return Ok(false);
     };
     if !attempt.status.is_open() {

@@ -47,7 +47,7 @@ pub(super) fn seen(
         error: error.as_ref().filter(|_| goal == Status::Failed),
         fresh,
     };
-    let (from, kind) = match &draft.stream.attempt {
+    let (from, kind) = match draft.stream.newest_attempt() {
         None => (None, Kind::Observed),
         Some(newest) if names(newest, charge, goal) => (Some(newest.status), kind),
         Some(_) => {

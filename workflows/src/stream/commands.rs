@@ -30,7 +30,7 @@ pub(super) fn start(new: Payment) -> Result<Step, Refusal> {
     };
     let before = Stream {
         payment,
-        attempt: None,
+        attempts: Vec::new(),
         refunds: Vec::new(),
     };
     let mut draft = Draft::of(&before);
@@ -64,7 +64,7 @@ pub(super) fn confirm(
     if payment.payment_method.is_none() {
         return Err(Refusal::PaymentMethodMissing);
     }
-    match draft.stream.attempt.as_ref().map(|newest| newest.status) {
+    match draft.stream.newest_attempt().map(|newest| newest.status) {
         None
         | Some(attempt::Status::Failed | attempt::Status::Expired | attempt::Status::Voided) => {}
         // A customer who did not finish an action may try again: the new attempt takes the old one's place.

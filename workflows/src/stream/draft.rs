@@ -13,7 +13,6 @@ use crate::{attempt, payment, refund};
 /// The stream as it becomes, with what has been decided so far.
 pub(super) struct Draft {
     pub(super) stream: Stream,
-    closed_attempt: Option<Attempt>,
     transitions: Vec<Transition>,
     effects: Vec<Effect>,
 }
@@ -22,7 +21,6 @@ impl Draft {
     pub(super) fn of(stream: &Stream) -> Self {
         Self {
             stream: stream.clone(),
-            closed_attempt: None,
             transitions: Vec::new(),
             effects: Vec::new(),
         }
@@ -93,7 +91,7 @@ impl Draft {
         kind: attempt::Kind,
         to: attempt::Status,
     ) -> Result<(), Refusal> {
-        let Some(attempt) = &mut self.stream.attempt else {
+        let Some(attempt) = self.stream.attempts.last_mut() else {
             return Ok(());
         };
         let (id, from) = (attempt.id, attempt.status);
@@ -111,7 +109,7 @@ impl Draft {
         id: Uuid,
         kind: attempt::Kind,
         status: attempt::Status,
-    ) -> Result<&mut Attempt, Refusal> {
+    ) -> Result<(), Refusal> {
         let payment = &mut self.stream.payment;
         payment.attempts = payment.attempts.checked_add(1).ok_or(Refusal::BrokenSums)?;
         let added = Attempt {
@@ -122,19 +120,18 @@ impl Draft {
             payment_method: payment.payment_method.clone(),
             error: None,
         };
-        if let Some(before) = &self.stream.attempt {
+        if let Some(before) = self.stream.attempts.last() {
             if before.id == id {
                 return Err(Refusal::IdInUse);
             }
             if before.status.is_open() {
                 return Err(Refusal::AttemptOpen);
             }
-            let moved = self.transitions.iter().any(|t| t.subject == before.id);
-            self.closed_attempt = moved.then(|| before.clone());
         }
         let edge = attempt::edge(None, kind, status);
         self.record(id, edge, [NONE, kind.as_str(), status.as_str()])?;
-        Ok(self.stream.attempt.insert(added))
+        self.stream.attempts.push(added);
+        Ok(())
     }
 
     /// Starts an attempt of ours: Stripe is asked to confirm.
@@ -245,7 +242,6 @@ impl Draft {
         Ok(Step {
             changed: self.stream != *before,
             stream: self.stream,
-            closed_attempt: self.closed_attempt,
             transitions: self.transitions,
             effects: self.effects,
         })
@@ -254,7 +250,7 @@ impl Draft {
     /// What follows wherever a step ends: a payment that ended has no open call, a confirm has come to its end when its
     /// attempt has, and a cancel that waited for a call goes out.
     fn settle(&mut self) {
-        let over = matches!(&self.stream.attempt, Some(newest) if !newest.status.is_open());
+        let over = matches!(self.stream.newest_attempt(), Some(newest) if !newest.status.is_open());
         if over {
             self.close(Call::ConfirmIntent);
         }

@@ -132,3 +132,48 @@ pub enum Event {
         fresh_refunds: Vec<Uuid>,
     },
 }
+
+/// The subjects of a stream that a step reads beside its payment and its newest attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// All refunds of the payment.
+    pub refunds: bool,
+}
+
+impl Event {
+    /// Which subjects [`super::step`] reads to decide about this event; the stream must hold them.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        let refunds = match self {
+            Self::RefundRequested { .. }
+            | Self::RefundSeen { .. }
+            | Self::RefundRejected { .. }
+            | Self::Resynced { .. } => true,
+            Self::CallProvedVoid { refund, .. } => refund.is_some(),
+            Self::ConfirmRequested { .. }
+            | Self::CaptureRequested { .. }
+            | Self::CancelRequested { .. }
+            | Self::Forced { .. }
+            | Self::IntentSeen { .. }
+            | Self::IntentRejected { .. }
+            | Self::ConfirmRefused { .. }
+            | Self::CallRefused { .. }
+            | Self::Hinted
+            | Self::ChargeSeen { .. } => false,
+        };
+        Needs { refunds }
+    }
+
+    /// Whether this is the result of a call of the payment, so that the job of that call ends together with it.
+    #[must_use]
+    pub fn closes_call(&self) -> bool {
+        match self {
+            Self::IntentSeen { answers, .. } => answers.is_some(),
+            Self::CallProvedVoid { .. }
+            | Self::ConfirmRefused { .. }
+            | Self::CallRefused { .. }
+            | Self::IntentRejected { .. } => true,
+            _ => false,
+        }
+    }
+}

@@ -74,7 +74,7 @@ impl Report<'_> {
     /// Fresh or stale (design.md): known, certain news, or a reason to look.
     fn judge(&self, draft: &Draft, status: Status) -> Verdict {
         let payment = &draft.stream.payment;
-        let newest = draft.stream.attempt.as_ref();
+        let newest = draft.stream.newest_attempt();
         let same = status == payment.status && self.same_sums(payment);
         if payment.status.is_final() {
             // Stripe never leaves its two ends, so what says otherwise is older. A rejected payment has no intent.
@@ -278,7 +278,7 @@ impl Report<'_> {
         let Some(call) = self.answers else {
             return;
         };
-        let newest = draft.stream.attempt.as_ref().map(|newest| newest.id);
+        let newest = draft.stream.newest_attempt().map(|newest| newest.id);
         let another = self.attempt.is_some() && self.attempt != newest;
         if draft.stream.payment.open_call != Some(call) || another {
             return;

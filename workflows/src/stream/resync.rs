@@ -103,7 +103,7 @@ impl Look<'_> {
     /// Whether an intent that waits for a confirm tells of a failed attempt: the open one, or one that we never saw.
     fn tells_of_failure(&self, draft: &Draft) -> bool {
         let charge = failed_charge(self.intent);
-        let Some(newest) = &draft.stream.attempt else {
+        let Some(newest) = draft.stream.newest_attempt() else {
             return charge.is_some();
         };
         let unseen = newest.charge_id.is_some() && charge.is_some();

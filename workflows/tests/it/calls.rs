@@ -128,7 +128,7 @@ fn the_reason_of_a_cancel_reaches_stripe_and_stripes_reason_stays() {
     let payment = &played.stream.payment;
     assert_eq!(payment.cancellation_reason.as_deref(), Some("automatic"));
     // Stripe's word for an authorization that ran out.
-    let newest = played.stream.attempt.as_ref().unwrap();
+    let newest = played.stream.newest_attempt().unwrap();
     assert_eq!(newest.status, attempt::Status::Expired);
 }
 
@@ -174,7 +174,7 @@ fn a_slow_capture_shows_in_its_answer() {
         .play(&answered(Call::CaptureIntent, None, slow))
         .unwrap();
     assert_eq!(played.stream.payment.status, Status::Processing);
-    let newest = played.stream.attempt.as_ref().unwrap();
+    let newest = played.stream.newest_attempt().unwrap();
     assert_eq!(newest.status, attempt::Status::Pending);
 }
 
@@ -197,12 +197,12 @@ fn a_refused_capture_says_why_and_can_be_asked_for_again() {
 fn a_new_try_takes_the_place_of_an_unfinished_action() {
     let mut played = Played::of(resting(Status::RequiresAction));
     let step = played.play(&confirm(50)).unwrap();
-    let closed = step.closed_attempt.unwrap();
+    let closed = &step.stream.attempts[0];
     assert_eq!(
         (closed.id, closed.status),
         (id(11), attempt::Status::Voided)
     );
-    let newest = played.stream.attempt.as_ref().unwrap();
+    let newest = played.stream.newest_attempt().unwrap();
     assert_eq!((newest.id, newest.number), (id(50), 2));
     // Stripe still shows the old action: that proves nothing about the new confirm.
     let step = played
@@ -249,7 +249,7 @@ fn a_call_that_proved_void_is_made_anew() {
 
     let mut played = Played::of(confirming());
     let step = played.play(&void(Call::ConfirmIntent, None)).unwrap();
-    assert_eq!(step.closed_attempt.unwrap().status, attempt::Status::Failed);
+    assert_eq!(step.stream.attempts[0].status, attempt::Status::Failed);
     assert_eq!(played.stream.payment.open_call, Some(Call::ConfirmIntent));
 
     let mut played = Played::of(resting(Status::RequiresCapture));
@@ -273,7 +273,7 @@ fn a_look_leaves_a_call_open_whose_outcome_it_does_not_show() {
         .play(&looked(intent(IntentStatus::Processing), vec![]))
         .unwrap();
     assert_eq!(played.stream.payment.open_call, None);
-    let newest = played.stream.attempt.as_ref().unwrap();
+    let newest = played.stream.newest_attempt().unwrap();
     assert_eq!(
         (newest.id, newest.status),
         (id(11), attempt::Status::Pending)

@@ -41,8 +41,7 @@ impl End {
             authorized: payment.authorized,
             open_call: payment.open_call,
             attempt: stream
-                .attempt
-                .as_ref()
+                .newest_attempt()
                 .map(|it| (it.status, it.charge_id.clone())),
             last_error: payment.last_error.is_some(),
             next_action: payment.next_action.is_some(),

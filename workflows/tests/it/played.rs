@@ -33,7 +33,7 @@ static EDGES: LazyLock<BTreeSet<Key>> = LazyLock::new(|| {
 
 impl Played {
     pub(crate) fn of(stream: Stream) -> Self {
-        let attempts = stream.attempt.iter().cloned().map(|it| (it.id, it));
+        let attempts = stream.attempts.iter().cloned().map(|it| (it.id, it));
         Self {
             attempts: attempts.collect(),
             asked: Vec::new(),
@@ -48,16 +48,16 @@ impl Played {
         let event = &self.with_fresh_ids(event);
         let step = stream::step(&self.stream, event)?;
         self.check(&step, event);
-        if let Some(closed) = &step.closed_attempt {
-            self.attempts.insert(closed.id, closed.clone());
-        }
-        if let Some(newest) = &step.stream.attempt {
-            self.attempts.insert(newest.id, newest.clone());
+        for attempt in &step.stream.attempts {
+            self.attempts.insert(attempt.id, attempt.clone());
         }
         self.check_rows(&step);
         self.look |= step.effects.contains(&Effect::Resync);
         self.asked.clone_from(&step.effects);
         self.stream = step.stream.clone();
+        // Of the stored attempts only the newest is loaded.
+        let older = self.stream.attempts.len().saturating_sub(1);
+        self.stream.attempts.drain(..older);
         Ok(step)
     }
 

@@ -98,14 +98,14 @@ pub(crate) fn resting(status: payment::Status) -> Stream {
     }
     payment.attempts = i32::from(attempt.is_some());
     Stream {
-        attempt: attempt.map(|status| Attempt {
+        attempts: Vec::from_iter(attempt.map(|status| Attempt {
             id: id(11),
             number: 1,
             status,
             charge_id: (status != attempt::Status::RequiresAction).then(|| "ch_1".to_owned()),
             payment_method: payment.payment_method.clone(),
             error: None,
-        }),
+        })),
         payment,
         refunds: Vec::new(),
     }

@@ -228,7 +228,7 @@ impl World {
         assert_eq!(payment.refunded, sum(&[RefundStatus::Succeeded]));
         let open = sum(&[RefundStatus::Pending, RefundStatus::RequiresAction]);
         assert_eq!(payment.reserved, open);
-        let newest = self.played.stream.attempt.as_ref().map(|it| it.status);
+        let newest = self.played.stream.newest_attempt().map(|it| it.status);
         let expected = match theirs {
             Status::RequiresAction => Some(attempt::Status::RequiresAction),
             Status::Processing => Some(attempt::Status::Pending),
