@@ -1,7 +1,7 @@
 -- The table of edges: every move that a machine may make, and no other.
 --
--- The same table stands in the code (workflows::edges); a test of the engine fails when the two differ, and every
--- transition has a foreign key to it: a move that is not an edge cannot be written, whoever writes it.
+-- The code has the same table (workflows::edges); a test of the engine fails when the two differ. Every transition has
+-- a foreign key to it, so that no program can write a move that is not an edge.
 -- An edge is never deleted, since old transitions point to it. One that is no longer made is retired.
 
 create table edge (
@@ -15,7 +15,7 @@ create table edge (
     primary key (machine, from_status, kind, to_status)
 );
 
--- Payment: P0 to P14. Statuses without `local_` are Stripe's own words.
+-- Payment: P0 to P14. Statuses without `local_` are Stripe's names.
 insert into edge (machine, id, from_status, kind, to_status)
 select 'payment', rule.id, start.status, rule.kind, target.status
 from (values
@@ -39,12 +39,13 @@ from (values
 unnest(rule.starts::text[]) as start (status),
 unnest(rule.targets::text[]) as target (status);
 
--- A wish to cancel moves nothing until Stripe has answered: an edge from a status to itself.
+-- A requested cancellation changes no status until Stripe has answered: an edge from a status to itself.
 insert into edge (machine, id, from_status, kind, to_status)
 select 'payment', 'P14', status, 'cancel_requested', status
 from unnest('{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture}'::text[]) as status;
 
--- P19: what Stripe shows when asked goes in from anywhere; an operator may force anything, with a reason.
+-- P19: a resync may lead from any status to the one that Stripe's object has; an operator may force any status, with a
+-- reason.
 insert into edge (machine, id, from_status, kind, to_status)
 select 'payment', 'P19', start.status, 'resync', target.status
 from unnest('{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture,succeeded,canceled,local_rejected}'::text[]) as start (status),

@@ -1,8 +1,7 @@
--- Where merchants want to be told of their payments, and every event on its way there.
+-- The merchants' webhook endpoints, and the deliveries of events to them.
 --
--- A delivery is written by the statement that writes the outbox, so in the transaction of the transition that it tells
--- of; a job carries it out. Nothing here has a foreign key to payment, transition or endpoint, for the reason that job
--- has none: checking it for each row would cost as much as the row.
+-- A delivery is written in the transaction of its transition. Like job these tables have no foreign key to payment,
+-- transition or endpoint: a check of the key for each row would cost as much as the row.
 
 create table webhook_endpoint (
     id               uuid         primary key,
@@ -11,9 +10,9 @@ create table webhook_endpoint (
     description      text,
     -- `*`, `payment.*` or `payment.succeeded`: machine and kind of a transition.
     enabled_events   text[]       not null check (cardinality(enabled_events) > 0),
-    -- deleted: its secrets are gone and nobody sees it; the row stays until its deliveries are forgotten.
+    -- deleted: it has no secrets and is not shown; its row is deleted after its deliveries.
     status           text         not null check (status in ('enabled', 'disabled', 'deleted')),
-    -- `gone`: it answered 410. `requested`: its merchant wanted it so.
+    -- `gone`: it answered 410. `requested`: its merchant disabled it.
     disabled_reason  text         check (disabled_reason in ('gone', 'requested')),
     disabled_at      timestamptz,
     constraint webhook_endpoint_disabled_for_a_reason
@@ -22,25 +21,25 @@ create table webhook_endpoint (
     updated_at       timestamptz  not null
 );
 
--- Asked for each transition: an account without endpoints costs a look at this index.
+-- Read for each transition: for an account without endpoints this index alone is read.
 create index webhook_endpoint_enabled on webhook_endpoint (account_id) where status = 'enabled';
 create index webhook_endpoint_account on webhook_endpoint (account_id, id) where status <> 'deleted';
 create index webhook_endpoint_deleted on webhook_endpoint (updated_at) where status = 'deleted';
 
--- What an endpoint's deliveries are signed with. It must be read to sign, so it stands here as it is.
+-- The keys that sign an endpoint's deliveries. They are needed in clear text to sign, so they are stored in clear text.
 create table webhook_secret (
     endpoint_id  uuid         not null references webhook_endpoint,
     number       integer      not null,
     secret       bytea        not null check (length(secret) between 24 and 64),
-    -- Set for one that was replaced: it signs beside the new one until then.
+    -- Set for a secret that was replaced: it signs beside the new one until then.
     ends_at      timestamptz,
     primary key (endpoint_id, number)
 );
 
 create unique index webhook_secret_one_current on webhook_secret (endpoint_id) where ends_at is null;
 
--- The number of the last delivery of a payment to an endpoint. It outlives the deliveries, so that an event of an old
--- payment (a late refund) goes on counting.
+-- The number of the last delivery of a payment to an endpoint. It is kept longer than the deliveries, so that a late event
+-- of an old payment (a refund) gets the next number.
 create table webhook_sequence (
     endpoint_id  uuid    not null,
     payment_id   uuid    not null,
@@ -54,9 +53,9 @@ create table delivery (
     endpoint_id  uuid         not null,
     account_id   uuid         not null,
     payment_id   uuid         not null,
-    version      bigint       not null,        -- with payment_id: the transition that it tells of
+    version      bigint       not null,        -- with payment_id: the transition that it reports
     type         text         not null,
-    -- Numbers the deliveries of a payment to an endpoint from 1 without a gap, so that a receiver sees what it missed.
+    -- Numbers the deliveries of a payment to an endpoint from 1 without a gap, so that a receiver notices a missing one.
     -- Drawn under the payment's row lock.
     sequence     bigint       not null,
     status       text         not null check (status in ('pending', 'delivered', 'failed', 'skipped')),
@@ -84,25 +83,10 @@ create table delivery_try (
     primary key (delivery_id, number)
 );
 
--- Ids made by the statement that writes deliveries, which knows alone how many there are. Version 7, as everywhere: the
--- milliseconds of now, then chance.
+-- Ids for the statement that writes deliveries: only it knows how many there are. Version 7, as everywhere: the
+-- milliseconds of now, then random bits.
 create function uuid_v7() returns uuid language sql volatile parallel safe as $$
     select encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
         placing substring(int8send(floor(extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1 for 6),
         52, 1), 53, 1), 'hex')::uuid
 $$;
-
--- Deliveries are jobs with hands of their own, so that a slow receiver holds up no call to Stripe: they are taken in turn
--- from all endpoints that have some, and never through Redis.
-alter table job add column endpoint_id uuid;
-alter table job drop constraint job_kind_check;
-alter table job add constraint job_kind_check check (kind in
-    ('create_intent', 'confirm_intent', 'capture_intent', 'cancel_intent', 'create_refund', 'resync', 'deliver_webhook'));
-alter table job add constraint job_delivery_has_endpoint check ((kind = 'deliver_webhook') = (endpoint_id is not null));
-
-drop index job_due;
-create index job_due on job (due_at) where state = 'queued' and kind <> 'deliver_webhook';
-create index job_delivery_due on job (endpoint_id, due_at) where state = 'queued' and kind = 'deliver_webhook';
-
--- A delivery has one job that is not done: however often it is sent again, one worker at a time has it.
-create unique index job_one_delivery on job (subject) where kind = 'deliver_webhook' and state <> 'done';

@@ -20,8 +20,8 @@ create table payment (
     amount_capturable     bigint       not null default 0 check (amount_capturable >= 0),
     amount_captured       bigint       not null default 0 check (amount_captured >= 0),
     amount_refunded       bigint       not null default 0 check (amount_refunded >= 0),
-    -- Asked back but not yet moved. Not part of a rule with amount_captured here: a refund made in Stripe's dashboard
-    -- may overdraw a reservation of ours, and what Stripe says happened is never refused.
+    -- Requested as refunds but not yet refunded. Not part of a rule with amount_captured here: a refund made in Stripe's dashboard
+    -- may exceed a reservation of ours, and what happened at Stripe is never refused.
     amount_reserved       bigint       not null default 0 check (amount_reserved >= 0),
     constraint payment_captured_within_authorized check (amount_captured <= amount_authorized),
     constraint payment_refunded_within_captured check (amount_refunded <= amount_captured),
@@ -54,6 +54,9 @@ create table payment (
 
 create unique index payment_reference on payment (account_id, reference) where reference is not null;
 create index payment_account on payment (account_id, id);
+-- Merchants search payments by their metadata. Only payments that have some are in this index, and metadata never
+-- changes, so it costs one entry at the creation and nothing when a payment moves.
+create index payment_metadata on payment using gin (metadata jsonb_path_ops) where metadata <> '{}';
 
 -- One confirmation of a payment. At most one is open.
 create table attempt (
@@ -87,10 +90,10 @@ create table refund (
 
 create index refund_payment on refund (payment_id, id);
 
--- Every move of every machine, for ever. Nothing updates or deletes a row of this table.
+-- Every move of every machine, for ever. No row of this table is updated or deleted, which a trigger enforces.
 --
--- Like job it has no foreign key to payment: rows of both are written under the lock of a payment that is there and is
--- never deleted, and checking that again for each row would cost as much as the row.
+-- Like job it has no foreign key to payment: rows of both are written under the lock of a payment row, which is never
+-- deleted, and a check of the key for each row would cost as much as the row.
 create table transition (
     stream       uuid         not null,     -- the payment
     version      bigint       not null check (version > 0),
@@ -99,15 +102,18 @@ create table transition (
     from_status  text         not null,
     kind         text         not null,
     to_status    text         not null,
-    -- What made it: `req_…` a request, `evt_…` a Stripe event, `job_…` a job, `timer`, `op_…` an operator.
+    -- What caused it: `req_…` a request, `evt_…` a Stripe event, `job_…` a job, `timer`, `op_…` an operator.
     cause        text         not null,
     data         jsonb        not null,     -- the facts of the move: amounts, error, charge; never a secret
     created_at   timestamptz  not null,
     primary key (stream, version),
-    -- The same cause moves a thing once, however often it is delivered.
+    -- The same cause moves a subject once, however often it is delivered.
     constraint transition_once unique (stream, cause, subject),
     constraint transition_is_an_edge foreign key (machine, from_status, kind, to_status) references edge
 );
+
+create trigger transition_only_grows before update or delete or truncate on transition
+    for each statement execute function history_only_grows();
 
 -- What Kafka has not acknowledged yet. The relay reads a shard in order of seq: within a stream that is the order of
 -- versions, because seq is drawn under the payment's row lock.

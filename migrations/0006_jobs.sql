@@ -1,0 +1,64 @@
+-- Calls to Stripe that must be made, and when a payment must be compared with Stripe's object.
+--
+-- The Redis queue carries the ids of jobs and nothing else; the state of each job is here.
+
+create table job (
+    id             uuid         primary key,
+    payment_id     uuid         not null,
+    subject        uuid         not null,      -- the payment, attempt or refund that it is about
+    endpoint_id    uuid,                       -- of a delivery to a merchant
+    kind           text         not null check (kind in ('create_intent', 'confirm_intent', 'capture_intent', 'cancel_intent', 'create_refund', 'resync', 'deliver_webhook')),
+    constraint job_delivery_has_endpoint check ((kind = 'deliver_webhook') = (endpoint_id is not null)),
+    args           jsonb        not null default '{}',
+    -- dead: the engine gave it up; it needs an operator.
+    state          text         not null check (state in ('queued', 'running', 'done', 'dead')),
+    due_at         timestamptz  not null,
+
+    -- A try ends in an answer or an error. A pick is counted before the work begins, so that a job that kills its process
+    -- is recognised.
+    tries          integer      not null default 0,
+    picks          integer      not null default 0,
+    -- The worker with this random token may finish the job; after lease_until another worker takes it with a new token.
+    lease          uuid,
+    lease_until    timestamptz,
+    constraint job_running_has_lease check ((state = 'running') = (lease is not null)),
+
+    -- The Idempotency-Key of its call. It is committed with the job, so before any call, and never changes.
+    call_key       text         not null,
+    first_sent_at  timestamptz,
+    -- The call was sent and its outcome is not known.
+    unknown        boolean      not null default false,
+    -- A resync that was requested again while it ran: it must run once more.
+    again          boolean      not null default false,
+    error          text,
+    created_at     timestamptz  not null,
+    finished_at    timestamptz
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+
+-- None of these grows with finished work.
+create index job_due on job (due_at) where state = 'queued' and kind <> 'deliver_webhook';
+create index job_delivery_due on job (endpoint_id, due_at) where state = 'queued' and kind = 'deliver_webhook';
+create index job_leased on job (lease_until) where state = 'running';
+create index job_dead on job (id) where state = 'dead';
+
+-- A payment has at most one unfinished call that can move it. A dead one counts: its outcome is not known.
+create unique index job_one_call on job (payment_id)
+    where kind in ('create_intent', 'confirm_intent', 'capture_intent', 'cancel_intent') and state <> 'done';
+create unique index job_one_refund_call on job (subject)
+    where kind = 'create_refund' and state <> 'done';
+create unique index job_one_resync on job (payment_id)
+    where kind = 'resync' and state in ('queued', 'running');
+create unique index job_one_delivery on job (subject) where kind = 'deliver_webhook' and state <> 'done';
+create index job_payment on job (payment_id);
+
+-- When a payment is compared with Stripe's object (check) or canceled (expire), even if no webhook arrives.
+create table timer (
+    payment_id  uuid         not null references payment,
+    kind        text         not null check (kind in ('check', 'expire')),
+    due_at      timestamptz  not null,
+    -- How often it has fired; a check waits longer each time.
+    rings       integer      not null default 0,
+    primary key (payment_id, kind)
+);
+
+create index timer_due on timer (due_at);
