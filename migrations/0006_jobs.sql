@@ -6,9 +6,7 @@ create table job (
     id             uuid         primary key,
     payment_id     uuid         not null,
     subject        uuid         not null,      -- the payment, attempt or refund that it is about
-    endpoint_id    uuid,                       -- of a delivery to a merchant
-    kind           text         not null check (kind in ('create_intent', 'confirm_intent', 'capture_intent', 'cancel_intent', 'create_refund', 'resync', 'deliver_webhook')),
-    constraint job_delivery_has_endpoint check ((kind = 'deliver_webhook') = (endpoint_id is not null)),
+    kind           text         not null check (kind in ('create_intent', 'confirm_intent', 'capture_intent', 'cancel_intent', 'create_refund', 'resync')),
     args           jsonb        not null default '{}',
     -- dead: the engine gave it up; it needs an operator.
     state          text         not null check (state in ('queued', 'running', 'done', 'dead')),
@@ -36,8 +34,7 @@ create table job (
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 
 -- None of these grows with finished work.
-create index job_due on job (due_at) where state = 'queued' and kind <> 'deliver_webhook';
-create index job_delivery_due on job (endpoint_id, due_at) where state = 'queued' and kind = 'deliver_webhook';
+create index job_due on job (due_at) where state = 'queued';
 create index job_leased on job (lease_until) where state = 'running';
 create index job_dead on job (id) where state = 'dead';
 
@@ -48,7 +45,6 @@ create unique index job_one_refund_call on job (subject)
     where kind = 'create_refund' and state <> 'done';
 create unique index job_one_resync on job (payment_id)
     where kind = 'resync' and state in ('queued', 'running');
-create unique index job_one_delivery on job (subject) where kind = 'deliver_webhook' and state <> 'done';
 create index job_payment on job (payment_id);
 
 -- When a payment is compared with Stripe's object (check) or canceled (expire), even if no webhook arrives.

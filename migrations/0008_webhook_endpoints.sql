@@ -1,6 +1,7 @@
 -- The merchants' webhook endpoints, and the deliveries of events to them.
 --
--- A delivery is written in the transaction of its transition. Like job these tables have no foreign key to payment,
+-- A delivery is written in the transaction of its transition, and sent by a worker that claims it from here: deliveries
+-- are no jobs, so that a slow receiver never delays a call to Stripe. Like job these tables have no foreign key to payment,
 -- transition or endpoint: a check of the key for each row would cost as much as the row.
 
 create table webhook_endpoint (
@@ -63,13 +64,27 @@ create table delivery (
     last_code    integer,                      -- HTTP status of the last answer
     next_try_at  timestamptz,
     constraint delivery_pending_has_a_next_try check ((status = 'pending') = (next_try_at is not null)),
+
+    -- Failed tries since it was written or sent again after its end: the pause before the next try depends on them.
+    failures     integer      not null default 0,
+    -- How often it was claimed since the end of its last try. It is counted before the call, so that a delivery that
+    -- kills its process is recognised.
+    picks        integer      not null default 0,
+    -- The worker with this random token may finish the delivery; after lease_until another worker claims it.
+    lease        uuid,
+    lease_until  timestamptz,
+    constraint delivery_lease_has_an_end check ((lease is null) = (lease_until is null)),
+    constraint delivery_leased_while_pending check (lease is null or status = 'pending'),
+
     created_at   timestamptz  not null,
     finished_at  timestamptz,
     constraint delivery_once unique (endpoint_id, payment_id, version)
-) with (fillfactor = 80);
+) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
 
-create index delivery_endpoint on delivery (endpoint_id, id);
 create index delivery_endpoint_status on delivery (endpoint_id, status, id);
+-- Neither of these grows with finished deliveries.
+create index delivery_due on delivery (endpoint_id, next_try_at) where status = 'pending' and lease is null;
+create index delivery_leased on delivery (lease_until) where lease is not null;
 
 -- The log: each call that was made for a delivery.
 create table delivery_try (

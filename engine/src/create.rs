@@ -18,8 +18,8 @@ use workflows::stream;
 use crate::committer::advance::request_cause;
 use crate::committer::{After, Shown, Work, commit, count};
 use crate::record::Record;
-use crate::store::{idempotency, job, payment, timer, transition};
-use crate::{Answer, Engine, Error, Idempotency, NewPayment, View, outbox};
+use crate::store::{idempotency, job, outbox, payment, timer, transition};
+use crate::{Answer, Engine, Error, Idempotency, NewPayment, View};
 
 static CREATED: Counters<0> = Counters::new(
     "pawl_payments_created_total",

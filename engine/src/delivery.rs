@@ -1,20 +1,21 @@
-//! Telling merchants: every event that an endpoint asked for is sent there until it is taken, or given up after a day.
+//! Webhooks to merchants: each event is sent to every endpoint that asked for it, until the endpoint accepts it or a day
+//! of tries has failed.
 //!
-//! A delivery is written in the transaction of its transition (`outbox::add`) and carried out as a job of the same kind
-//! as calls to Stripe: leases, tries and crash points are theirs. What is different is the hands. A `Courier` takes
-//! deliveries straight from Postgres, in turn from all endpoints that have some and few of each at once: however slow
-//! receivers are, no call to Stripe waits for them, and no merchant for another one's receiver.
+//! A delivery is written in the transaction of its transition (`store::outbox::add`). A `DeliveryWorker` claims deliveries
+//! from Postgres, in turn from all endpoints and few of each at once: however slow receivers are, they delay neither calls
+//! to Stripe nor the deliveries of other merchants.
 
 mod address;
 mod call;
+mod load;
 mod manage;
-mod outcome;
+mod results;
 mod schedule;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use contracts::id::DeliveryId;
 use contracts::webhook::DeliveryStatus;
 use infra::crash;
 use sqlx::PgPool;
@@ -25,108 +26,91 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use self::call::{Caller, Verdict};
-use self::outcome::{Outcome, Outcomes};
+use self::load::{AT_ONCE, EndpointLoads, USUAL};
+use self::results::{Outcome, Results};
 use crate::committer::Lane;
-use crate::store::delivery::{Mark, Parcel};
-use crate::store::job::{Claimed, Finish, Room};
-use crate::store::{delivery, job};
+use crate::store::delivery;
+use crate::store::delivery::{Claimed, Finish, Request};
 
 pub use address::{Address, AddressError, Guard, Reach, Resolve, is_public};
-pub use call::CallerError;
+pub use call::{CallerError, Config};
 pub use manage::{EndpointChange, MOST_ENDPOINTS, NewEndpoint};
 
-/// Deliveries that one worker has in the air.
-const AT_ONCE: usize = 64;
+/// The name in crash points.
+const KIND: &str = "deliver_webhook";
 
-/// The same for one endpoint, and for one that failed last.
-const USUAL: i64 = 4;
-const FAILING: i64 = 1;
+/// The pause after a claim. A claim visits all endpoints that have waiting deliveries, so the pause is also at least ten
+/// times as long as the claim took.
+const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_PER_CLAIM: u32 = 10;
 
-/// Deliveries in the air to endpoints that failed last: those that hang leave room for the others.
-const FAILING_AT_ONCE: usize = AT_ONCE / 2;
-
-/// Between two looks when nothing was due. A look goes through all endpoints that have work, so one that took long is
-/// followed by a rest that is ten times as long.
-const REST: Duration = Duration::from_millis(100);
-const REST_FOR_LOOK: u32 = 10;
-
-/// After a delivery ended, so that several that end together cost one look.
+/// The pause after a delivery ended, so that one claim follows several that end together.
 const GATHER: Duration = Duration::from_millis(10);
 
-/// Between tries while Postgres is away.
-const AWAY: Duration = Duration::from_secs(1);
+/// The pause before the next claim after Postgres failed.
+const RETRY: Duration = Duration::from_secs(1);
 
-/// How merchants are told.
+/// Claims deliveries and sends them. Cheap to clone.
 #[derive(Clone)]
-pub struct Config {
-    /// Which addresses may be called.
-    pub guard: Guard,
-    /// How long one call may last. Shorter than the lease of a job.
-    pub timeout: Duration,
-}
-
-/// Takes deliveries and makes their calls. Cheap to clone.
-#[derive(Clone)]
-pub(crate) struct Courier {
+pub(crate) struct DeliveryWorker {
     inner: Arc<Inner>,
 }
 
 struct Inner {
     pool: PgPool,
     caller: Caller,
-    outcomes: Lane<Outcomes>,
+    results: Lane<Results>,
     lease: Duration,
-    line: Mutex<Line>,
-    freed: Notify,
+    loads: Mutex<EndpointLoads>,
+    ended: Notify,
 }
 
-/// A delivery in this worker's hands.
+/// A claimed delivery with its request.
 struct Work {
-    job: Claimed,
-    /// None when it was forgotten meanwhile.
-    parcel: Option<Parcel>,
-    _flight: Option<Flight>,
+    claim: Claimed,
+    request: Request,
+    _in_flight: InFlight,
 }
 
-impl Courier {
+impl DeliveryWorker {
     pub(crate) fn new(pool: PgPool, config: Config, lease: Duration) -> Result<Self, CallerError> {
         let inner = Inner {
             caller: Caller::new(config)?,
-            outcomes: Lane::start(Outcomes { pool: pool.clone() }),
+            results: Lane::start(Results { pool: pool.clone() }),
             pool,
             lease,
-            line: Mutex::default(),
-            freed: Notify::new(),
+            loads: Mutex::default(),
+            ended: Notify::new(),
         };
         Ok(Self {
             inner: Arc::new(inner),
         })
     }
 
-    /// Delivers until `shutdown`, then lets running calls end.
+    /// Sends deliveries until `shutdown`, then waits for the calls that are in flight.
     pub(crate) async fn run(&self, shutdown: &CancellationToken) {
         let running = TaskTracker::new();
         while !shutdown.is_cancelled() {
             let began = Instant::now();
-            let rest = match self.take(AT_ONCE.saturating_sub(running.len())).await {
-                Ok(work) => {
-                    for work in work {
-                        let courier = self.clone();
+            let pause = match self.claim(AT_ONCE.saturating_sub(running.len())).await {
+                Ok(claimed) => {
+                    for work in claimed {
+                        let worker = self.clone();
                         running.spawn(async move {
-                            courier.perform(work).await;
-                            courier.inner.freed.notify_one();
+                            worker.perform(work).await;
+                            worker.inner.ended.notify_one();
                         });
                     }
-                    REST.max(began.elapsed() * REST_FOR_LOOK)
+                    PAUSE.max(began.elapsed() * PAUSE_PER_CLAIM)
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "deliveries wait for Postgres");
-                    AWAY
+                    tracing::warn!(%error, "failed to claim webhook deliveries; retrying in 1 s");
+                    RETRY
                 }
             };
             tokio::select! {
-                () = sleep(rest) => {}
-                () = self.inner.freed.notified() => sleep(GATHER).await,
+                () = sleep(pause) => {}
+                () = self.inner.ended.notified() => sleep(GATHER).await,
                 () = shutdown.cancelled() => {}
             }
         }
@@ -134,198 +118,120 @@ impl Courier {
         running.wait().await;
     }
 
-    /// Performs the deliveries that are due at this moment, and returns how many they were.
+    /// Sends the deliveries that are due at this moment, and returns how many they were.
     pub(crate) async fn round(&self) -> sqlx::Result<usize> {
-        let work = self.take(AT_ONCE).await?;
-        let done = work.len();
-        futures::future::join_all(work.into_iter().map(|work| self.perform(work))).await;
-        Ok(done)
+        let claimed = self.claim(AT_ONCE).await?;
+        let count = claimed.len();
+        futures::future::join_all(claimed.into_iter().map(|work| self.perform(work))).await;
+        Ok(count)
     }
 
-    async fn take(&self, most: usize) -> sqlx::Result<Vec<Work>> {
-        if most == 0 {
+    async fn claim(&self, limit: usize) -> sqlx::Result<Vec<Work>> {
+        if limit == 0 {
             return Ok(Vec::new());
         }
-        let rooms = self.line().rooms();
-        let limit = i64::try_from(most).unwrap_or(i64::MAX);
-        let jobs =
-            job::claim_deliveries(&self.inner.pool, &rooms, USUAL, limit, self.inner.lease).await?;
-        if jobs.is_empty() {
+        let capacities = self.loads().capacities();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let (pool, lease) = (&self.inner.pool, self.inner.lease);
+        let claims = delivery::claim(pool, &capacities, USUAL, limit, lease).await?;
+        if claims.is_empty() {
             return Ok(Vec::new());
         }
-        let deliveries: Vec<Uuid> = jobs.iter().map(|job| job.subject).collect();
-        let mut parcels: HashMap<Uuid, Parcel> = delivery::parcels(&self.inner.pool, &deliveries)
-            .await?
-            .into_iter()
-            .collect();
-        Ok(jobs
-            .into_iter()
-            .map(|job| {
-                let parcel = parcels.remove(&job.subject);
-                let flight = parcel.as_ref().map(|parcel| self.begin(parcel.endpoint));
-                Work {
-                    job,
-                    parcel,
-                    _flight: flight,
-                }
+        let ids: Vec<Uuid> = claims.iter().map(|claim| claim.id).collect();
+        let mut requests = delivery::requests(pool, &ids).await?;
+        // Each has a request: its transition was written with it, and only finished deliveries are deleted.
+        let work = claims.into_iter().filter_map(|claim| {
+            Some(Work {
+                claim,
+                request: requests.remove(&claim.id)?,
+                _in_flight: self.begin(claim.endpoint),
             })
-            .collect())
+        });
+        Ok(work.collect())
     }
 
     async fn perform(&self, work: Work) {
-        let Work { job, parcel, .. } = &work;
-        let kind = job.kind.as_str();
-        crash::point_of(kind, "claimed");
-        let outcome = match parcel {
-            Some(parcel) => self.deliver(job, parcel).await,
-            None => Outcome {
-                job: job.id,
-                lease: job.lease,
-                finish: Finish::Done,
-                mark: None,
-                gone: None,
-            },
-        };
-        crash::point_of(kind, "called");
-        match self.inner.outcomes.submit(outcome).await {
+        crash::point_of(KIND, "claimed");
+        let outcome = self.send(&work.claim, &work.request).await;
+        crash::point_of(KIND, "called");
+        let delivery = DeliveryId::from_uuid(work.claim.id);
+        match self.inner.results.submit(outcome).await {
             Ok(true) => {}
             Ok(false) => {
-                tracing::debug!(job = %job.id, "delivered late; another worker has it");
+                tracing::debug!(%delivery, "the lease of a webhook delivery ran out before its call ended; another worker sends it again");
             }
             Err(error) => {
-                tracing::warn!(job = %job.id, %error, "not finished; its lease will run out and it is delivered again");
+                tracing::warn!(%delivery, %error, "failed to store the result of a webhook delivery; it is sent again when its lease runs out");
             }
         }
-        crash::point_of(kind, "finished");
+        crash::point_of(KIND, "finished");
     }
 
-    /// Makes the call, and says what follows from its answer.
-    async fn deliver(&self, job: &Claimed, parcel: &Parcel) -> Outcome {
-        let ended = |status, call| Outcome {
-            job: job.id,
-            lease: job.lease,
-            finish: Finish::Done,
-            mark: Some(Mark {
-                delivery: job.subject,
+    /// Makes the call, and decides by its verdict how the delivery goes on.
+    async fn send(&self, claim: &Claimed, request: &Request) -> Outcome {
+        let outcome = |status, call| Outcome {
+            finish: Finish {
+                id: claim.id,
+                lease: claim.lease,
                 status,
-                seconds: 0.0,
+                retry_after: Duration::ZERO,
                 call,
-            }),
+            },
             gone: None,
         };
-        let Some(target) = &parcel.target else {
-            return ended(DeliveryStatus::Skipped, None);
+        let Some(target) = &request.target else {
+            return outcome(DeliveryStatus::Skipped, None);
         };
-        let (verdict, call) = self
+        let sent = self
             .inner
             .caller
-            .send(job.subject, target, &parcel.message)
+            .send(claim.id, target, &request.message)
             .await;
-        self.line()
-            .note(parcel.endpoint, verdict == Verdict::Failed);
+        let (verdict, call) = (sent.verdict, Some(sent.call));
+        self.loads()
+            .set_failing(claim.endpoint, verdict == Verdict::Failed);
         match verdict {
-            Verdict::Taken => ended(DeliveryStatus::Delivered, Some(call)),
+            Verdict::Accepted => outcome(DeliveryStatus::Delivered, call),
             Verdict::Gone => Outcome {
-                gone: Some((parcel.endpoint, target.url.clone())),
-                ..ended(DeliveryStatus::Failed, Some(call))
+                gone: Some((claim.endpoint, target.url.clone())),
+                ..outcome(DeliveryStatus::Failed, call)
             },
-            Verdict::Failed => match schedule::pause_after(job.tries, rand::random()) {
-                // Nobody at Pawl can help a merchant whose receiver takes nothing for a day: no dead job, but a delivery
-                // that its merchant sees and may send again.
-                None => ended(DeliveryStatus::Failed, Some(call)),
-                Some(after) => {
-                    let error = call.error.clone().unwrap_or_default();
-                    let mut outcome = ended(DeliveryStatus::Pending, Some(call));
-                    if let Some(mark) = &mut outcome.mark {
-                        mark.seconds = after.as_secs_f64();
-                    }
-                    outcome.finish = Finish::Again {
-                        after,
-                        error,
-                        unknown: false,
-                        sent: true,
-                    };
+            Verdict::Failed => match schedule::pause_after(claim.failures, rand::random()) {
+                // Its merchant sees it as failed and may send it again; an operator of Pawl can do nothing about it.
+                None => outcome(DeliveryStatus::Failed, call),
+                Some(pause) => {
+                    let mut outcome = outcome(DeliveryStatus::Pending, call);
+                    outcome.finish.retry_after = pause;
                     outcome
                 }
             },
         }
     }
 
-    fn begin(&self, endpoint: Uuid) -> Flight {
-        self.line().standings.entry(endpoint).or_default().in_flight += 1;
-        Flight {
-            courier: self.clone(),
+    fn begin(&self, endpoint: Uuid) -> InFlight {
+        self.loads().begin(endpoint);
+        InFlight {
+            worker: self.clone(),
             endpoint,
         }
     }
 
-    fn line(&self) -> std::sync::MutexGuard<'_, Line> {
+    fn loads(&self) -> MutexGuard<'_, EndpointLoads> {
         self.inner
-            .line
+            .loads
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A call in the air. It ends when this is dropped, be it by a panic.
-struct Flight {
-    courier: Courier,
+/// A delivery that this worker is sending. It ends when this value is dropped, also by a panic.
+struct InFlight {
+    worker: DeliveryWorker,
     endpoint: Uuid,
 }
 
-impl Drop for Flight {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        self.courier.line().end(self.endpoint);
-    }
-}
-
-/// What this worker knows of endpoints. Those of which it knows nothing have the usual room.
-#[derive(Default)]
-struct Line {
-    standings: HashMap<Uuid, Standing>,
-}
-
-#[derive(Default)]
-struct Standing {
-    in_flight: usize,
-    failing: bool,
-}
-
-impl Line {
-    fn rooms(&self) -> Vec<Room> {
-        let failing = self.standings.values().filter(|it| it.failing);
-        let mut left = FAILING_AT_ONCE.saturating_sub(failing.map(|it| it.in_flight).sum());
-        self.standings
-            .iter()
-            .map(|(endpoint, standing)| {
-                let usual = if standing.failing { FAILING } else { USUAL };
-                let in_flight = i64::try_from(standing.in_flight).unwrap_or(i64::MAX);
-                let mut jobs = usual.saturating_sub(in_flight).max(0);
-                if standing.failing && jobs > 0 {
-                    if left == 0 {
-                        jobs = 0;
-                    }
-                    left = left.saturating_sub(1);
-                }
-                Room {
-                    endpoint: *endpoint,
-                    jobs,
-                    failing: standing.failing,
-                }
-            })
-            .collect()
-    }
-
-    fn note(&mut self, endpoint: Uuid, failing: bool) {
-        self.standings.entry(endpoint).or_default().failing = failing;
-    }
-
-    fn end(&mut self, endpoint: Uuid) {
-        if let Some(standing) = self.standings.get_mut(&endpoint) {
-            standing.in_flight = standing.in_flight.saturating_sub(1);
-            if standing.in_flight == 0 && !standing.failing {
-                self.standings.remove(&endpoint);
-            }
-        }
+        self.worker.loads().end(self.endpoint);
     }
 }

@@ -117,8 +117,6 @@ pub(crate) async fn perform(work: Work<'_>) -> Deed {
         Kind::CancelIntent => cancel_intent::perform(work).await,
         Kind::CreateRefund => create_refund::perform(work).await,
         Kind::Resync => resync::perform(work).await,
-        // Its claim leaves these out: a courier has them.
-        Kind::DeliverWebhook => Deed::dead("a delivery is no call to Stripe"),
     }
 }
 

@@ -15,7 +15,6 @@ mod inbox;
 pub mod intake;
 mod jobs;
 mod operate;
-mod outbox;
 mod query;
 pub mod queue;
 mod record;

@@ -21,10 +21,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::outlet::Outlet;
-use crate::outbox;
-use crate::outbox::Message;
+use crate::store::outbox;
+use crate::store::outbox::Message;
 
-pub use crate::outbox::Lag;
+pub use crate::store::outbox::Lag;
 
 /// After a portion that was not full: more comes together in one batch, and nobody waits for it.
 const GATHER: Duration = Duration::from_millis(100);

@@ -7,6 +7,7 @@ pub(crate) mod delivery;
 pub(crate) mod idempotency;
 pub(crate) mod inbox;
 pub(crate) mod job;
+pub(crate) mod outbox;
 pub(crate) mod payment;
 pub(crate) mod refund;
 pub(crate) mod switch;

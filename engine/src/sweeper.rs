@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use contracts::id::PaymentId;
+use contracts::id::{DeliveryId, PaymentId};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -90,6 +90,14 @@ impl Sweeper {
                 "jobs were taken again and again without an end; a person must look"
             );
         }
+        let deliveries = delivery::set_aside(&self.pool).await?;
+        for id in deliveries {
+            tracing::error!(
+                delivery = %DeliveryId::from_uuid(id),
+                "a webhook delivery failed: it was claimed again and again without the end of a try and may kill its \
+                 process; it needs an operator"
+            );
+        }
         self.ring().await?;
         let Ok(backlog) = self.queue.backlog().await else {
             self.perform_without_redis().await?;
@@ -153,9 +161,9 @@ impl Sweeper {
         job::forget_old(&mut connection, FORGET).await?;
         inbox::forget_old(&mut connection, FORGET).await?;
         timer::forget_old(&mut connection, FORGET).await?;
-        delivery::forget_old(&mut connection, oldest_delivery(), FORGET).await?;
-        delivery::forget_counters(&mut connection, FORGET).await?;
-        webhook_endpoint::forget_deleted(&mut connection, FORGET).await?;
+        delivery::delete_expired(&mut connection, oldest_delivery(), FORGET).await?;
+        delivery::delete_sequences(&mut connection, FORGET).await?;
+        webhook_endpoint::delete_removed(&mut connection, FORGET).await?;
         Ok(())
     }
 }

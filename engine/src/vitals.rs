@@ -8,8 +8,7 @@ use infra::metrics::{Gauge, Gauges, SAMPLE};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::outbox;
-use crate::store::{inbox, job};
+use crate::store::{delivery, inbox, job, outbox};
 use crate::stripe::Client;
 use crate::stripe::breaker::State;
 
@@ -26,6 +25,16 @@ static DEAD: Gauges<0> = Gauges::new(
 static OLDEST_DUE: Gauges<0> = Gauges::new(
     "pawl_jobs_oldest_due_seconds",
     "How long the oldest job that nobody took has been due.",
+    [],
+);
+static DELIVERIES: Gauges<0> = Gauges::new(
+    "pawl_deliveries_waiting",
+    "Webhook deliveries that wait for a try, now or later.",
+    [],
+);
+static DELIVERIES_OLDEST_DUE: Gauges<0> = Gauges::new(
+    "pawl_deliveries_oldest_due_seconds",
+    "How long the oldest webhook delivery that no worker claimed has been due.",
     [],
 );
 static INBOX: Gauges<0> = Gauges::new(
@@ -72,6 +81,7 @@ pub(crate) async fn watch(pool: &PgPool, stripe: &Client, shutdown: &Cancellatio
 
 async fn look(pool: &PgPool) -> sqlx::Result<()> {
     let jobs = job::standing(pool).await?;
+    let deliveries = delivery::backlog(pool).await?;
     let waiting = inbox::waiting(pool).await?;
     let lag = outbox::lag(pool).await?;
     let count = |count: i64| f64::from(i32::try_from(count).unwrap_or(i32::MAX));
@@ -80,6 +90,8 @@ async fn look(pool: &PgPool) -> sqlx::Result<()> {
         count(jobs.running),
         count(jobs.dead),
         jobs.oldest_due_seconds,
+        count(deliveries.waiting),
+        deliveries.oldest_due_seconds,
         count(waiting),
         count(lag.messages),
         lag.oldest.as_secs_f64(),
@@ -90,12 +102,14 @@ async fn look(pool: &PgPool) -> sqlx::Result<()> {
     Ok(())
 }
 
-fn all() -> [&'static Gauge; 7] {
+fn all() -> [&'static Gauge; 9] {
     [
         JOBS.of(["queued"]),
         JOBS.of(["running"]),
         DEAD.of([]),
         OLDEST_DUE.of([]),
+        DELIVERIES.of([]),
+        DELIVERIES_OLDEST_DUE.of([]),
         INBOX.of([]),
         OUTBOX.of([]),
         OUTBOX_OLDEST.of([]),

@@ -19,7 +19,7 @@ use self::claims::Claims;
 use crate::cache::Cache;
 use crate::committer::advance::{Advance, Advances, Claim, Origin, Outcome};
 use crate::committer::{After, Lane};
-use crate::delivery::{CallerError, Courier};
+use crate::delivery::{CallerError, DeliveryWorker};
 use crate::inbox::Applier;
 use crate::jobs::Deed;
 use crate::queue::Queue;
@@ -61,7 +61,7 @@ pub struct Parts {
     pub concurrency: usize,
     /// How long a job belongs to the worker that took it. Longer than any call to Stripe or to a merchant may last.
     pub lease: Duration,
-    /// How merchants are told.
+    /// How merchants' endpoints are called.
     pub webhooks: delivery::Config,
 }
 
@@ -79,7 +79,7 @@ struct Inner {
     claims: Lane<Claims>,
     advances: Lane<Advances>,
     applier: Applier,
-    courier: Courier,
+    deliveries: DeliveryWorker,
 }
 
 impl Worker {
@@ -114,7 +114,7 @@ impl Worker {
                 after,
                 source,
             },
-            courier: Courier::new(pool.clone(), webhooks, lease)?,
+            deliveries: DeliveryWorker::new(pool.clone(), webhooks, lease)?,
             pool,
             queue,
             stripe,
@@ -138,7 +138,7 @@ impl Worker {
                 .queue
                 .run(self.inner.concurrency, handler, shutdown.clone()),
             self.apply_webhooks(&shutdown),
-            self.inner.courier.run(&shutdown),
+            self.inner.deliveries.run(&shutdown),
             sweeper.run(&shutdown),
             vitals::watch(&self.inner.pool, &self.inner.stripe, &shutdown),
         );
@@ -189,7 +189,7 @@ impl Worker {
         let due = job::overdue(&self.inner.pool, Duration::ZERO, 100).await?;
         let done = applied + due.len();
         futures::future::join_all(due.into_iter().map(|id| self.perform(id))).await;
-        Ok(done + self.inner.courier.round().await?)
+        Ok(done + self.inner.deliveries.round().await?)
     }
 
     /// Performs one job, if it is due and in no other hands. Errors are on record in the job, or end with its lease.

@@ -11,9 +11,8 @@ use workflows::stream;
 use workflows::stream::{Effect, Event, Refusal, Stream};
 
 use super::{Shown, check, facts};
-use crate::outbox;
 use crate::record::Record;
-use crate::store::{attempt, job, payment, refund, timer, transition};
+use crate::store::{attempt, job, outbox, payment, refund, timer, transition};
 
 /// The streams of one transaction, locked.
 pub(crate) struct Fold {

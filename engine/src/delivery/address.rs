@@ -1,8 +1,8 @@
-//! Where merchants may be told: addresses that the internet can reach. A merchant who could name any other would make
-//! Pawl knock at doors that only its own network has (server-side request forgery).
+//! The addresses to which deliveries may be sent: those that the internet can reach. With any other address a merchant could
+//! make Pawl call services of its own network (server-side request forgery).
 //!
-//! An address is judged when an endpoint is saved, and again by the resolver of each connection: a name may point
-//! elsewhere by then.
+//! An address is checked when an endpoint is saved, and again by the resolver of each connection, because its name may by
+//! then point elsewhere.
 
 use std::error::Error as StdError;
 use std::net::{IpAddr, SocketAddr};
@@ -20,7 +20,8 @@ pub use reqwest::dns::Resolve;
 /// How long looking up a name may take while a merchant waits.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What of IPv4 and of the global part of IPv6 is not the internet, from IANA's registries of special addresses.
+/// The ranges of IPv4 and of the global part of IPv6 that are not the internet, from IANA's registries of special
+/// addresses.
 static SPECIAL: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
     [
         "0.0.0.0/8",       // this network, unspecified
@@ -48,8 +49,8 @@ static SPECIAL: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
     .collect()
 });
 
-/// The only part of IPv6 that is given to the internet. Loopback, unique local, link-local, multicast, mapped and
-/// translated (NAT64) IPv4 addresses lie outside.
+/// The only part of IPv6 that is assigned to the internet. Loopback, unique local, link-local, multicast, mapped and
+/// translated (NAT64) IPv4 addresses are outside it.
 static GLOBAL: LazyLock<Option<Ipv6Net>> = LazyLock::new(|| "2000::/3".parse().ok());
 
 /// Whether the internet can reach this address.
@@ -62,7 +63,7 @@ pub fn is_public(ip: IpAddr) -> bool {
     global && !SPECIAL.iter().any(|net| net.contains(&ip))
 }
 
-/// How far deliveries may go.
+/// The networks to which deliveries may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     /// To the internet, over https.
@@ -72,7 +73,7 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// Reads `WEBHOOK_ALLOW_PRIVATE`, which is refused where real money moves.
+    /// Reads `WEBHOOK_ALLOW_PRIVATE`, which is refused together with a live key of Stripe.
     pub fn from_env(env: &mut Env) -> Self {
         if !env.parsed("WEBHOOK_ALLOW_PRIVATE", false) {
             return Self::Public;
@@ -87,7 +88,7 @@ impl Reach {
     }
 }
 
-/// Why an address is not one for webhooks.
+/// Why deliveries cannot be sent to an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// It is too long.
@@ -96,21 +97,21 @@ pub enum AddressError {
     /// It is no absolute URL with a host.
     #[error("this must be an absolute https URL")]
     NotAUrl,
-    /// Its scheme is not the one.
+    /// Its scheme is not https.
     #[error("this must begin with https://")]
     Scheme,
     /// It holds a user or a password.
     #[error("this must hold neither a user nor a password: deliveries are signed")]
     Credentials,
-    /// It ends in a fragment, which is never sent.
+    /// It has a fragment, which is never sent.
     #[error("this must hold no fragment (#…)")]
     Fragment,
-    /// It leads to no place on the internet. Whether its name is known inside is nobody's business.
+    /// It leads to no address on the internet. The error does not reveal whether the name exists in Pawl's network.
     #[error("this leads to no address that the internet can reach")]
     Unreachable,
 }
 
-/// An address that was judged and found good.
+/// An address that was checked and is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address(Url);
 
@@ -122,7 +123,7 @@ impl Address {
     }
 }
 
-/// Judges addresses. Cheap to clone.
+/// Checks addresses. Cheap to clone.
 #[derive(Clone)]
 pub struct Guard {
     reach: Reach,
@@ -138,13 +139,13 @@ impl std::fmt::Debug for Guard {
 }
 
 impl Guard {
-    /// With the names that this machine knows.
+    /// A guard that resolves names as this machine does.
     #[must_use]
     pub fn new(reach: Reach) -> Self {
         Self::with_names(reach, Arc::new(System))
     }
 
-    /// With other names.
+    /// A guard with another resolver.
     #[must_use]
     pub fn with_names(reach: Reach, names: Arc<dyn Resolve>) -> Self {
         Self { reach, names }
@@ -154,7 +155,7 @@ impl Guard {
         self.reach
     }
 
-    /// Judges an address by what is written in it, and where it leads to now.
+    /// Checks the text of an address, and the IP addresses to which its name leads now.
     ///
     /// # Errors
     /// [`AddressError`].
@@ -173,7 +174,7 @@ impl Guard {
         Ok(address)
     }
 
-    /// Judges an address by what is written in it; where a name leads to is seen when it is called.
+    /// Checks the text of an address; the IP addresses of its name are checked when it is called.
     ///
     /// # Errors
     /// [`AddressError`].
@@ -206,7 +207,7 @@ impl Guard {
     }
 }
 
-/// The resolver of every connection to a merchant: names lead to public addresses, or nowhere.
+/// The resolver of every connection to a merchant: it returns the IP addresses that may be called, or an error.
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let (reach, found) = (self.reach, self.names.resolve(name));
@@ -228,7 +229,7 @@ impl Resolve for Guard {
     }
 }
 
-/// The names of this machine and its DNS.
+/// The resolver of this machine.
 struct System;
 
 impl Resolve for System {

@@ -14,10 +14,10 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{AddressError, Config, Guard, Reach};
+use super::address::{AddressError, Guard, Reach};
 use crate::store::delivery::{Target, Try};
 
-/// How much of an answer is read, and how much of it is kept.
+/// How much of an answer is read, and how much of it is stored.
 const READ_BYTES: usize = 4096;
 const KEPT_CHARACTERS: usize = 500;
 
@@ -27,18 +27,33 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Connections that are kept open to one host.
 const IDLE: usize = 4;
 
-/// What the answer to a call means.
+/// How merchants' endpoints are called.
+#[derive(Clone)]
+pub struct Config {
+    /// Which addresses may be called.
+    pub guard: Guard,
+    /// How long one call may last. Shorter than the lease of a job.
+    pub timeout: Duration,
+}
+
+/// The meaning of the answer to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// 2xx: the merchant has it.
-    Taken,
-    /// 410: nothing is to be sent there any more.
+    Accepted,
+    /// 410: the endpoint wants no more deliveries.
     Gone,
-    /// Anything else, a redirect and no answer among them.
+    /// Any other answer, also a redirect, or none.
     Failed,
 }
 
-/// No call could be made at all.
+/// A call that was made, and its verdict.
+pub(super) struct Sent {
+    pub(super) verdict: Verdict,
+    pub(super) call: Try,
+}
+
+/// The HTTP client that calls endpoints could not be built.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client for webhooks cannot be built (are the system's certificates there?): {0}")]
 pub struct CallerError(#[from] reqwest::Error);
@@ -59,7 +74,7 @@ impl Caller {
                 .timeout(timeout)
                 .connect_timeout(CONNECT.min(timeout))
                 .pool_max_idle_per_host(IDLE)
-                // Where a redirect or a proxy leads to was judged by nobody.
+                // The address to which a redirect or a proxy leads was not checked.
                 .redirect(redirect::Policy::none())
                 .no_proxy()
                 .dns_resolver(Arc::new(guard.clone()));
@@ -70,7 +85,7 @@ impl Caller {
             }
         };
         let http = match build(true) {
-            // A machine for development may have no certificates, and needs none to call itself.
+            // A developer's machine may have no certificates, and needs none to call itself.
             Err(_) if guard.reach() == Reach::Anywhere => build(false),
             made => made,
         }?;
@@ -81,13 +96,8 @@ impl Caller {
         })
     }
 
-    /// Sends an event once. Never fails: what went wrong is in the try.
-    pub(super) async fn send(
-        &self,
-        delivery: Uuid,
-        target: &Target,
-        message: &Message,
-    ) -> (Verdict, Try) {
+    /// Sends an event once. It never fails: an error is part of the try.
+    pub(super) async fn send(&self, delivery: Uuid, target: &Target, message: &Message) -> Sent {
         let started_at = OffsetDateTime::now_utc();
         let began = Instant::now();
         let answered = self.call(delivery, target, message, started_at).await;
@@ -95,11 +105,11 @@ impl Caller {
             Ok(response) => {
                 let status = response.status();
                 let verdict = match status {
-                    status if status.is_success() => Verdict::Taken,
+                    status if status.is_success() => Verdict::Accepted,
                     StatusCode::GONE => Verdict::Gone,
                     _ => Verdict::Failed,
                 };
-                let error = (verdict != Verdict::Taken).then(|| format!("it answered {status}"));
+                let error = (verdict != Verdict::Accepted).then(|| format!("it answered {status}"));
                 let code = i32::from(status.as_u16());
                 (verdict, Some(code), error, beginning(response).await)
             }
@@ -112,7 +122,7 @@ impl Caller {
             error,
             response_body,
         };
-        (verdict, call)
+        Sent { verdict, call }
     }
 
     async fn call(
@@ -122,7 +132,7 @@ impl Caller {
         message: &Message,
         now: OffsetDateTime,
     ) -> Result<Response, String> {
-        // The resolver never sees a host that is an address, and the rules may have changed since it was saved.
+        // A host that is an IP address never reaches the resolver, and the rules may have changed since it was saved.
         let address = self
             .guard
             .read(&target.url)
@@ -143,7 +153,7 @@ impl Caller {
         answered.map_err(|error| self.explain(&error))
     }
 
-    /// What a merchant may know about a call without an answer.
+    /// The error of a call without an answer, as its merchant may see it.
     fn explain(&self, error: &reqwest::Error) -> String {
         if error.is_timeout() {
             return format!("no answer within {} s", self.timeout.as_secs());
@@ -164,7 +174,8 @@ impl Caller {
     }
 }
 
-/// One signature for each secret, the newest first. The crate would sign with an empty secret, which anybody has.
+/// One signature for each secret, the newest first. Empty secrets are left out: the crate would sign with them, and
+/// anybody could.
 fn sign(secrets: &[Vec<u8>], id: &str, timestamp: i64, body: &[u8]) -> Result<String, String> {
     let signatures: Result<Vec<String>, _> = secrets
         .iter()
@@ -178,7 +189,7 @@ fn sign(secrets: &[Vec<u8>], id: &str, timestamp: i64, body: &[u8]) -> Result<St
     }
 }
 
-/// The beginning of an answer as text; nothing of one that has no body. (Postgres takes no NUL.)
+/// The beginning of an answer as text; `None` if it has no body. NUL is removed, because Postgres refuses it.
 async fn beginning(mut response: Response) -> Option<String> {
     let mut read = Vec::new();
     while read.len() < READ_BYTES

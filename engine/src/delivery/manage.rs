@@ -1,5 +1,5 @@
-//! What merchants do with their endpoints, and what they see of their deliveries. What another account owns is answered
-//! like what does not exist.
+//! The operations of merchants on their webhook endpoints and deliveries. An endpoint of another account is answered like
+//! one that does not exist.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use contracts::webhook::{
 };
 use uuid::Uuid;
 
-use super::Address;
+use super::address::Address;
 use crate::query::cut;
 use crate::store::webhook_endpoint::{Change, Stored};
-use crate::store::{delivery, job, webhook_endpoint};
+use crate::store::{delivery, webhook_endpoint};
 use crate::{Engine, Error, Page};
 
 /// How many endpoints an account may have.
 pub const MOST_ENDPOINTS: usize = 16;
 
-/// How many random bytes a secret has; Standard Webhooks asks for 24 to 64.
+/// How many random bytes a secret has; Standard Webhooks requires 24 to 64.
 const SECRET: usize = 32;
 
 /// An endpoint to be made.
 #[derive(Debug, Clone)]
 pub struct NewEndpoint {
-    /// Where events are sent.
+    /// The address to which events are sent.
     pub address: Address,
     /// A note of the merchant's.
     pub description: Option<String>,
@@ -34,21 +34,21 @@ pub struct NewEndpoint {
     pub enabled_events: Vec<String>,
 }
 
-/// What is to be different about an endpoint. What is absent stays.
+/// The fields of an endpoint that are changed; an absent one stays as it is.
 #[derive(Debug, Clone, Default)]
 pub struct EndpointChange {
-    /// Where events are sent.
+    /// The address to which events are sent.
     pub address: Option<Address>,
     /// A note of the merchant's.
     pub description: Option<String>,
     /// Types of events and groups of them, not empty.
     pub enabled_events: Option<Vec<String>>,
-    /// Whether it is sent any.
+    /// Whether events are sent to it.
     pub status: Option<EndpointStatus>,
 }
 
 impl Engine {
-    /// Makes an endpoint. What happens from now on is sent there. The view shows its secret, this once.
+    /// Adds an endpoint, which is sent all events from now on. The view shows its secret, only this once.
     ///
     /// # Errors
     /// [`Error::TooManyEndpoints`], [`Error::Unavailable`].
@@ -117,8 +117,8 @@ impl Engine {
             .ok_or(Error::NotFound)
     }
 
-    /// Changes an endpoint. Deliveries that wait go to its new address; one that is disabled skips them when their time
-    /// comes.
+    /// Changes an endpoint. Waiting deliveries go to its new address; if it is disabled they are skipped when they are
+    /// due.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unavailable`].
@@ -144,7 +144,7 @@ impl Engine {
             .ok_or(Error::NotFound)
     }
 
-    /// Deletes an endpoint. What waits for it is skipped.
+    /// Deletes an endpoint. Its waiting deliveries are skipped.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unavailable`].
@@ -157,7 +157,7 @@ impl Engine {
         }
     }
 
-    /// Gives an endpoint a new secret, which the view shows this once. The old one signs beside it for `overlap`.
+    /// Gives an endpoint a new secret, which the view shows only this once. The old one signs beside it for `overlap`.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unavailable`].
@@ -168,7 +168,7 @@ impl Engine {
         overlap: Duration,
     ) -> Result<WebhookEndpointView, Error> {
         let mut transaction = self.inner.pool.begin().await?;
-        // A change of nothing holds the row: two rotations at once come one after the other.
+        // An empty change locks the row: two rotations at once come one after the other.
         let stored =
             webhook_endpoint::change(&mut transaction, account, id, &Change::default()).await?;
         let stored = stored.ok_or(Error::NotFound)?;
@@ -224,8 +224,8 @@ impl Engine {
         shown(&mut connection, endpoint, id).await
     }
 
-    /// Sends a delivery again, at once and then by the schedule, whatever became of it before. One that waits is brought
-    /// forward; asked twice at the same moment it is sent once.
+    /// Sends a delivery again, at once and then by the schedule, whatever its status is. One that waits is brought
+    /// forward; two requests at the same moment send it once.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::EndpointDisabled`], [`Error::Unavailable`].
@@ -237,15 +237,13 @@ impl Engine {
     ) -> Result<DeliveryView, Error> {
         let mut transaction = self.inner.pool.begin().await?;
         let stored = own(&mut transaction, account, endpoint).await?;
-        let row = delivery::read(&mut transaction, endpoint, id).await?;
-        let row = row.ok_or(Error::NotFound)?;
+        delivery::read(&mut transaction, endpoint, id)
+            .await?
+            .ok_or(Error::NotFound)?;
         if stored.status != "enabled" {
             return Err(Error::EndpointDisabled);
         }
-        // The job first and then the delivery, as the worker that finishes it locks them.
-        let job = Uuid::now_v7();
-        job::deliver_again(&mut transaction, job, id, endpoint, row.payment_id).await?;
-        delivery::reopen(&mut transaction, id).await?;
+        delivery::send_again(&mut transaction, id).await?;
         let view = shown(&mut transaction, endpoint, id).await?;
         transaction.commit().await?;
         Ok(view)

@@ -1,4 +1,4 @@
-//! When a delivery that was not taken is sent again.
+//! When a failed delivery is sent again.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ const PAUSES: [Duration; 7] = [
     Duration::from_hours(10),
 ];
 
-/// The most that chance adds to a pause: what failed together does not come back together.
+/// The most that chance adds to a pause, so that deliveries that failed together are not sent again together.
 const JITTER: f64 = 0.1;
 
-/// How long to wait after a failed try that `failed` others came before, with `chance` from 0 to 1; never shorter than
-/// the schedule says. None after the last.
+/// The pause after a failed try that `failed` others came before, with `chance` from 0 to 1; never shorter than in the
+/// schedule. `None` after the last.
 pub(super) fn pause_after(failed: i32, chance: f64) -> Option<Duration> {
     let pause = PAUSES.get(usize::try_from(failed).unwrap_or(0))?;
     Some(*pause + pause.mul_f64(JITTER * chance))

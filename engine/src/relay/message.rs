@@ -5,7 +5,7 @@ use contracts::id;
 use contracts::id::EventId;
 use infra::trace;
 
-use crate::outbox::Message;
+use crate::store::outbox::Message;
 
 /// The event of a transition.
 pub(super) fn event(message: &Message) -> serde_json::Result<Vec<u8>> {

@@ -13,7 +13,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
 use super::message;
-use crate::outbox::Message;
+use crate::store::outbox::Message;
 
 static PUBLISHED: Counters<1> = Counters::new(
     "pawl_kafka_published_total",

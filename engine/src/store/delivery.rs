@@ -1,32 +1,52 @@
-//! Tables `delivery`, `delivery_try` and `webhook_sequence`: events on their way to merchants, and the log of it.
-//!
-//! Deliveries are written by `outbox::add`, in the one statement of what follows from a transition.
+//! Tables `delivery`, `delivery_try` and `webhook_sequence`: events for merchants' endpoints, and the log of their tries.
+//! Every write is here; the queries of merchants and of the delivery worker are in `read`.
 
-use contracts::event::EventData;
-use contracts::id::{EventId, subject};
-use contracts::webhook::{DeliveryStatus, Message, MessageData};
+mod read;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use contracts::webhook::DeliveryStatus;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// How many tries of one delivery are shown.
-const SHOWN: i64 = 100;
+pub(crate) use read::{
+    Backlog, Listed, ListedTry, Request, Target, backlog, page, read, requests, tries,
+};
 
-/// What is to be sent, and where. (Neither this nor its target can be printed: they hold secrets.)
-#[derive(Clone)]
-pub(crate) struct Parcel {
-    pub(crate) endpoint: Uuid,
-    /// None when the endpoint is not enabled.
-    pub(crate) target: Option<Target>,
-    pub(crate) message: Message,
+/// How many times a delivery may be claimed without the end of a try before it is set aside: a delivery that kills its
+/// process must not kill the next one for ever.
+const PICKS_WITHOUT_TRY: i32 = 20;
+
+/// A transition that is delivered to the endpoints of its merchant.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) account: Uuid,
+    pub(crate) payment: Uuid,
+    pub(crate) version: i64,
+    /// Machine and kind: `payment.succeeded`.
+    pub(crate) r#type: String,
 }
 
-/// Where an endpoint is, and what it knows the sender by.
-#[derive(Clone)]
-pub(crate) struct Target {
-    pub(crate) url: String,
-    /// The newest first.
-    pub(crate) secrets: Vec<Vec<u8>>,
+/// How many more deliveries of an endpoint may be claimed, where that is not the usual number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Capacity {
+    pub(crate) endpoint: Uuid,
+    pub(crate) free: i64,
+    /// Its last delivery failed: those of other endpoints are claimed first.
+    pub(crate) failing: bool,
+}
+
+/// A delivery that belongs to a worker until its lease runs out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claimed {
+    pub(crate) id: Uuid,
+    /// The token without which it cannot be finished.
+    pub(crate) lease: Uuid,
+    pub(crate) endpoint: Uuid,
+    /// Its failed tries so far by the schedule.
+    pub(crate) failures: i32,
 }
 
 /// A call that was made.
@@ -39,117 +59,135 @@ pub(crate) struct Try {
     pub(crate) response_body: Option<String>,
 }
 
-/// What became of a delivery.
+/// The end of a claim: the delivery's next status, and the call if one was made.
 #[derive(Debug, Clone)]
-pub(crate) struct Mark {
-    pub(crate) delivery: Uuid,
+pub(crate) struct Finish {
+    pub(crate) id: Uuid,
+    pub(crate) lease: Uuid,
     pub(crate) status: DeliveryStatus,
-    /// Until the next try, while it is pending.
-    pub(crate) seconds: f64,
+    /// The pause before the next try, while it is pending.
+    pub(crate) retry_after: Duration,
     pub(crate) call: Option<Try>,
 }
 
-/// A delivery as its merchant sees it.
-#[derive(Debug, Clone)]
-pub(crate) struct Listed {
-    pub(crate) id: Uuid,
-    pub(crate) endpoint_id: Uuid,
-    pub(crate) payment_id: Uuid,
-    pub(crate) version: i64,
-    pub(crate) r#type: String,
-    pub(crate) sequence: i64,
-    pub(crate) status: String,
-    pub(crate) tries: i32,
-    pub(crate) last_code: Option<i32>,
-    pub(crate) next_try_at: Option<OffsetDateTime>,
-    pub(crate) created_at: OffsetDateTime,
-    pub(crate) finished_at: Option<OffsetDateTime>,
+/// Adds a delivery for each enabled endpoint that asked for the event. Events of one payment must come in the order of
+/// their versions, under the lock of its row, so that its deliveries are numbered without a gap.
+pub(crate) async fn add(
+    connection: &mut PgConnection,
+    events: &[Event],
+    now: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let payments: Vec<Uuid> = events.iter().map(|event| event.payment).collect();
+    let versions: Vec<i64> = events.iter().map(|event| event.version).collect();
+    let accounts: Vec<Uuid> = events.iter().map(|event| event.account).collect();
+    let types: Vec<String> = events.iter().map(|event| event.r#type.clone()).collect();
+    // `offset 0` keeps the planner from flattening the sub-select: it is then run for each event, by the index of an
+    // account's enabled endpoints; flattened, it would read all endpoints.
+    sqlx::query!(
+        "with wanted as (
+            select payment_id, version, account_id, type, endpoint_id,
+                   coalesce((select last from webhook_sequence s
+                             where s.endpoint_id = endpoint.endpoint_id and s.payment_id = event.payment_id), 0)
+                   + row_number() over (partition by endpoint_id, payment_id order by version) as sequence
+            from unnest($1::uuid[], $2::int8[], $3::uuid[], $4::text[]) as event (payment_id, version, account_id, type)
+            cross join lateral (
+                select id as endpoint_id from webhook_endpoint
+                where account_id = event.account_id and status = 'enabled'
+                and enabled_events && array['*', split_part(event.type, '.', 1) || '.*', event.type]
+                offset 0) as endpoint
+         ), counted as (
+            insert into webhook_sequence (endpoint_id, payment_id, last)
+            select endpoint_id, payment_id, max(sequence) from wanted group by endpoint_id, payment_id
+            on conflict (endpoint_id, payment_id) do update set last = excluded.last
+         )
+         insert into delivery (id, endpoint_id, account_id, payment_id, version, type, sequence, status, next_try_at, created_at)
+         select uuid_v7(), endpoint_id, account_id, payment_id, version, type, sequence, 'pending', $5, $5 from wanted",
+        &payments,
+        &versions,
+        &accounts,
+        &types,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
-/// A try of a delivery, with its number.
-#[derive(Debug, Clone)]
-pub(crate) struct ListedTry {
-    pub(crate) number: i32,
-    pub(crate) started_at: OffsetDateTime,
-    pub(crate) duration_ms: i32,
-    pub(crate) code: Option<i32>,
-    pub(crate) error: Option<String>,
-    pub(crate) response_body: Option<String>,
-}
-
-/// What these deliveries send, each with its id. The facts are those of the transition, so every try sends the same
-/// bytes.
-pub(crate) async fn parcels(
+/// Claims deliveries that are due or whose lease ran out: at most `limit`, and of each endpoint at most `usual`, or the
+/// number in `capacities`.
+///
+/// It goes from endpoint to endpoint along an index, so that the backlog of a slow endpoint is not read, however long it
+/// is.
+pub(crate) async fn claim(
     pool: &PgPool,
-    deliveries: &[Uuid],
-) -> sqlx::Result<Vec<(Uuid, Parcel)>> {
-    let rows = sqlx::query!(
-        r#"select d.id, d.endpoint_id, d.account_id, d.payment_id, d.version, d.type, d.sequence, e.url as "url?",
-                  array(select secret from webhook_secret s
-                        where s.endpoint_id = d.endpoint_id and (s.ends_at is null or s.ends_at > now())
-                        order by number desc) as "secrets!",
-                  t.machine, t.subject, t.from_status, t.kind, t.to_status, t.cause, t.created_at, p.amount, p.currency,
-                  coalesce((t.data->>'amount_capturable')::int8, p.amount_capturable) as "amount_capturable!",
-                  coalesce((t.data->>'amount_captured')::int8, p.amount_captured) as "amount_captured!",
-                  coalesce((t.data->>'amount_refunded')::int8, p.amount_refunded) as "amount_refunded!",
-                  coalesce((t.data->>'amount_reserved')::int8, p.amount_reserved) as "amount_reserved!"
-           from delivery d
-           join transition t on t.stream = d.payment_id and t.version = d.version
-           join payment p on p.id = d.payment_id
-           left join webhook_endpoint e on e.id = d.endpoint_id and e.status = 'enabled'
-           where d.id = any($1)"#,
-        deliveries,
+    capacities: &[Capacity],
+    usual: i64,
+    limit: i64,
+    lease: Duration,
+) -> sqlx::Result<Vec<Claimed>> {
+    let endpoints: Vec<Uuid> = capacities.iter().map(|it| it.endpoint).collect();
+    let free: Vec<i64> = capacities.iter().map(|it| it.free).collect();
+    let failing: Vec<bool> = capacities.iter().map(|it| it.failing).collect();
+    // endpoint: those with a waiting delivery, each found by one descent of the index.
+    // capacity: how many deliveries of each may be claimed.
+    // candidate: the oldest due deliveries of each, and those that their worker left; failing endpoints come last.
+    // locked: those that no other worker claims at this moment and that are still free.
+    sqlx::query_as!(
+        Claimed,
+        r#"with recursive endpoint (id) as (
+            (select endpoint_id from delivery where status = 'pending' and lease is null order by endpoint_id limit 1)
+            union all
+            select (select endpoint_id from delivery where status = 'pending' and lease is null
+                    and endpoint_id > endpoint.id order by endpoint_id limit 1)
+            from endpoint where endpoint.id is not null
+         ), capacity as (
+            select id as endpoint_id, coalesce(known.free, $4) as free, coalesce(known.failing, false) as failing
+            from endpoint left join unnest($1::uuid[], $2::int8[], $3::bool[]) as known (id, free, failing) using (id)
+            where id is not null
+         ), candidate as (
+            select due.id, due.since, capacity.failing from capacity cross join lateral (
+                select id, next_try_at as since from delivery
+                where status = 'pending' and lease is null
+                and endpoint_id = capacity.endpoint_id and next_try_at <= now()
+                order by next_try_at limit capacity.free) as due
+            union all
+            select id, lease_until, true from delivery where lease is not null and lease_until <= now()
+            order by failing, since limit $5
+         ), locked as (
+            select delivery.id from delivery join candidate using (id)
+            where status = 'pending' and ((lease is null and next_try_at <= now()) or lease_until <= now())
+            order by delivery.id for update of delivery skip locked
+         )
+         update delivery set lease = gen_random_uuid(), lease_until = now() + make_interval(secs => $6), picks = picks + 1
+         from locked where delivery.id = locked.id
+         returning delivery.id, lease as "lease!", endpoint_id as endpoint, failures"#,
+        &endpoints,
+        &free,
+        &failing,
+        usual,
+        limit,
+        lease.as_secs_f64(),
     )
     .fetch_all(pool)
-    .await?;
-    let read = rows.into_iter().map(|row| {
-        let parcel = Parcel {
-            endpoint: row.endpoint_id,
-            target: row.url.map(|url| Target {
-                url,
-                secrets: row.secrets,
-            }),
-            message: Message {
-                r#type: row.r#type,
-                timestamp: row.created_at,
-                data: MessageData {
-                    event_id: EventId::new(row.payment_id.into(), row.version),
-                    endpoint_id: row.endpoint_id.into(),
-                    sequence: row.sequence,
-                    event: EventData {
-                        payment_id: row.payment_id.into(),
-                        account_id: row.account_id.into(),
-                        subject: subject(&row.machine, row.subject),
-                        machine: row.machine.into(),
-                        kind: row.kind.into(),
-                        from: (row.from_status != "none").then(|| row.from_status.into()),
-                        to: row.to_status.into(),
-                        version: row.version,
-                        cause: row.cause,
-                        amount: row.amount,
-                        currency: row.currency,
-                        amount_capturable: row.amount_capturable,
-                        amount_captured: row.amount_captured,
-                        amount_refunded: row.amount_refunded,
-                        amount_reserved: row.amount_reserved,
-                    },
-                },
-            },
-        };
-        (row.id, parcel)
-    });
-    Ok(read.collect())
+    .await
 }
 
-/// Writes what became of deliveries, and their calls into the log.
-pub(crate) async fn mark(connection: &mut PgConnection, marks: &[Mark]) -> sqlx::Result<()> {
-    let deliveries: Vec<Uuid> = marks.iter().map(|mark| mark.delivery).collect();
-    let statuses: Vec<String> = marks
+/// Ends claims, each only under its lease, and logs their calls; returns the deliveries whose lease was still valid.
+pub(crate) async fn finish(
+    connection: &mut PgConnection,
+    finished: &[Finish],
+) -> sqlx::Result<HashSet<Uuid>> {
+    let ids: Vec<Uuid> = finished.iter().map(|it| it.id).collect();
+    let leases: Vec<Uuid> = finished.iter().map(|it| it.lease).collect();
+    let statuses: Vec<String> = finished
         .iter()
-        .map(|mark| mark.status.as_str().to_owned())
+        .map(|it| it.status.as_str().to_owned())
         .collect();
-    let seconds: Vec<f64> = marks.iter().map(|mark| mark.seconds).collect();
-    let calls = || marks.iter().map(|mark| mark.call.as_ref());
+    let pauses: Vec<f64> = finished
+        .iter()
+        .map(|it| it.retry_after.as_secs_f64())
+        .collect();
+    let calls = || finished.iter().map(|it| it.call.as_ref());
     let starts: Vec<Option<OffsetDateTime>> = calls()
         .map(|call| call.map(|call| call.started_at))
         .collect();
@@ -159,38 +197,48 @@ pub(crate) async fn mark(connection: &mut PgConnection, marks: &[Mark]) -> sqlx:
     let codes: Vec<Option<i32>> = calls().map(|call| call?.code).collect();
     let errors: Vec<Option<String>> = calls().map(|call| call?.error.clone()).collect();
     let bodies: Vec<Option<String>> = calls().map(|call| call?.response_body.clone()).collect();
-    sqlx::query!(
-        "with marked as (
+    let held = sqlx::query_scalar!(
+        "with finished as (
             update delivery d set
-                status = t.status, tries = tries + (t.started_at is not null)::int,
+                status = t.status, lease = null, lease_until = null, picks = 0,
+                tries = tries + (t.started_at is not null)::int,
+                failures = failures + (t.status = 'pending')::int,
                 last_code = case when t.started_at is null then d.last_code else t.code end,
-                next_try_at = case t.status when 'pending' then now() + make_interval(secs => t.seconds) end,
+                next_try_at = case t.status when 'pending' then now() + make_interval(secs => t.pause) end,
                 finished_at = case t.status when 'pending' then null else now() end
-            from unnest($1::uuid[], $2::text[], $3::float8[], $4::timestamptz[], $5::int4[], $6::int4[], $7::text[], $8::text[])
-                 as t (id, status, seconds, started_at, duration_ms, code, error, response_body)
-            where d.id = t.id
+            from unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::timestamptz[], $6::int4[], $7::int4[], $8::text[], $9::text[])
+                 as t (id, lease, status, pause, started_at, duration_ms, code, error, response_body)
+            where d.id = t.id and d.lease = t.lease
             returning d.id, d.tries, t.started_at, t.duration_ms, t.code, t.error, t.response_body
+         ), logged as (
+            insert into delivery_try (delivery_id, number, started_at, duration_ms, code, error, response_body)
+            select id, tries, started_at, duration_ms, code, error, response_body from finished where started_at is not null
          )
-         insert into delivery_try (delivery_id, number, started_at, duration_ms, code, error, response_body)
-         select id, tries, started_at, duration_ms, code, error, response_body from marked where started_at is not null",
-        &deliveries,
+         select id from finished",
+        &ids,
+        &leases,
         &statuses,
-        &seconds,
+        &pauses,
         &starts as &[Option<OffsetDateTime>],
         &durations as &[Option<i32>],
         &codes as &[Option<i32>],
         &errors as &[Option<String>],
         &bodies as &[Option<String>],
     )
-    .execute(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(())
+    Ok(held.into_iter().collect())
 }
 
-/// Makes a delivery wait for a try at once, whatever became of it before.
-pub(crate) async fn reopen(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+/// Makes a delivery due now: one that waits is brought forward, one that is finished begins the schedule anew. One that a
+/// worker sends at this moment is not sent twice.
+pub(crate) async fn send_again(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
-        "update delivery set status = 'pending', next_try_at = now(), finished_at = null where id = $1",
+        "update delivery set
+            failures = case status when 'pending' then failures else 0 end,
+            picks = case when lease is null then 0 else picks end,
+            status = 'pending', next_try_at = now(), finished_at = null
+         where id = $1",
         id
     )
     .execute(connection)
@@ -198,100 +246,34 @@ pub(crate) async fn reopen(connection: &mut PgConnection, id: Uuid) -> sqlx::Res
     Ok(())
 }
 
-/// A delivery of the endpoint.
-pub(crate) async fn read(
-    connection: &mut PgConnection,
-    endpoint: Uuid,
-    id: Uuid,
-) -> sqlx::Result<Option<Listed>> {
-    sqlx::query_as!(
-        Listed,
-        "select id, endpoint_id, payment_id, version, type, sequence, status, tries, last_code, next_try_at, created_at, finished_at
-         from delivery where id = $2 and endpoint_id = $1",
-        endpoint,
-        id,
+/// Fails deliveries that were claimed too often without the end of a try, each of which may have killed its process;
+/// returns them.
+pub(crate) async fn set_aside(pool: &PgPool) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "update delivery set status = 'failed', lease = null, lease_until = null, next_try_at = null, finished_at = now()
+         where id in
+            (select id from delivery where lease is not null and lease_until <= now() and picks > $1
+             for update skip locked)
+         returning id",
+        PICKS_WITHOUT_TRY,
     )
-    .fetch_optional(connection)
+    .fetch_all(pool)
     .await
 }
 
-/// The latest tries of a delivery, the newest first.
-pub(crate) async fn tries(
-    connection: &mut PgConnection,
-    delivery: Uuid,
-) -> sqlx::Result<Vec<ListedTry>> {
-    sqlx::query_as!(
-        ListedTry,
-        "select number, started_at, duration_ms, code, error, response_body
-         from delivery_try where delivery_id = $1 order by number desc limit $2",
-        delivery,
-        SHOWN,
-    )
-    .fetch_all(connection)
-    .await
-}
-
-/// Deliveries of an endpoint in one of these statuses, below `before`, the newest first; or above `after`, the oldest
-/// first.
-pub(crate) async fn page(
-    connection: &mut PgConnection,
-    endpoint: Uuid,
-    statuses: &[String],
-    before: Option<Uuid>,
-    after: Option<Uuid>,
-    limit: i64,
-) -> sqlx::Result<Vec<Listed>> {
-    // Of each status its own portion, by an index: few of them may be spread among millions of another.
-    if let Some(after) = after {
-        sqlx::query_as!(
-            Listed,
-            r#"select id as "id!", endpoint_id as "endpoint_id!", payment_id as "payment_id!", version as "version!", type as "type!",
-                      sequence as "sequence!", d.status as "status!", tries as "tries!", last_code, next_try_at,
-                      created_at as "created_at!", finished_at
-               from unnest($2::text[]) as wanted (status)
-               cross join lateral (select * from delivery where endpoint_id = $1 and status = wanted.status and id > $3
-                                   order by id limit $4) as d
-               order by id limit $4"#,
-            endpoint,
-            statuses,
-            after,
-            limit,
-        )
-        .fetch_all(connection)
-        .await
-    } else {
-        sqlx::query_as!(
-            Listed,
-            r#"select id as "id!", endpoint_id as "endpoint_id!", payment_id as "payment_id!", version as "version!", type as "type!",
-                      sequence as "sequence!", d.status as "status!", tries as "tries!", last_code, next_try_at,
-                      created_at as "created_at!", finished_at
-               from unnest($2::text[]) as wanted (status)
-               cross join lateral (select * from delivery where endpoint_id = $1 and status = wanted.status and id < $3
-                                   order by id desc limit $4) as d
-               order by id desc limit $4"#,
-            endpoint,
-            statuses,
-            before.unwrap_or(Uuid::max()),
-            limit,
-        )
-        .fetch_all(connection)
-        .await
-    }
-}
-
-/// Forgets finished deliveries whose events happened before the moment that `oldest` was made at, with their tries, at
-/// most `limit`. The ids' order is that of time, so the look ends where younger ones begin.
-pub(crate) async fn forget_old(
+/// Deletes finished deliveries whose events happened before the moment at which the id `oldest` was made, with their
+/// tries, at most `limit`. Ids are in the order of time, so that the scan ends where younger ones begin.
+pub(crate) async fn delete_expired(
     connection: &mut PgConnection,
     oldest: Uuid,
     limit: i64,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "with old as (
+        "with expired as (
             delete from delivery where id in
                 (select id from delivery where id < $1 and status <> 'pending' order by id limit $2)
             returning id)
-         delete from delivery_try where delivery_id in (select id from old)",
+         delete from delivery_try where delivery_id in (select id from expired)",
         oldest,
         limit,
     )
@@ -300,8 +282,8 @@ pub(crate) async fn forget_old(
     Ok(())
 }
 
-/// Forgets the counters of deleted endpoints, at most `limit`.
-pub(crate) async fn forget_counters(
+/// Deletes the sequence numbers of endpoints that were deleted a day ago or earlier, at most `limit`.
+pub(crate) async fn delete_sequences(
     connection: &mut PgConnection,
     limit: i64,
 ) -> sqlx::Result<u64> {

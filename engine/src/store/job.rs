@@ -1,7 +1,6 @@
 //! Table `job`: what must be done. Tries, leases, back-off and dead letters live here and nowhere else.
 
 mod care;
-mod deliveries;
 mod kind;
 
 use std::collections::HashMap;
@@ -15,7 +14,6 @@ use uuid::Uuid;
 use workflows::stream::Effect;
 
 pub(crate) use care::*;
-pub(crate) use deliveries::{Room, claim_deliveries, deliver_again};
 pub(crate) use kind::Kind;
 
 /// A job to be written.
@@ -193,9 +191,8 @@ pub(crate) async fn supersede(
     Ok(())
 }
 
-/// Takes those of the jobs that are due and not in other hands, in one statement; deliveries are left to their own hands.
-/// What this writes is committed before
-/// the calls go out, `first_sent_at` above all: the age of a key counts from there.
+/// Claims those of the jobs that are due and have no valid lease, in one statement. It is committed before the calls are
+/// sent, `first_sent_at` above all: the age of a key counts from there.
 pub(crate) async fn claim(
     pool: &PgPool,
     ids: &[Uuid],
@@ -205,7 +202,7 @@ pub(crate) async fn claim(
         ClaimedRow,
         r#"with taken as (
             select id from job
-            where id = any($1) and kind <> 'deliver_webhook'
+            where id = any($1)
               and ((state = 'queued' and due_at <= now()) or (state = 'running' and lease_until <= now()))
             order by id for update skip locked)
          update job set state = 'running', lease = gen_random_uuid(), lease_until = now() + $2,

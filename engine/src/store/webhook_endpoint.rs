@@ -1,4 +1,4 @@
-//! Tables `webhook_endpoint` and `webhook_secret`: where merchants are told of events, and what that is signed with.
+//! Tables `webhook_endpoint` and `webhook_secret`: the endpoints of merchants, and the secrets that sign deliveries.
 
 use std::time::Duration;
 
@@ -6,12 +6,10 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::job::interval;
-
-/// How many secrets of one endpoint may sign at once: the current one and the latest of those that were replaced.
+/// How many secrets of one endpoint may sign at once: the current one and the latest replaced ones.
 const SECRETS: i32 = 5;
 
-/// An endpoint as it stands.
+/// An endpoint's row.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
     pub(crate) id: Uuid,
@@ -25,7 +23,7 @@ pub(crate) struct Stored {
     pub(crate) updated_at: OffsetDateTime,
 }
 
-/// What is to be different. What is absent stays.
+/// The fields that are changed; an absent one stays as it is.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Change<'a> {
     pub(crate) url: Option<&'a str>,
@@ -35,7 +33,7 @@ pub(crate) struct Change<'a> {
     pub(crate) status: Option<&'a str>,
 }
 
-/// Lets one transaction at a time add an endpoint to an account, so that they can be counted.
+/// Lets one transaction at a time add an endpoint to an account, so that the count of its endpoints is exact.
 pub(crate) async fn lock_account(connection: &mut PgConnection, account: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
         "select pg_advisory_xact_lock(hashtextextended('webhook_endpoint ' || $1::text, 0))",
@@ -102,7 +100,7 @@ pub(crate) async fn read(
     .await
 }
 
-/// Changes an endpoint of the account, and answers how it is then. It stays locked until the transaction ends.
+/// Changes an endpoint of the account and returns the changed row, which stays locked until the transaction ends.
 pub(crate) async fn change(
     connection: &mut PgConnection,
     account: Uuid,
@@ -130,8 +128,8 @@ pub(crate) async fn change(
     .await
 }
 
-/// Disables endpoints that said that they are gone, each given with the address that said so: one that was moved
-/// meanwhile has not said it.
+/// Disables endpoints that answered 410, each given with the address that answered: one that has another address by now
+/// stays enabled.
 pub(crate) async fn disable_gone(
     connection: &mut PgConnection,
     endpoints: &[(Uuid, String)],
@@ -149,7 +147,7 @@ pub(crate) async fn disable_gone(
     Ok(())
 }
 
-/// Deletes an endpoint of the account, and forgets its secrets; false when there is none.
+/// Marks an endpoint of the account as deleted, and deletes its secrets; false when there is none.
 pub(crate) async fn remove(
     connection: &mut PgConnection,
     account: Uuid,
@@ -159,7 +157,7 @@ pub(crate) async fn remove(
         "with removed as (
             update webhook_endpoint set status = 'deleted', disabled_reason = null, disabled_at = null, updated_at = now()
             where id = $2 and account_id = $1 and status <> 'deleted' returning id
-         ), forgotten as (delete from webhook_secret where endpoint_id in (select id from removed))
+         ), secrets as (delete from webhook_secret where endpoint_id in (select id from removed))
          select id from removed",
         account,
         id,
@@ -169,7 +167,7 @@ pub(crate) async fn remove(
     Ok(done.is_some())
 }
 
-/// Gives an endpoint, which is locked, a new secret. Those before it sign on for `overlap` at most.
+/// Gives an endpoint, which is locked, a new secret. The earlier ones sign for at most `overlap` from now on.
 pub(crate) async fn add_secret(
     connection: &mut PgConnection,
     endpoint: Uuid,
@@ -177,9 +175,9 @@ pub(crate) async fn add_secret(
     overlap: Duration,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "update webhook_secret set ends_at = least(ends_at, now() + $2) where endpoint_id = $1",
+        "update webhook_secret set ends_at = least(ends_at, now() + make_interval(secs => $2)) where endpoint_id = $1",
         endpoint,
-        interval(overlap),
+        overlap.as_secs_f64(),
     )
     .execute(&mut *connection)
     .await?;
@@ -202,9 +200,9 @@ pub(crate) async fn add_secret(
     Ok(())
 }
 
-/// Forgets endpoints that were deleted a day ago or earlier and of which nothing else is left, at most `limit`. (A day:
-/// whoever read it as enabled before it was deleted has written his deliveries by then.)
-pub(crate) async fn forget_deleted(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
+/// Deletes the rows of endpoints that were marked as deleted a day ago or earlier and have no deliveries, at most `limit`.
+/// After a day every transaction that still read the endpoint as enabled has ended.
+pub(crate) async fn delete_removed(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "delete from webhook_endpoint where id in
             (select id from webhook_endpoint e where status = 'deleted' and updated_at < now() - interval '1 day'

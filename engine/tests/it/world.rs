@@ -150,15 +150,26 @@ impl World {
     pub(crate) async fn drain(&self) {
         for _ in 0..100 {
             self.worker.drain().await.unwrap();
-            let brought = sqlx::query("update job set due_at = now() where state = 'queued'")
-                .execute(self.database.pool())
-                .await
-                .unwrap();
-            if brought.rows_affected() == 0 {
+            let mut brought = 0;
+            for bring in [
+                "update job set due_at = now() where state = 'queued'",
+                "update delivery set next_try_at = now() where status = 'pending' and lease is null",
+            ] {
+                let done = sqlx::query(bring).execute(self.database.pool());
+                brought += done.await.unwrap().rows_affected();
+            }
+            if brought == 0 {
                 return;
             }
         }
         panic!("there is always more to do");
+    }
+
+    /// How many jobs and deliveries are not finished.
+    pub(crate) async fn open_work(&self) -> i64 {
+        let jobs = "select count(*) from job where state <> 'done'";
+        let deliveries = "select count(*) from delivery where status = 'pending'";
+        self.count(jobs).await + self.count(deliveries).await
     }
 
     /// The payment as Postgres has it.

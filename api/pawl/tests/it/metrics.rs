@@ -44,6 +44,8 @@ const TOLD: [(&str, &[&str]); 4] = [
             "pawl_jobs_open",
             "pawl_jobs_oldest_due_seconds",
             "pawl_jobs_dead",
+            "pawl_deliveries_waiting",
+            "pawl_deliveries_oldest_due_seconds",
             "pawl_stripe_calls_total",
             "pawl_stripe_call_seconds_count",
             "pawl_breaker_open",

@@ -13,13 +13,13 @@ use super::interval;
 const PICKS_WITHOUT_TRY: i32 = 20;
 
 /// Ids of jobs that are due and that nobody took within the grace, or whose lease ran out: the carrier lost them, or
-/// their worker died. At most `limit`, the oldest first. Deliveries to merchants know no carrier.
+/// their worker died. At most `limit`, the oldest first.
 pub(crate) async fn overdue(pool: &PgPool, grace: Duration, limit: i64) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
         r#"select id as "id!" from (
-            (select id, due_at from job where state = 'queued' and kind <> 'deliver_webhook' and due_at <= now() - $1::interval order by due_at limit $2)
+            (select id, due_at from job where state = 'queued' and due_at <= now() - $1::interval order by due_at limit $2)
             union all
-            (select id, lease_until as due_at from job where state = 'running' and kind <> 'deliver_webhook' and lease_until <= now() order by lease_until limit $2)
+            (select id, lease_until as due_at from job where state = 'running' and lease_until <= now() order by lease_until limit $2)
          ) late order by due_at limit $2"#,
         interval(grace),
         limit,

@@ -15,20 +15,17 @@ pub(crate) enum Kind {
     CreateRefund,
     /// Ask Stripe how the payment stands.
     Resync,
-    /// Tell a merchant's endpoint of an event.
-    DeliverWebhook,
 }
 
 impl Kind {
     /// All kinds.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::CreateIntent,
         Self::ConfirmIntent,
         Self::CaptureIntent,
         Self::CancelIntent,
         Self::CreateRefund,
         Self::Resync,
-        Self::DeliverWebhook,
     ];
 
     /// The word in the database and in metrics.
@@ -41,7 +38,6 @@ impl Kind {
             Self::CancelIntent => "cancel_intent",
             Self::CreateRefund => "create_refund",
             Self::Resync => "resync",
-            Self::DeliverWebhook => "deliver_webhook",
         }
     }
 

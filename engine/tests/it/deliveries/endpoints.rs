@@ -99,8 +99,7 @@ async fn a_delivery_is_sent_again_with_the_same_id_and_once_if_asked_twice() {
     let (one, other) = tokio::join!(resend(), resend());
     assert_eq!(one.unwrap().status, DeliveryStatus::Pending);
     other.unwrap();
-    let queued = "select count(*) from job where state = 'queued'";
-    assert_eq!(world.count(queued).await, 1);
+    assert_eq!(world.open_work().await, 1);
     world.worker.drain().await.unwrap();
     let got = receiver.got();
     assert_eq!(got.len(), 2);
@@ -117,7 +116,7 @@ async fn a_delivery_is_sent_again_with_the_same_id_and_once_if_asked_twice() {
     receiver.answer([Answer::status(500)]);
     resend().await.unwrap();
     world.worker.drain().await.unwrap();
-    sqlx::query("update job set due_at = now() + interval '9 hours' where state = 'queued'")
+    sqlx::query("update delivery set next_try_at = now() + interval '9 hours'")
         .execute(world.database.pool())
         .await
         .unwrap();
@@ -125,20 +124,26 @@ async fn a_delivery_is_sent_again_with_the_same_id_and_once_if_asked_twice() {
     world.worker.drain().await.unwrap();
     assert_eq!(receiver.got().len(), 4);
 
-    // One that was set aside comes back.
+    // One that failed begins the schedule anew.
+    receiver.answer([Answer::status(500)]);
     sqlx::query(
-        "update job set state = 'dead', finished_at = null where id in
-         (select id from job where subject = $1 order by created_at desc limit 1)",
+        "update delivery set status = 'failed', next_try_at = null, finished_at = now(), failures = 7",
     )
-    .bind(delivery)
     .execute(world.database.pool())
     .await
     .unwrap();
     resend().await.unwrap();
     world.worker.drain().await.unwrap();
     assert_eq!(receiver.got().len(), 5);
-    let open = "select count(*) from job where state <> 'done'";
-    assert_eq!(world.count(open).await, 0);
+    let waiting = world
+        .engine
+        .delivery(world.account, endpoint_id, delivery)
+        .await;
+    assert_eq!(waiting.unwrap().status, DeliveryStatus::Pending);
+    resend().await.unwrap();
+    world.worker.drain().await.unwrap();
+    assert_eq!(receiver.got().len(), 6);
+    assert_eq!(world.open_work().await, 0);
 }
 
 #[tokio::test]
@@ -226,7 +231,6 @@ async fn what_waits_for_an_endpoint_that_is_disabled_or_deleted_is_skipped() {
                 .await
                 .unwrap();
         assert_eq!(statuses, ["skipped"]);
-        let open = "select count(*) from job where state <> 'done'";
-        assert_eq!(world.count(open).await, 0);
+        assert_eq!(world.open_work().await, 0);
     }
 }

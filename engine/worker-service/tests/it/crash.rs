@@ -40,7 +40,7 @@ struct End {
     attempt: Option<String>,
     charges: i64,
     due_timers: i64,
-    unfinished_jobs: i64,
+    unfinished_work: i64,
     waiting_events: i64,
     unsent_messages: i64,
     gaps: i64,
@@ -53,7 +53,7 @@ impl End {
     async fn of(world: &World, payment: Uuid, receiver: &Receiver) -> Self {
         // On a busy machine a call may take longer than it may, twice; the schedule is not the matter here.
         sqlx::query(
-            "update job set due_at = now() where kind = 'deliver_webhook' and state = 'queued' and due_at > now()",
+            "update delivery set next_try_at = now() where status = 'pending' and lease is null and next_try_at > now()",
         )
         .execute(world.database.pool())
         .await
@@ -70,9 +70,7 @@ impl End {
             due_timers: world
                 .count("select count(*) from timer where due_at <= now()")
                 .await,
-            unfinished_jobs: world
-                .count("select count(*) from job where state <> 'done'")
-                .await,
+            unfinished_work: world.open_work().await,
             waiting_events: world
                 .count("select count(*) from inbox where done_at is null")
                 .await,
@@ -87,7 +85,7 @@ impl End {
 
     fn is_quiet(&self) -> bool {
         self.due_timers == 0
-            && self.unfinished_jobs == 0
+            && self.unfinished_work == 0
             && self.waiting_events == 0
             && self.unsent_messages == 0
     }

@@ -1,5 +1,4 @@
-//! Table `outbox`: transitions that Kafka has not acknowledged yet, and the locks of those who relay them. What else
-//! follows from every transition, the deliveries to merchants, is written by the same statement.
+//! Table `outbox`: transitions that Kafka has not acknowledged yet, and the locks of the relays that publish them.
 
 use std::time::Duration;
 
@@ -7,10 +6,10 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::store::transition;
+use super::{delivery, transition};
 
-/// How many relays can work side by side. Rows of a shard that no longer exists would never be read: it may grow, and
-/// shrink only over an empty table.
+/// How many relays can work side by side. It may be increased, and decreased only while the table is empty: rows of a
+/// shard that no longer exists would never be read.
 pub(crate) const SHARDS: i16 = 4;
 
 /// Messages read at once.
@@ -19,7 +18,7 @@ pub(crate) const PORTION: usize = 1000;
 /// The first half of the advisory locks' keys; it reads `pawl`.
 const LOCKS: i32 = 0x7061_776c;
 
-/// A transition that is to be told to the world, with the payment's money after it.
+/// A transition that is to be published, with the payment's amounts after it.
 #[derive(Debug)]
 pub(crate) struct Message {
     pub(crate) seq: i64,
@@ -41,7 +40,7 @@ pub(crate) struct Message {
     pub(crate) amount_reserved: i64,
 }
 
-/// What waits for Kafka.
+/// The messages that Kafka has not acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lag {
     /// How many transitions, counted up to 100,000.
@@ -50,7 +49,7 @@ pub struct Lag {
     pub oldest: Duration,
 }
 
-/// A transition that others are to hear of.
+/// A transition that is to be published.
 #[derive(Debug)]
 pub(crate) struct New<'a> {
     /// The merchant whose payment it is.
@@ -58,12 +57,12 @@ pub(crate) struct New<'a> {
     pub(crate) row: &'a transition::New,
 }
 
-/// Adds transitions in the transaction that writes them: for Kafka, and for each enabled endpoint of their merchants that
-/// asked for such events a delivery with its job. Those of one stream must come in the order of their versions, under the
-/// lock of its payment row: the order of `seq` is then theirs, and the deliveries are numbered without a gap.
+/// Adds transitions in the transaction that writes them: for Kafka, and as deliveries if their merchants have enabled
+/// endpoints. Those of one stream must come in the order of their versions, under the lock of its payment row: the order
+/// of `seq` is then theirs.
 ///
-/// It is one statement, because it stands on the path of every payment: for a merchant without endpoints the deliveries
-/// cost a look at a partial index.
+/// The first statement also reads whether there are such endpoints, because it is on the path of every payment: for
+/// merchants without endpoints it is the only one, and costs one read of a partial index.
 pub(crate) async fn add(
     connection: &mut PgConnection,
     transitions: &[New<'_>],
@@ -75,51 +74,37 @@ pub(crate) async fn add(
         .map(|new| new.row.transition.version)
         .collect();
     let shards: Vec<i16> = streams.iter().copied().map(shard_of).collect();
-    let accounts: Vec<Uuid> = transitions.iter().map(|new| new.account).collect();
-    let types: Vec<String> = transitions
-        .iter()
-        .map(|new| {
-            let moved = &new.row.transition;
-            format!("{}.{}", moved.machine.as_str(), moved.kind)
-        })
-        .collect();
-    // The sub-select behind `offset 0` is asked for each transition, by the index; flattened, all endpoints would be read.
-    sqlx::query!(
-        "with told as (
+    let mut accounts: Vec<Uuid> = transitions.iter().map(|new| new.account).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    let has_endpoints = sqlx::query_scalar!(
+        r#"with added as (
             insert into outbox (shard, stream, version)
             select * from unnest($1::int2[], $2::uuid[], $3::int8[])
-         ), wanted as (
-            select stream, version, account_id, type, endpoint_id,
-                   coalesce((select last from webhook_sequence s where s.endpoint_id = e.endpoint_id and s.payment_id = t.stream), 0)
-                   + row_number() over (partition by endpoint_id, stream order by version) as sequence
-            from unnest($2::uuid[], $3::int8[], $4::uuid[], $5::text[]) as t (stream, version, account_id, type)
-            cross join lateral (
-                select id as endpoint_id from webhook_endpoint
-                where account_id = t.account_id and status = 'enabled'
-                and enabled_events && array['*', split_part(t.type, '.', 1) || '.*', t.type]
-                offset 0) as e
-         ), counted as (
-            insert into webhook_sequence (endpoint_id, payment_id, last)
-            select endpoint_id, stream, max(sequence) from wanted group by endpoint_id, stream
-            on conflict (endpoint_id, payment_id) do update set last = excluded.last
-         ), delivered as (
-            insert into delivery (id, endpoint_id, account_id, payment_id, version, type, sequence, status, next_try_at, created_at)
-            select uuid_v7(), endpoint_id, account_id, stream, version, type, sequence, 'pending', $6, $6 from wanted
-            returning id, endpoint_id, payment_id
          )
-         insert into job (id, endpoint_id, payment_id, subject, kind, state, due_at, call_key, created_at)
-         select id, endpoint_id, payment_id, delivery_id, 'deliver_webhook', 'queued', $6, 'pawl-' || id, $6
-         from (select uuid_v7() as id, endpoint_id, payment_id, id as delivery_id from delivered) as work",
+         select exists (select from webhook_endpoint where account_id = any($4) and status = 'enabled') as "has_endpoints!""#,
         &shards,
         &streams,
         &versions,
         &accounts,
-        &types,
-        now,
     )
-    .execute(connection)
+    .fetch_one(&mut *connection)
     .await?;
+    if has_endpoints {
+        let events: Vec<delivery::Event> = transitions.iter().map(event).collect();
+        delivery::add(connection, &events, now).await?;
+    }
     Ok(())
+}
+
+fn event(new: &New<'_>) -> delivery::Event {
+    let moved = &new.row.transition;
+    delivery::Event {
+        account: new.account,
+        payment: new.row.stream,
+        version: moved.version,
+        r#type: format!("{}.{}", moved.machine.as_str(), moved.kind),
+    }
 }
 
 /// The oldest messages of a shard in order of `seq`, at most [`PORTION`].
@@ -127,7 +112,7 @@ pub(crate) async fn oldest(
     connection: &mut PgConnection,
     shard: i16,
 ) -> sqlx::Result<Vec<Message>> {
-    // The limit stands inside, so that the joins are made for what is read and never for whole tables.
+    // The limit is in the sub-select, so that only the rows that are returned are joined.
     sqlx::query_as!(
         Message,
         r#"select o.seq, o.stream, o.version, t.machine, t.subject, t.from_status, t.kind, t.to_status, t.cause,
@@ -146,7 +131,7 @@ pub(crate) async fn oldest(
     .await
 }
 
-/// Forgets messages that Kafka has acknowledged.
+/// Deletes messages that Kafka has acknowledged.
 pub(crate) async fn remove(
     connection: &mut PgConnection,
     shard: i16,
@@ -162,10 +147,10 @@ pub(crate) async fn remove(
     Ok(())
 }
 
-/// Makes this connection the one that relays a shard, until it is closed; false if another one is.
+/// Makes this connection the relay of a shard, until it is closed; false if another connection is.
 pub(crate) async fn hold(connection: &mut PgConnection, shard: i16) -> sqlx::Result<bool> {
-    // A relay whose machine vanished must not hold its shard until TCP gives up after hours. What is removed from the
-    // outbox need not survive a crash of Postgres: it would be told twice, which is allowed.
+    // A relay whose machine vanished must not hold its shard until TCP gives up after hours. A deletion from the outbox
+    // need not survive a crash of Postgres: the message would be published twice, which is allowed.
     sqlx::raw_sql(
         "set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3;
          set synchronous_commit = off",

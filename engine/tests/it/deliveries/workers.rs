@@ -1,10 +1,12 @@
-//! Deliveries have hands of their own: two workers make each call once, and slow receivers hold up nobody else.
+//! Two workers send each delivery once, slow receivers delay no other delivery, and a worker that dies loses none.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::webhook::DeliveryStatus;
 use engine::delivery::{Guard, Reach};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{deliveries, listen_to, numbers, until};
@@ -25,10 +27,7 @@ async fn two_workers_at_once_deliver_each_event_once() {
         let (one, two) = tokio::join!(world.worker.drain(), other.drain());
         one.unwrap();
         two.unwrap();
-        world
-            .count("select count(*) from job where state <> 'done'")
-            .await
-            == 0
+        world.open_work().await == 0
     };
     until("the end of all work", quiet).await;
     let got = receiver.got();
@@ -82,14 +81,70 @@ async fn an_event_whose_worker_died_in_the_call_is_delivered_by_another() {
     dying.abort();
     world.worker.drain().await.unwrap();
     assert_eq!(receiver.got().len(), 1, "its lease still runs");
-    sqlx::query("update job set lease_until = now() where state = 'running'")
-        .execute(world.database.pool())
-        .await
-        .unwrap();
+    end_leases(&world).await;
     world.worker.drain().await.unwrap();
     let got = receiver.got();
     assert_eq!(got.len(), 2);
     assert_eq!(got[0].id, got[1].id);
     let all = deliveries(&world, &endpoint).await;
     assert_eq!(all[0].status, DeliveryStatus::Delivered);
+}
+
+#[tokio::test]
+async fn a_result_that_comes_after_the_lease_ran_out_changes_nothing() {
+    let world = World::start().await;
+    let receiver = Receiver::start();
+    let release = Arc::new(Notify::new());
+    receiver.answer([Answer::Held(500, release.clone())]);
+    let endpoint = listen_to(&world, &receiver, &["payment.accepted"]).await;
+    let slow = world.worker_with(Guard::new(Reach::Anywhere), Duration::from_mins(10));
+    world.create("pm_card_visa").await;
+    let slow = tokio::spawn(async move { slow.drain().await });
+    until("the call", async || !receiver.got().is_empty()).await;
+    end_leases(&world).await;
+    world.worker.drain().await.unwrap();
+    release.notify_one();
+    slow.await.unwrap().unwrap();
+    assert_eq!(receiver.got().len(), 2);
+    let all = deliveries(&world, &endpoint).await;
+    assert_eq!(all[0].status, DeliveryStatus::Delivered);
+    assert_eq!((all[0].tries, all[0].last_code), (1, Some(200)));
+}
+
+#[tokio::test]
+async fn a_delivery_that_kills_its_process_again_and_again_is_set_aside() {
+    let world = World::start().await;
+    let receiver = Receiver::start();
+    let endpoint = listen_to(&world, &receiver, &["payment.accepted"]).await;
+    world.create("pm_card_visa").await;
+    for (picks, status) in [(20, DeliveryStatus::Pending), (21, DeliveryStatus::Failed)] {
+        sqlx::query(
+            "update delivery set picks = $1, lease = gen_random_uuid(), lease_until = now()",
+        )
+        .bind(picks)
+        .execute(world.database.pool())
+        .await
+        .unwrap();
+        world.worker.sweep().await.unwrap();
+        let all = deliveries(&world, &endpoint).await;
+        assert_eq!(all[0].status, status);
+    }
+    world.worker.drain().await.unwrap();
+    assert!(receiver.got().is_empty(), "it is not sent by itself");
+
+    let id = deliveries(&world, &endpoint).await[0].id.uuid();
+    let again = world.engine.resend(world.account, endpoint.id.uuid(), id);
+    again.await.unwrap();
+    world.worker.drain().await.unwrap();
+    assert_eq!(receiver.got().len(), 1);
+    let all = deliveries(&world, &endpoint).await;
+    assert_eq!(all[0].status, DeliveryStatus::Delivered);
+}
+
+/// Lets the leases of all deliveries run out.
+async fn end_leases(world: &World) {
+    sqlx::query("update delivery set lease_until = now() where lease is not null")
+        .execute(world.database.pool())
+        .await
+        .unwrap();
 }
