@@ -10,6 +10,7 @@ mod load;
 mod machine;
 mod naive;
 mod options;
+mod receiver;
 mod report;
 mod watch;
 
@@ -23,6 +24,7 @@ use anyhow::{Context as _, Result, bail};
 use board::{Board, Window};
 use load::{Load, Pace, Target};
 use machine::{build, machine};
+use receiver::Receiver;
 use report::{Latency, Measured, Report, Round, Setting};
 use servers::Progress;
 use sqlx::postgres::PgPool;
@@ -86,13 +88,20 @@ async fn measure(options: &Options) -> Result<Report> {
                 "SIMULATOR_WEBHOOK_EVENTS",
                 engine::webhook::ENABLED_EVENTS.join(","),
             ),
+            ("WEBHOOK_ALLOW_PRIVATE", options.endpoint.to_string()),
         ],
     };
     let fleet = Fleet::start(&fleet_options, &mut progress).await?;
     naive::assert_durable(&fleet.pool).await?;
+    let receiver = if options.endpoint {
+        Some(Receiver::start(&fleet).await?)
+    } else {
+        None
+    };
     let bench = Bench {
         fleet: &fleet,
         options,
+        receiver,
     };
     bench.prime().await.context("the first payment")?;
     let mut rounds = Vec::new();
@@ -111,6 +120,7 @@ async fn measure(options: &Options) -> Result<Report> {
         connections: options.connections,
         in_flight: options.in_flight,
         low_load_per_second: LOW_LOAD_PER_SECOND,
+        endpoint: options.endpoint,
     };
     fleet.stop(true).await?;
     Ok(Report::of(&rounds, setting))
@@ -119,6 +129,7 @@ async fn measure(options: &Options) -> Result<Report> {
 struct Bench<'a> {
     fleet: &'a Fleet,
     options: &'a Options,
+    receiver: Option<Receiver>,
 }
 
 impl Bench<'_> {
@@ -214,9 +225,11 @@ impl Bench<'_> {
         load.run(WARM_UP).await?;
         let cpu_before = self.fleet.cpu().await?;
         board.turn()?;
+        let received_before = self.received();
         let start = Instant::now();
         load.run(time).await?;
         let window = board.turn()?;
+        let received = self.received() - received_before;
         let time = start.elapsed();
         let cpu_after = self.fleet.cpu().await?;
 
@@ -229,7 +242,16 @@ impl Bench<'_> {
                 "{sent} payments were sent, the database has {new} more than before, and {after:?}"
             );
         }
-        measured(&window, time, &cpu_before, &cpu_after)
+        receiver::wait_until_delivered(&self.fleet.pool).await?;
+        Ok(Measured {
+            deliveries_per_second: f64::from(u32::try_from(received)?) / time.as_secs_f64(),
+            ..measured(&window, time, &cpu_before, &cpu_after)?
+        })
+    }
+
+    /// How many deliveries the endpoint received so far.
+    fn received(&self) -> u64 {
+        self.receiver.as_ref().map_or(0, Receiver::received)
     }
 
     async fn target(&self, connections: usize) -> Result<Target> {
@@ -285,6 +307,7 @@ fn measured(
     });
     Ok(Measured {
         payments_per_second: done / time.as_secs_f64(),
+        deliveries_per_second: 0.0,
         latency: Latency::of(&window.post_latency, &window.done_latency),
         cpu_us_per_payment: cpu.collect::<Result<_>>()?,
     })

@@ -11,9 +11,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-pub(crate) use read::{
-    Backlog, Listed, ListedTry, Request, Target, backlog, page, read, requests, tries,
-};
+pub(crate) use read::{Listed, ListedTry, Request, Target, backlog, page, read, requests, tries};
 
 /// How many times a delivery may be claimed without the end of a try before it is set aside: a delivery that kills its
 /// process must not kill the next one for ever.

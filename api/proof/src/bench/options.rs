@@ -28,6 +28,9 @@ pub struct Options {
     /// At saturation, payments in progress at any moment.
     #[arg(long, default_value_t = 512)]
     pub(super) in_flight: usize,
+    /// Registers a webhook endpoint, so that an event of each payment is delivered to a merchant too.
+    #[arg(long)]
+    pub(super) endpoint: bool,
     /// Measures the HTTP services instead of payments: cached reads beside a bare axum, the rate limiter, logins.
     #[arg(long, alias = "doors")]
     pub(super) http: bool,

@@ -10,6 +10,8 @@ use serde::Serialize;
 #[derive(Debug, Clone)]
 pub(crate) struct Measured {
     pub(crate) payments_per_second: f64,
+    /// Deliveries that the endpoint received, if there is one.
+    pub(crate) deliveries_per_second: f64,
     pub(crate) latency: Latency,
     /// Microseconds of CPU per payment, by process.
     pub(crate) cpu_us_per_payment: BTreeMap<String, f64>,
@@ -60,6 +62,8 @@ pub(crate) struct Setting {
     pub(crate) connections: usize,
     pub(crate) in_flight: usize,
     pub(crate) low_load_per_second: u64,
+    /// Whether the load's account had a webhook endpoint.
+    pub(crate) endpoint: bool,
 }
 
 /// The medians over all rounds. The latencies at the top are those at low load.
@@ -68,6 +72,8 @@ pub(crate) struct Report {
     pub(crate) payments_per_second: f64,
     pub(crate) naive_transitions_per_second: f64,
     pub(crate) ratio: f64,
+    /// At saturation; zero without an endpoint.
+    pub(crate) deliveries_per_second: f64,
     #[serde(flatten)]
     pub(crate) low_load: Latency,
     pub(crate) cpu_us_per_payment: BTreeMap<String, f64>,
@@ -103,6 +109,7 @@ impl Report {
             ratio: median(rounds, |round| {
                 round.saturated.payments_per_second / round.naive_transitions_per_second
             }),
+            deliveries_per_second: median(rounds, |round| round.saturated.deliveries_per_second),
             low_load: median_latency(rounds, |round| round.low.latency),
             saturated: median_latency(rounds, |round| round.saturated.latency),
             cpu_us_per_payment,
@@ -147,6 +154,9 @@ impl Report {
             "",
             &whole(self.naive_transitions_per_second),
         ]);
+        if self.setting.endpoint {
+            table.add_row(["deliveries/s", "", &whole(self.deliveries_per_second)]);
+        }
         table.add_row(["ratio", "", &format!("{:.2}", self.ratio)]);
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -204,6 +214,7 @@ mod tests {
         };
         let measured = Measured {
             payments_per_second,
+            deliveries_per_second: 0.0,
             latency,
             cpu_us_per_payment: BTreeMap::from([("gateway".to_owned(), 50.0)]),
         };
@@ -225,6 +236,7 @@ mod tests {
             connections: 64,
             in_flight: 512,
             low_load_per_second: 200,
+            endpoint: false,
         }
     }
 
