@@ -52,8 +52,8 @@ create table timer (
     payment_id  uuid         not null references payment,
     kind        text         not null check (kind in ('check', 'expire')),
     due_at      timestamptz  not null,
-    -- How often it has fired; a check waits longer each time.
-    rings       integer      not null default 0,
+    -- A check waits longer each time it fires.
+    times_fired integer      not null default 0,
     primary key (payment_id, kind)
 );
 

@@ -1,7 +1,7 @@
-//! Views of payments in Redis, each with its version.
+//! The cache: views of payments in Redis, each with its version.
 //!
-//! A view only ever replaces an older one, whoever writes it and in whatever order. Nothing here makes a caller fail
-//! or wait: a read that does not succeed at once is a miss, and writes are offered to a task that merges them.
+//! A view replaces only an older one, in whatever order views are written. The cache makes no caller fail or wait: a read
+//! that fails or takes too long counts as a miss, and a background task merges and writes the views offered to it.
 
 mod writer;
 
@@ -21,72 +21,72 @@ use self::writer::Pending;
 
 static READS: Counters<1> = Counters::new(
     "pawl_cache_reads_total",
-    "Looks for a payment's view in Redis: hit, miss, or away where Redis did not answer in time.",
+    "Reads of a payment's view in Redis: hit, miss, or away when Redis failed or did not answer in time.",
     ["result"],
 );
 
-/// How long a view is kept after its last change.
+/// When a view expires after its last change.
 const KEPT_SECONDS: u32 = 86_400;
-/// What a reader gives Redis before it asks Postgres.
-const READ_PATIENCE: Duration = Duration::from_millis(200);
-/// The writer has nobody waiting for it.
-const WRITE_PATIENCE: Duration = Duration::from_secs(1);
-/// A view read from Postgres longer ago is not written: after a flush there is no version left to refuse it.
+/// Timeout of a read; after it, the caller reads Postgres.
+const READ_TIMEOUT: Duration = Duration::from_millis(200);
+/// Timeout of a write, for which no caller waits.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+/// A view read from Postgres longer ago is not written: after a flush, Redis has no version by which to refuse it.
 const FRESH: Duration = Duration::from_secs(5);
-/// Views per call of the script.
+/// The most views in one call of a script.
 const PORTION: usize = 100;
 
-/// A value is the version in digits of this width, the account as 36 characters, and the view.
+/// A stored value is the version in digits of this width, the account's id in 36 characters, and the view.
 const VERSION_WIDTH: usize = 20;
 const HEAD: usize = VERSION_WIDTH + 36;
 
 static PUT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("cache/put.lua")));
 static REMOVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("cache/remove.lua")));
 
-/// A view to be kept.
+/// A view to be cached.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// The payment that it shows.
+    /// The payment.
     pub payment: Uuid,
-    /// The payment's owner: who reads it must be checked against this.
+    /// The payment's owner, against which a reader must be checked.
     pub account: Uuid,
-    /// Stripe's id, once there is one, under which the payment is found too.
+    /// The id of Stripe's intent, once there is one; the payment is found by it too.
     pub intent_id: Option<String>,
-    /// The version that it shows.
+    /// The payment's version in this view.
     pub version: i64,
     /// The view as JSON.
     pub body: Bytes,
 }
 
-/// A view as it was found.
+/// A cached view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cached {
     /// The payment's owner.
     pub account: Uuid,
-    /// The version that it shows.
+    /// The payment's version in this view.
     pub version: i64,
     /// The view as JSON.
     pub body: Bytes,
 }
 
-/// Why there is no answer from the cache. A reader takes each of these as a miss.
+/// Why the cache has no answer. A reader treats each of these as a miss.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// The address is not that of a Redis.
+    /// The address is not a Redis URL.
     #[error("not a Redis URL: {0}")]
     Address(#[source] RedisError),
-    /// Redis failed a moment ago and is not asked now.
-    #[error("Redis is away")]
-    Away,
+    /// Redis failed less than a second ago and is not called now.
+    #[error("Redis is unavailable")]
+    Unavailable,
     /// Redis did not answer in time.
     #[error("Redis did not answer in time")]
-    Late,
+    Timeout,
     /// Redis failed.
     #[error("Redis failed: {0}")]
     Redis(#[from] RedisError),
 }
 
-/// The cache, cheap to clone. The task that writes ends with the last clone.
+/// The cache, cheap to clone. Its background task ends with the last clone.
 #[derive(Debug, Clone)]
 pub struct Cache {
     inner: Arc<Inner>,
@@ -102,14 +102,14 @@ struct Inner {
 }
 
 impl Cache {
-    /// Starts the cache. Connects when first used, so Redis may be away. Must be called within a Tokio runtime.
+    /// Starts the cache. Connects when first used, so Redis may be unavailable. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// [`CacheError::Address`].
     pub fn connect(redis_url: &str) -> Result<Self, CacheError> {
         let manager =
-            |patience| infra::redis::manager(redis_url, patience).map_err(CacheError::Address);
-        let store = Store(manager(WRITE_PATIENCE)?);
+            |timeout| infra::redis::manager(redis_url, timeout).map_err(CacheError::Address);
+        let store = Store(manager(WRITE_TIMEOUT)?);
         let pending = Arc::new(Pending::default());
         let end = CancellationToken::new();
         tokio::spawn(writer::run(
@@ -119,7 +119,7 @@ impl Cache {
         ));
         Ok(Self {
             inner: Arc::new(Inner {
-                reads: manager(READ_PATIENCE)?,
+                reads: manager(READ_TIMEOUT)?,
                 breaker: Breaker::new(),
                 pending,
                 store,
@@ -128,37 +128,37 @@ impl Cache {
         })
     }
 
-    /// Hands over views that were just committed. Returns at once. They are written a few milliseconds later, the
-    /// latest version of each payment only; what cannot be written in time is removed from Redis instead.
+    /// Offers views that were just committed, and returns at once. The latest version of each payment is written a few
+    /// milliseconds later; if it cannot be written in time, the older view is removed from Redis.
     pub fn offer(&self, entries: impl Iterator<Item = Entry>) {
         self.inner.pending.add(entries, Instant::now());
     }
 
-    /// Hands over a view that was read from Postgres at `read_at`, to fill a miss.
+    /// Offers a view that was read from Postgres at `read_at`, after a miss.
     pub fn fill(&self, entry: Entry, read_at: Instant) {
         self.inner.pending.add(std::iter::once(entry), read_at);
     }
 
-    /// Says that these payments have reached these versions. Older views of them are removed, a few milliseconds later.
-    pub fn outdate(&self, reached: impl Iterator<Item = (Uuid, i64)>) {
-        self.inner.pending.outdate(reached);
+    /// Removes the views of these payments that are older than these versions, a few milliseconds later.
+    pub fn invalidate(&self, reached: impl Iterator<Item = (Uuid, i64)>) {
+        self.inner.pending.invalidate(reached);
     }
 
     /// Writes views now, each unless Redis holds that version or a newer one.
     ///
     /// # Errors
-    /// [`CacheError::Redis`]; then any part of them may have been written.
+    /// [`CacheError::Redis`]; then any part of the views may have been written.
     pub async fn put(&self, entries: &[Entry]) -> Result<(), CacheError> {
         self.inner.store.put(entries).await
     }
 
-    /// The view of a payment. The caller must compare its account.
+    /// Reads the view of a payment. The caller must check its account.
     ///
     /// # Errors
-    /// Any [`CacheError`], within 200 ms, and at once while Redis is known to be away.
+    /// Any [`CacheError`], within 200 ms, and at once while Redis is known to be unavailable.
     pub async fn read(&self, payment: Uuid) -> Result<Option<Cached>, CacheError> {
         let value: Result<Option<Vec<u8>>, CacheError> = self
-            .ask(&redis::cmd("GET").arg(view_key(payment)).take())
+            .query(&redis::cmd("GET").arg(view_key(payment)).take())
             .await;
         let view = value.map(|value| value.and_then(|value| parse(&Bytes::from(value))));
         let result = match &view {
@@ -170,33 +170,33 @@ impl Cache {
         view
     }
 
-    /// The payment that has this intent.
+    /// Finds the payment with this intent.
     ///
     /// # Errors
-    /// As of [`Cache::read`].
+    /// As for [`Cache::read`].
     pub async fn read_intent(&self, intent_id: &str) -> Result<Option<Uuid>, CacheError> {
         let value: Option<String> = self
-            .ask(&redis::cmd("GET").arg(intent_key(intent_id)).take())
+            .query(&redis::cmd("GET").arg(intent_key(intent_id)).take())
             .await?;
         Ok(value.and_then(|value| value.parse().ok()))
     }
 
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, CacheError> {
-        if !self.inner.breaker.lets_through() {
-            return Err(CacheError::Away);
+    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, CacheError> {
+        if !self.inner.breaker.allows_call() {
+            return Err(CacheError::Unavailable);
         }
         let mut redis = self.inner.reads.clone();
-        let answer = match timeout(READ_PATIENCE, command.query_async(&mut redis)).await {
+        let answer = match timeout(READ_TIMEOUT, command.query_async(&mut redis)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(CacheError::Redis(error)),
-            Err(_) => Err(CacheError::Late),
+            Err(_) => Err(CacheError::Timeout),
         };
-        self.inner.breaker.note(answer.is_ok());
+        self.inner.breaker.record(answer.is_ok());
         answer
     }
 }
 
-/// The writing side of the cache in Redis.
+/// Writes to the cache in Redis.
 #[derive(Debug, Clone)]
 struct Store(ConnectionManager);
 
@@ -224,7 +224,7 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the views that are older than these versions, so that their readers ask Postgres.
+    /// Removes the views that are older than these versions, so that their readers read Postgres.
     async fn remove(&self, outdated: &[(Uuid, i64)]) -> Result<(), CacheError> {
         for portion in outdated.chunks(PORTION) {
             let mut call = REMOVE.prepare_invoke();
@@ -246,7 +246,7 @@ fn intent_key(intent_id: &str) -> String {
     format!("pawl:intent:{intent_id}")
 }
 
-/// What a key holds; nothing when somebody else wrote it.
+/// Parses a stored value; `None` if it does not have our format.
 fn parse(value: &Bytes) -> Option<Cached> {
     let head = std::str::from_utf8(value.get(..HEAD)?).ok()?;
     let (version, account) = head.split_at_checked(VERSION_WIDTH)?;

@@ -151,9 +151,9 @@ impl DeliveryWorker {
     }
 
     async fn perform(&self, work: Work) {
-        crash::point_of(KIND, "claimed");
+        crash::job_point(KIND, "claimed");
         let outcome = self.send(&work.claim, &work.request).await;
-        crash::point_of(KIND, "called");
+        crash::job_point(KIND, "called");
         let delivery = DeliveryId::from_uuid(work.claim.id);
         match self.inner.results.submit(outcome).await {
             Ok(true) => {}
@@ -164,7 +164,7 @@ impl DeliveryWorker {
                 tracing::warn!(%delivery, %error, "failed to store the result of a webhook delivery; it is sent again when its lease runs out");
             }
         }
-        crash::point_of(KIND, "finished");
+        crash::job_point(KIND, "finished");
     }
 
     /// Makes the call, and decides by its verdict how the delivery goes on.

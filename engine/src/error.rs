@@ -5,6 +5,8 @@ use std::time::Duration;
 use uuid::Uuid;
 use workflows::stream::Refusal;
 
+pub(crate) use infra::postgres::is_transient;
+
 /// Why the engine did not do what it was asked. Nothing was written, unless a variant says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -62,37 +64,6 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::InFlight | Self::Unavailable { .. })
-    }
-}
-
-/// SQLSTATEs after which the same transaction may succeed when it is run again.
-const TRANSIENT_STATES: [&str; 9] = [
-    "40001", // serialization_failure
-    "40P01", // deadlock_detected
-    "55P03", // lock_not_available (lock_timeout)
-    "57P01", // admin_shutdown
-    "57P02", // crash_shutdown
-    "57P03", // cannot_connect_now
-    "57P05", // idle_session_timeout
-    "53300", // too_many_connections
-    "25P03", // idle_in_transaction_session_timeout
-];
-
-/// The connection or the moment failed, not the statement.
-pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
-            TRANSIENT_STATES.contains(&code.as_ref())
-                || code.starts_with("08")
-                || code.starts_with("53")
-        }),
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        _ => false,
     }
 }
 

@@ -11,10 +11,12 @@ mod committer;
 mod create;
 pub mod delivery;
 mod error;
+mod gauges;
 mod inbox;
-pub mod intake;
+pub mod intake_switch;
+mod job_runner;
 mod jobs;
-mod operate;
+mod operations;
 mod query;
 pub mod queue;
 mod record;
@@ -22,7 +24,6 @@ pub mod relay;
 mod store;
 pub mod stripe;
 mod sweeper;
-mod vitals;
 pub mod webhook;
 pub mod worker;
 
@@ -36,7 +37,7 @@ use workflows::money::Money;
 
 pub use error::Error;
 pub use inbox::{Received, WebhookError};
-pub use operate::JOB_STATES;
+pub use operations::JOB_STATES;
 pub use query::{Page, PaymentFilter};
 pub use record::{Notes, Record, View};
 
@@ -69,7 +70,7 @@ struct Inner {
     creates: committer::Lane<create::Creates>,
     advances: committer::Lane<committer::advance::Advances>,
     inbox: committer::Lane<inbox::Keeper>,
-    intake: intake::Intake,
+    intake: intake_switch::IntakeSwitch,
 }
 
 /// A payment as a client asks for it.
@@ -173,7 +174,7 @@ impl Engine {
                 lease: None,
             }),
             inbox: committer::Lane::start(inbox::Keeper { pool: pool.clone() }),
-            intake: intake::Intake::default(),
+            intake: intake_switch::IntakeSwitch::default(),
             pool,
             queue,
             cache,

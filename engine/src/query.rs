@@ -16,7 +16,7 @@ use workflows::payment::Status;
 use crate::cache::Entry;
 use crate::record::{Record, View, refund_view};
 use crate::store::{payment, refund, transition};
-use crate::{Engine, Error};
+use crate::{Engine, Error, store};
 
 /// Which payments a list shows: those for which everything holds that is given.
 #[derive(Debug, Clone, Default)]
@@ -258,10 +258,10 @@ impl PaymentFilter {
     fn wanted(&self, account: Uuid, page: &Page<Uuid>) -> payment::Wanted<'_> {
         let (from, to) = self.created;
         let above = from.map_or(Uuid::nil(), |from| {
-            earliest_id(from.saturating_sub(CLOCK_STEPS))
+            store::earliest_id(from.saturating_sub(CLOCK_STEPS))
         });
         let below = to.map_or(Uuid::max(), |to| {
-            earliest_id(to.saturating_add(CLOCK_STEPS))
+            store::earliest_id(to.saturating_add(CLOCK_STEPS))
         });
         payment::Wanted {
             account,
@@ -282,13 +282,6 @@ impl PaymentFilter {
             limit: i64::from(page.limit) + 1,
         }
     }
-}
-
-/// The smallest id that was made at that moment.
-fn earliest_id(moment: OffsetDateTime) -> Uuid {
-    let millis = moment.unix_timestamp_nanos() / 1_000_000;
-    let millis = u64::try_from(millis).unwrap_or_default();
-    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }
 
 impl Record {

@@ -1,11 +1,11 @@
-//! The carrier: apalis on Redis takes ids of jobs from those who committed them to those who perform them.
+//! The queue: apalis on Redis carries the ids of committed jobs to workers.
 //!
-//! Redis holds nothing that cannot be rebuilt. An id that is lost is pushed again by the sweeper, one that comes twice
-//! meets the claim in Postgres. So every fault here has the same answer: start again and go on.
+//! Redis holds nothing that cannot be rebuilt. The sweeper pushes a lost id again, and the claim in Postgres lets only one
+//! worker run an id that arrives twice. So every fault of Redis has the same answer: start again.
 //!
-//! Against what apalis-redis 1.0.0 does wrong: ids never pass through its `scheduled` set, where some thousand due ids
-//! jam a queue for ever; its workers, which end at any error of Redis and refuse every name they have seen, are started
-//! again under fresh names; its retries, locks and events are not used; what it keeps of finished jobs is removed.
+//! Workarounds for faults of apalis-redis 1.0.0: ids never enter its `scheduled` set, where some thousand due ids block a
+//! queue for ever; its workers, which end at any error of Redis and refuse a name that was used before, are restarted
+//! under new names; its retries, locks and events are not used; the data that it keeps of finished jobs is deleted.
 
 mod keys;
 mod pace;
@@ -35,33 +35,34 @@ use self::pace::{Paced, Tick};
 /// The queue of Pawl's jobs. The braces keep all its keys in one slot of a Redis Cluster.
 pub const JOBS: &str = "{pawl}:jobs";
 
-/// apalis ends its worker at any error, so a pause of Redis must not look like one.
-const WORKER_PATIENCE: Duration = Duration::from_secs(10);
-/// A push that takes longer is left to the sweeper.
-const PUSH_PATIENCE: Duration = Duration::from_secs(2);
-/// Whoever asks how long the queue is wants to know whether to do the jobs without it.
-const LOOK_PATIENCE: Duration = Duration::from_millis(250);
-/// How long handlers may go on after shutdown was asked for.
+/// Timeout of a worker's commands: apalis ends its worker at any error, and a short pause of Redis should be none.
+const WORKER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeout of a push; after it, the sweeper pushes the ids again.
+const PUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Timeout of [`Queue::backlog`]: after it, the sweeper runs the jobs without Redis.
+const BACKLOG_TIMEOUT: Duration = Duration::from_millis(250);
+/// How long handlers may go on after the shutdown.
 const DRAIN: Duration = Duration::from_secs(20);
-/// Ids per fetch. Never above the concurrency: what is fetched but not started holds back the worker's heartbeat.
+/// The most ids in one fetch. Never above the concurrency: ids that wait for a free handler delay the worker's heartbeat.
 const BATCH: usize = 100;
-/// A worker that lived this long was sound, and the next failure is a new one.
-const SOUND_AFTER: Duration = Duration::from_secs(5);
+/// The pause before a worker is restarted; it doubles with each failure, up to the longest.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
-/// Dead workers remembered while Redis is away. Those beyond were never registered there.
-const GRAVES: usize = 16;
-/// Pause between two rounds of trimming.
+/// A worker that ran this long was healthy: the pause starts from the first one again.
+const HEALTHY_AFTER: Duration = Duration::from_secs(5);
+/// How many ended workers are kept for removal while Redis is unavailable. Later ones could not register there.
+const ENDED: usize = 16;
+/// The pause between two rounds of trimming.
 const TRIM_EVERY: Duration = Duration::from_millis(500);
 
-/// Why ids were not pushed. Nothing is lost by it: what is due and unclaimed is pushed again.
+/// Why ids were not pushed. No job is lost: the sweeper pushes due jobs again.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The address is not that of a Redis.
+    /// The address is not a Redis URL.
     #[error("not a Redis URL: {0}")]
     Address(#[source] RedisError),
-    /// Redis is away, or refused.
-    #[error("Redis did not take the jobs: {0}")]
+    /// Redis is unavailable, or refused the command.
+    #[error("Redis failed: {0}")]
     Redis(#[from] RedisError),
 }
 
@@ -74,22 +75,22 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// The queue under `name` ([`JOBS`]; tests choose their own). Connects when first used, so Redis may be away.
+    /// The queue under `name` ([`JOBS`]; tests choose their own). Connects when first used, so Redis may be unavailable.
     ///
     /// # Errors
     /// [`QueueError::Address`].
     pub fn connect(redis_url: &str, name: &str) -> Result<Self, QueueError> {
         let manager =
-            |patience| infra::redis::manager(redis_url, patience).map_err(QueueError::Address);
+            |timeout| infra::redis::manager(redis_url, timeout).map_err(QueueError::Address);
         Ok(Self {
             keys: Arc::new(Keys::new(name)),
-            push: manager(PUSH_PATIENCE)?,
-            work: manager(WORKER_PATIENCE)?,
+            push: manager(PUSH_TIMEOUT)?,
+            work: manager(WORKER_TIMEOUT)?,
         })
     }
 
-    /// Hands ids to the workers, in order, at once: the jobs must be due and committed. An id may be pushed any number
-    /// of times, and each push is delivered.
+    /// Pushes ids for the workers, in order. The jobs must be due and committed. An id may be pushed any number of times,
+    /// and each push is delivered.
     ///
     /// # Errors
     /// [`QueueError::Redis`]; then any part of the ids may have been pushed.
@@ -97,22 +98,22 @@ impl Queue {
         Ok(self.keys.push(&self.push, jobs).await?)
     }
 
-    /// How many ids wait for a worker. While many do, pushing due jobs again only adds duplicates.
+    /// The number of ids that no worker has fetched. While it is high, pushing due jobs again only adds duplicates.
     ///
     /// # Errors
     /// [`QueueError::Redis`], after a quarter of a second at most.
     pub async fn backlog(&self) -> Result<u64, QueueError> {
-        timeout(LOOK_PATIENCE, self.keys.backlog(&self.push))
+        timeout(BACKLOG_TIMEOUT, self.keys.backlog(&self.push))
             .await
             .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
             .map_err(QueueError::Redis)
     }
 
-    /// Calls `handler` for each id, for at most `concurrency` at a time, until `shutdown`; then lets running handlers
-    /// end, for up to 20 s. It returns at no other moment: when Redis fails, its worker is started again.
+    /// Calls `handler` for each id, for at most `concurrency` ids at once, until `shutdown`; then waits up to 20 s for
+    /// running handlers. When Redis fails, its worker is restarted.
     ///
-    /// The handler runs in a task of its own and is never cut short by a fault of Redis. The same id may come again
-    /// while it runs.
+    /// A handler runs in a task of its own, which a fault of Redis does not stop. The same id may arrive again while its
+    /// handler runs.
     pub async fn run<H, F>(&self, concurrency: usize, handler: H, shutdown: CancellationToken)
     where
         H: Fn(Uuid) -> F + Clone + Send + Sync + 'static,
@@ -126,7 +127,7 @@ impl Queue {
                 self.supervise(concurrency, &gate, handler, &shutdown),
                 self.trim(&shutdown)
             );
-            // What workers that ended early left running.
+            // Handlers of workers that ended early may still run.
             let _ = gate.acquire_many(all).await;
         };
         let too_late = async {
@@ -135,11 +136,11 @@ impl Queue {
         };
         tokio::select! {
             () = whole => {}
-            () = too_late => tracing::warn!("jobs still run after the drain; their leases will run out"),
+            () = too_late => tracing::warn!("jobs still run 20 s after the shutdown; their results may be lost, and then they run again when their leases expire"),
         }
     }
 
-    /// Starts one worker after the other until `shutdown`.
+    /// Starts a worker, and another one whenever it ends, until `shutdown`.
     async fn supervise<H, F>(
         &self,
         concurrency: usize,
@@ -151,38 +152,48 @@ impl Queue {
         F: Future<Output = ()> + Send + 'static,
     {
         let mut delay = FIRST_DELAY;
-        let mut graves: Vec<String> = Vec::new();
+        let mut ended: Vec<String> = Vec::new();
         loop {
-            // apalis refuses a name that it has seen, even after a clean stop.
+            // apalis refuses a name that was used before, even after a clean stop.
             let name = Uuid::now_v7().simple().to_string();
             let started = Instant::now();
-            let ended = self
+            let result = self
                 .work(&name, concurrency, gate, handler.clone(), shutdown)
                 .await;
-            graves.push(name);
-            if started.elapsed() >= SOUND_AFTER {
+            ended.push(name);
+            if started.elapsed() >= HEALTHY_AFTER {
                 delay = FIRST_DELAY;
             }
-            if let Err(error) = ended {
+            if let Err(error) = result {
                 if delay == FIRST_DELAY {
-                    tracing::warn!(error, "the queue's worker ended; another one starts");
+                    tracing::warn!(
+                        error,
+                        "failed to fetch jobs from Redis; restarting the worker of the queue"
+                    );
                 } else {
-                    tracing::debug!(error, "the queue's worker ended again");
+                    tracing::debug!(
+                        error,
+                        "failed to fetch jobs from Redis again; restarting the worker of the queue"
+                    );
                 }
             }
-            self.bury(&mut graves).await;
+            self.remove_workers(&mut ended).await;
             if shutdown.is_cancelled() {
                 return;
             }
-            tokio::select! {
-                () = sleep(delay.mul_f64(rand::random_range(0.5..1.0))) => {}
-                () = shutdown.cancelled() => return,
+            let delay_with_jitter = sleep(delay.mul_f64(rand::random_range(0.5..1.0)));
+            if shutdown
+                .run_until_cancelled(delay_with_jitter)
+                .await
+                .is_none()
+            {
+                return;
             }
             delay = LONGEST_DELAY.min(delay * 2);
         }
     }
 
-    /// One worker, from its registration to its end: the shutdown, or the first error of Redis.
+    /// Runs one worker until `shutdown` or the first error of Redis.
     async fn work<H, F>(
         &self,
         name: &str,
@@ -204,13 +215,13 @@ impl Queue {
             .backend(storage.poll_with_strategy(Tick::new()))
             .layer(ConcurrencyLimitLayer::new(concurrency))
             .build(move |job: Uuid| perform(job, Arc::clone(&gate), handler.clone()));
-        // Whoever drops the run must not leave a worker behind that goes on taking ids.
+        // If this future is dropped, the worker must not go on fetching ids.
         let mut running = AbortOnDropHandle::new(tokio::spawn(worker.run()));
         let ended = tokio::select! {
             ended = &mut running => ended,
             () = shutdown.cancelled() => {
                 if context.stop().is_err() {
-                    // Not started yet, so there is nothing to let end.
+                    // Not started yet, so no handler runs.
                     running.abort();
                 }
                 running.await
@@ -224,40 +235,43 @@ impl Queue {
         }
     }
 
-    /// Gives back what dead workers had fetched, without waiting for apalis to find them orphaned.
-    async fn bury(&self, graves: &mut Vec<String>) {
-        while let Some(name) = graves.last() {
-            if self.keys.bury(&self.push, name).await.is_err() {
+    /// Removes ended workers and queues their fetched ids again at once; apalis would do so only after missed heartbeats.
+    async fn remove_workers(&self, ended: &mut Vec<String>) {
+        while let Some(name) = ended.last() {
+            if self.keys.remove_worker(&self.push, name).await.is_err() {
                 break;
             }
-            graves.pop();
+            ended.pop();
         }
-        if graves.len() > GRAVES {
-            graves.drain(..graves.len() - GRAVES);
+        if ended.len() > ENDED {
+            ended.drain(..ended.len() - ENDED);
         }
     }
 
-    /// Removes what is done, which apalis would keep for ever.
+    /// Deletes finished tasks, which apalis would keep for ever.
     async fn trim(&self, shutdown: &CancellationToken) {
         loop {
-            // An error needs no word here: the worker meets the same one.
+            // No log line for an error: the worker fails with the same one and logs it.
             while self.keys.trim(&self.push).await.unwrap_or(false) {}
-            tokio::select! {
-                () = sleep(TRIM_EVERY) => {}
-                () = shutdown.cancelled() => return,
+            if shutdown
+                .run_until_cancelled(sleep(TRIM_EVERY))
+                .await
+                .is_none()
+            {
+                return;
             }
         }
     }
 }
 
-/// Runs the handler in a task of its own, because apalis drops its futures at the first error of Redis. Always ends
-/// well: what became of the job stands in Postgres, and apalis's own retries are not used.
+/// Runs the handler in a task of its own, because apalis drops its futures at the first error of Redis. Always returns
+/// `Ok`: the result of the job is in Postgres, and apalis's own retries are not used.
 async fn perform<H, F>(job: Uuid, gate: Arc<Semaphore>, handler: H) -> Result<(), BoxDynError>
 where
     H: Fn(Uuid) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    // Shared by all workers of a run: what a dead one left running still counts.
+    // All workers of a run share the gate: handlers of an ended worker still count.
     let permit = gate.acquire_owned().await;
     let effect = tokio::spawn(async move {
         handler(job).await;
@@ -266,7 +280,7 @@ where
     if let Err(error) = effect.await
         && error.is_panic()
     {
-        tracing::error!(job = %JobId::from(job), %error, "a job panicked");
+        tracing::error!(job = %JobId::from(job), %error, "the job panicked; it runs again when its lease expires");
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! The relay tells Kafka what happened: each transition once or more, those of a stream in order.
+//! The relay publishes the outbox to Kafka: each transition at least once, those of a stream in order.
 //!
-//! The outbox is divided into shards, and one relay at a time works on a shard: it holds an advisory lock on the very
-//! connection that it reads and deletes with. Of each stream one message is in the air; the next follows its
-//! acknowledgement. So the order holds whatever fails, here, in the client or in Kafka: if a relay dies, its successor
-//! starts with the message that was in the air, and at worst that one is told twice.
+//! The outbox is divided into shards, and one relay at a time works on a shard: it holds an advisory lock on the
+//! connection with which it reads and deletes. Of each stream one message is in flight; the next is sent after its
+//! acknowledgement. So the order holds whatever fails here, in the client or in Kafka: if a relay dies, its successor starts
+//! with the message that was in flight, which at worst is published twice.
 
 mod message;
-mod outlet;
+mod publisher;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,32 +20,32 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::outlet::Outlet;
+use self::publisher::Publisher;
 use crate::store::outbox;
 use crate::store::outbox::Message;
 
 pub use crate::store::outbox::Lag;
 
-/// After a portion that was not full: more comes together in one batch, and nobody waits for it.
+/// The pause after a portion that was not full, so that the next one is a larger batch. No client waits for it.
 const GATHER: Duration = Duration::from_millis(100);
-/// Between looks at an empty outbox.
+/// The pause between two reads of an empty outbox.
 const IDLE: Duration = Duration::from_millis(100);
-/// Between tries to take over a shard from another relay.
+/// The pause between two tries to take over a shard from another relay.
 const STANDBY: Duration = Duration::from_secs(1);
-/// Between tries while Kafka or Postgres is away.
+/// The pause between two tries while Kafka or Postgres is unavailable; it doubles up to the longest.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
-/// How long a portion that was already sent may take to be acknowledged at shutdown.
+/// How long a sent portion may take to be acknowledged after the shutdown.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Relays until `shutdown`; of several relays, in one process or in many, each shard has one at a time.
+/// Relays until `shutdown`. With several relays, in one process or in many, each shard has one at a time.
 ///
-/// `published` is called with the payments of which Kafka has just acknowledged transitions, each with the last version
-/// told. It must not block.
+/// `published` is called with the payments of which Kafka has just acknowledged transitions, each with the last published
+/// version. It must not block.
 ///
 /// # Errors
-/// If the client of Kafka cannot be made from `brokers`. Brokers or a database that are away are no error: the outbox
-/// waits.
+/// If the Kafka client cannot be made from `brokers`. Unavailable brokers or an unavailable database are no error: the
+/// messages stay in the outbox.
 pub async fn run<P>(
     pool: PgPool,
     brokers: &str,
@@ -55,13 +55,13 @@ pub async fn run<P>(
 where
     P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static,
 {
-    let outlet = Arc::new(Outlet::new(brokers)?);
+    let publisher = Arc::new(Publisher::new(brokers)?);
     let mut shards = JoinSet::new();
     for number in 0..outbox::SHARDS {
         let shard = Shard {
             number,
             pool: pool.clone(),
-            outlet: Arc::clone(&outlet),
+            publisher: Arc::clone(&publisher),
             published: published.clone(),
             shutdown: shutdown.clone(),
         };
@@ -71,7 +71,7 @@ where
     Ok(())
 }
 
-/// How many transitions wait for Kafka, and for how long.
+/// How many transitions are not published yet, and for how long.
 ///
 /// # Errors
 /// If Postgres does not answer.
@@ -84,23 +84,23 @@ pub async fn lag(pool: &PgPool) -> Result<Lag, sqlx::Error> {
 struct Shard<P> {
     number: i16,
     pool: PgPool,
-    outlet: Arc<Outlet>,
+    publisher: Arc<Publisher>,
     published: P,
     shutdown: CancellationToken,
 }
 
-/// What came of the messages of one stream.
+/// The result of publishing messages of one stream.
 #[derive(Default)]
-struct Round<'a> {
+struct Published<'a> {
     acknowledged: Vec<&'a Message>,
     failure: Option<KafkaError>,
 }
 
 impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
-    /// A fault in telling one message must not silence its shard: after a panic the relay is started again.
+    /// Restarts the relay after a panic, so that a fault in one message does not stop its shard for ever.
     async fn keep_running(self) {
         while let Err(panic) = tokio::spawn(self.clone().run()).await {
-            tracing::error!(%panic, shard = self.number, "the relay of a shard panicked and starts again");
+            tracing::error!(%panic, shard = self.number, "the relay of a shard panicked; restarting it in 5 s");
             self.pause(LONGEST_RETRY).await;
         }
     }
@@ -111,12 +111,12 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
             sleep(GRACE).await;
         };
         tokio::select! {
-            () = self.hold_again_and_again() => {}
+            () = self.hold_until_shutdown() => {}
             () = too_late => {}
         }
     }
 
-    async fn hold_again_and_again(&self) {
+    async fn hold_until_shutdown(&self) {
         let mut retry = FIRST_RETRY;
         while !self.shutdown.is_cancelled() {
             let pause = match self.hold().await {
@@ -126,7 +126,7 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
                 }
                 Err(error) => {
                     if retry == FIRST_RETRY {
-                        tracing::warn!(%error, shard = self.number, "the relay lost Postgres and tries again");
+                        tracing::warn!(%error, shard = self.number, "the relay failed in Postgres; retrying");
                     }
                     let pause = retry;
                     retry = LONGEST_RETRY.min(retry * 2);
@@ -137,15 +137,15 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
         }
     }
 
-    /// Relays for as long as it holds the shard: until shutdown or an error of Postgres. Returns at once when another
-    /// relay holds it.
+    /// Relays while it holds the lock of the shard: until shutdown or an error of Postgres. Returns at once when another
+    /// relay holds the lock.
     async fn hold(&self) -> sqlx::Result<()> {
-        // Detached: the lock lives with this connection, which must go to nobody else.
+        // Detached: the lock belongs to this connection, which the pool must not give to others.
         let mut connection = self.pool.acquire().await?.detach();
         if !outbox::hold(&mut connection, self.number).await? {
             return Ok(());
         }
-        tracing::debug!(shard = self.number, "relaying");
+        tracing::debug!(shard = self.number, "the relay holds the shard");
         let mut retry = None;
         while !self.shutdown.is_cancelled() {
             let messages = outbox::oldest(&mut connection, self.number).await?;
@@ -155,18 +155,18 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
             }
             let full = messages.len() == outbox::PORTION;
             match self.relay(&mut connection, &messages).await? {
-                None if full => retry = self.is_back(retry),
+                None if full => retry = self.log_recovery(retry),
                 None => {
-                    retry = self.is_back(retry);
+                    retry = self.log_recovery(retry);
                     self.pause(GATHER).await;
                 }
                 Some(error) => {
                     let pause = retry.unwrap_or(FIRST_RETRY);
                     if retry.is_none() {
-                        tracing::warn!(%error, shard = self.number, "Kafka takes no events; the outbox waits");
+                        tracing::warn!(%error, shard = self.number, "failed to publish events to Kafka; they stay in the outbox and are retried");
                     }
                     retry = Some(LONGEST_RETRY.min(pause * 2));
-                    self.outlet.renew_if_broken();
+                    self.publisher.replace_if_broken();
                     self.pause(pause).await;
                 }
             }
@@ -174,7 +174,7 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
         Ok(())
     }
 
-    /// Tells a portion, and forgets what was acknowledged. What went wrong with Kafka is returned.
+    /// Publishes a portion, and removes the acknowledged messages from the outbox. Returns Kafka's error, if any.
     async fn relay(
         &self,
         connection: &mut PgConnection,
@@ -187,29 +187,29 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
         let rounds = join_all(
             streams
                 .into_iter()
-                .map(async |(stream, messages)| (stream, self.tell(messages).await)),
+                .map(async |(stream, messages)| (stream, self.publish(messages).await)),
         )
         .await;
         let (mut acknowledged, mut failure) = (Vec::with_capacity(messages.len()), None);
-        let mut told = Vec::with_capacity(rounds.len());
+        let mut versions = Vec::with_capacity(rounds.len());
         for (stream, round) in rounds {
             acknowledged.extend(round.acknowledged.iter().map(|message| message.seq));
-            told.extend(round.acknowledged.last().map(|last| (stream, last.version)));
+            versions.extend(round.acknowledged.last().map(|last| (stream, last.version)));
             failure = failure.or(round.failure);
         }
         if !acknowledged.is_empty() {
             infra::crash::point("relay.published");
             outbox::remove(connection, self.number, &acknowledged).await?;
-            (self.published)(&told);
+            (self.published)(&versions);
         }
         Ok(failure)
     }
 
-    /// Tells the messages of one stream, one after the other, up to the first that Kafka does not take now.
-    async fn tell<'a>(&self, stream: Vec<&'a Message>) -> Round<'a> {
-        let mut round = Round::default();
+    /// Publishes messages of one stream, one after the other, up to the first that fails.
+    async fn publish<'a>(&self, stream: Vec<&'a Message>) -> Published<'a> {
+        let mut round = Published::default();
         for message in stream {
-            if let Err(error) = self.outlet.tell(message).await {
+            if let Err(error) = self.publisher.publish(message).await {
                 round.failure = Some(error);
                 break;
             }
@@ -218,18 +218,18 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
         round
     }
 
-    /// Says so if Kafka was away.
-    fn is_back(&self, retry: Option<Duration>) -> Option<Duration> {
+    /// Logs that Kafka is available again, if a try had failed; returns the retry delay to start from.
+    fn log_recovery(&self, retry: Option<Duration>) -> Option<Duration> {
         if retry.is_some() {
-            tracing::info!(shard = self.number, "Kafka takes events again");
+            tracing::info!(
+                shard = self.number,
+                "Kafka is available again; events are published"
+            );
         }
         None
     }
 
     async fn pause(&self, duration: Duration) {
-        tokio::select! {
-            () = sleep(duration) => {}
-            () = self.shutdown.cancelled() => {}
-        }
+        self.shutdown.run_until_cancelled(sleep(duration)).await;
     }
 }

@@ -1,72 +1,83 @@
-//! The sweeper: pushes again what the carrier lost, takes over from workers that died, rings timers, and forgets what
-//! has been kept long enough.
+//! The sweeper, once a second: pushes overdue jobs to Redis again (their ids were lost, or their worker died), fires timers,
+//! and deletes rows whose retention has ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::id::{DeliveryId, PaymentId};
 use sqlx::PgPool;
 use time::OffsetDateTime;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::committer::Lane;
+use crate::committer::advance::{Advance, Advances, Origin};
+use crate::job_runner::JobRunner;
 use crate::queue::Queue;
+use crate::store;
 use crate::store::{delivery, idempotency, inbox, job, timer, webhook_endpoint};
-use crate::worker::Worker;
 
 /// How long a due job may go unclaimed before it is pushed again.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How often the sweeper looks.
+/// The pause between two rounds.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// The same while Redis is away and the sweeper hands out the jobs itself.
+/// The pause while Redis is unavailable and the sweeper runs the jobs itself.
 const EVERY_WITHOUT_REDIS: Duration = Duration::from_millis(50);
 
-/// Jobs in one portion. While as many wait in Redis, nothing is pushed: it would only add duplicates.
+/// The most jobs pushed in one round. While as many wait in Redis, none is pushed: it would only be a duplicate.
 const PORTION: u16 = 1000;
 
-/// Jobs performed at once while Redis is away.
+/// The most jobs run at once while Redis is unavailable.
 const PORTION_WITHOUT_REDIS: i64 = 128;
 
-/// Timers in one portion.
+/// The most timers fired in one round.
 const TIMERS: i64 = 500;
 
-/// How often old rows are forgotten, and how many at once.
-const FORGET_EVERY: Duration = Duration::from_mins(1);
-const FORGET: i64 = 5000;
+/// The pause between two deletions of expired rows, and the most rows that one of them deletes from each table.
+const DELETE_EVERY: Duration = Duration::from_mins(1);
+const DELETE: i64 = 5000;
 
-/// How long finished deliveries can be looked at and sent again.
+/// How long finished deliveries are kept, during which they can be listed and sent again.
 const KEEP_DELIVERIES: Duration = Duration::from_hours(30 * 24);
 
 pub(crate) struct Sweeper {
-    pub(crate) worker: Worker,
     pub(crate) pool: PgPool,
     pub(crate) queue: Queue,
+    /// Runs jobs here while Redis is unavailable.
+    pub(crate) runner: JobRunner,
+    /// Takes the expiries of payments.
+    pub(crate) advances: Arc<Lane<Advances>>,
 }
 
 impl Sweeper {
+    /// Sweeps until `shutdown`.
     pub(crate) async fn run(&self, shutdown: &CancellationToken) {
-        let mut forgotten = Instant::now();
+        let mut deleted_at = Instant::now();
         let mut redis_is_away = false;
         while !shutdown.is_cancelled() {
-            let swept = self.sweep(redis_is_away).await;
-            match swept {
+            match self.sweep(redis_is_away).await {
                 Ok(away) if away != redis_is_away => {
                     if away {
-                        tracing::warn!("Redis is away; jobs are taken from Postgres");
+                        tracing::warn!(
+                            "Redis is unavailable; the sweeper runs the jobs from Postgres until it is back"
+                        );
                     } else {
-                        tracing::info!("Redis is back");
+                        tracing::info!("Redis is available again; jobs are pushed to it");
                     }
                     redis_is_away = away;
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "the sweeper waits for Postgres"),
+                Err(error) => {
+                    tracing::warn!(%error, "failed to sweep jobs and timers in Postgres; retrying in about 1 s");
+                }
             }
-            if forgotten.elapsed() > FORGET_EVERY {
-                forgotten = Instant::now();
-                if let Err(error) = self.forget().await {
-                    tracing::warn!(%error, "old rows were not forgotten");
+            if deleted_at.elapsed() > DELETE_EVERY {
+                deleted_at = Instant::now();
+                if let Err(error) = self.delete_expired().await {
+                    tracing::warn!(%error, "failed to delete expired rows; retrying in 1 min");
                 }
             }
             let pause = if redis_is_away {
@@ -74,20 +85,17 @@ impl Sweeper {
             } else {
                 EVERY
             };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = shutdown.cancelled() => {}
-            }
+            shutdown.run_until_cancelled(sleep(pause)).await;
         }
     }
 
-    /// One round; says whether Redis is away.
+    /// One round; returns whether Redis is unavailable.
     pub(crate) async fn sweep(&self, redis_was_away: bool) -> sqlx::Result<bool> {
-        let set_aside = job::quarantine(&self.pool).await?;
-        if set_aside > 0 {
+        let quarantined = job::quarantine(&self.pool).await?;
+        if quarantined > 0 {
             tracing::error!(
-                jobs = set_aside,
-                "jobs were taken again and again without an end; a person must look"
+                jobs = quarantined,
+                "jobs were claimed many times and never finished; they are dead-lettered and need an operator"
             );
         }
         let deliveries = delivery::set_aside(&self.pool).await?;
@@ -98,9 +106,9 @@ impl Sweeper {
                  process; it needs an operator"
             );
         }
-        self.ring().await?;
+        self.fire_timers().await?;
         let Ok(backlog) = self.queue.backlog().await else {
-            self.perform_without_redis().await?;
+            self.run_without_redis().await?;
             return Ok(true);
         };
         if backlog >= u64::from(PORTION) {
@@ -111,34 +119,34 @@ impl Sweeper {
         } else {
             GRACE
         };
-        let lost = job::overdue(&self.pool, grace, i64::from(PORTION)).await?;
-        if lost.is_empty() {
+        let overdue = job::overdue(&self.pool, grace, i64::from(PORTION)).await?;
+        if overdue.is_empty() {
             return Ok(false);
         }
-        if self.queue.push(&lost).await.is_err() {
-            // It answers but takes nothing: out of memory, perhaps.
-            self.perform_without_redis().await?;
+        if self.queue.push(&overdue).await.is_err() {
+            // It answers reads but refuses writes: out of memory, perhaps.
+            self.run_without_redis().await?;
             return Ok(true);
         }
-        tracing::debug!(jobs = lost.len(), "pushed again");
+        tracing::debug!(jobs = overdue.len(), "pushed overdue jobs to Redis again");
         Ok(false)
     }
 
-    async fn perform_without_redis(&self) -> sqlx::Result<()> {
+    async fn run_without_redis(&self) -> sqlx::Result<()> {
         let due = job::overdue(&self.pool, Duration::ZERO, PORTION_WITHOUT_REDIS).await?;
         futures::future::join_all(due.into_iter().map(|id| {
-            let worker = self.worker.clone();
-            tokio::spawn(async move { worker.perform(id).await })
+            let runner = self.runner.clone();
+            tokio::spawn(async move { runner.run(id).await })
         }))
         .await;
         Ok(())
     }
 
-    /// Timers never move a payment by themselves: a check asks Stripe, an expiry asks for a cancel.
-    async fn ring(&self) -> sqlx::Result<()> {
+    /// A timer never moves a payment by itself: a check requests a resync, an expiry requests a cancellation.
+    async fn fire_timers(&self) -> sqlx::Result<()> {
         let mut transaction = self.pool.begin().await?;
-        let rung = timer::ring(&mut transaction, TIMERS).await?;
-        let checks: Vec<_> = rung
+        let fired = timer::fire(&mut transaction, TIMERS).await?;
+        let checks: Vec<_> = fired
             .iter()
             .filter(|timer| !timer.expires)
             .map(|timer| timer.payment)
@@ -147,30 +155,35 @@ impl Sweeper {
             job::add_resyncs(&mut transaction, &checks, OffsetDateTime::now_utc()).await?;
         }
         transaction.commit().await?;
-        for timer in rung.iter().filter(|timer| timer.expires) {
-            if let Err(error) = self.worker.expire(timer.payment).await {
-                tracing::warn!(payment = %PaymentId::from(timer.payment), %error, "an expiry will ring again");
-            }
+        for timer in fired.iter().filter(|timer| timer.expires) {
+            self.expire(timer.payment).await;
         }
         Ok(())
     }
 
-    pub(crate) async fn forget(&self) -> sqlx::Result<()> {
+    async fn expire(&self, payment: Uuid) {
+        let expiry = Advance {
+            payment,
+            cause: "timer_expire".into(),
+            origin: Origin::Expiry,
+        };
+        if let Err(error) = self.advances.submit(expiry).await {
+            let payment = PaymentId::from(payment);
+            tracing::warn!(%payment, %error, "failed to cancel an expired payment; its timer fires again later");
+        }
+    }
+
+    /// Deletes a portion of the expired rows of each table.
+    pub(crate) async fn delete_expired(&self) -> sqlx::Result<()> {
         let mut connection = self.pool.acquire().await?;
-        idempotency::forget_old(&mut connection, FORGET).await?;
-        job::forget_old(&mut connection, FORGET).await?;
-        inbox::forget_old(&mut connection, FORGET).await?;
-        timer::forget_old(&mut connection, FORGET).await?;
-        delivery::delete_expired(&mut connection, oldest_delivery(), FORGET).await?;
-        delivery::delete_sequences(&mut connection, FORGET).await?;
-        webhook_endpoint::delete_removed(&mut connection, FORGET).await?;
+        idempotency::forget_old(&mut connection, DELETE).await?;
+        job::forget_old(&mut connection, DELETE).await?;
+        inbox::forget_old(&mut connection, DELETE).await?;
+        timer::delete_expired(&mut connection, DELETE).await?;
+        let oldest_kept = store::earliest_id(OffsetDateTime::now_utc() - KEEP_DELIVERIES);
+        delivery::delete_expired(&mut connection, oldest_kept, DELETE).await?;
+        delivery::delete_sequences(&mut connection, DELETE).await?;
+        webhook_endpoint::delete_removed(&mut connection, DELETE).await?;
         Ok(())
     }
-}
-
-/// An id below those of all deliveries that are still kept.
-fn oldest_delivery() -> Uuid {
-    let kept_since = OffsetDateTime::now_utc() - KEEP_DELIVERIES;
-    let millis = u64::try_from(kept_since.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
-    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }

@@ -1,25 +1,25 @@
-//! Spares callers a Redis that does not answer.
+//! A circuit breaker for Redis: while it does not answer, callers fail at once instead of waiting for a timeout.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long Redis is left alone after a failure.
-const REST: Duration = Duration::from_secs(1);
-/// How long one caller has to find out whether Redis is back, before another one tries.
-const TRIAL: Duration = Duration::from_millis(300);
+/// How long no call is allowed after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long one caller may probe Redis before another one is allowed.
+const PROBE: Duration = Duration::from_millis(300);
 
-/// Open after any failure; then one caller at a time tries again.
+/// Opens at any failure; then one caller at a time probes Redis, until one succeeds.
 #[derive(Debug)]
 pub struct Breaker {
     start: Instant,
-    /// Milliseconds after `start` until which nobody is let through; 0 while all is well.
+    /// Milliseconds after `start` until which no call is allowed; 0 while Redis answers.
     until: AtomicU64,
 }
 
 impl Breaker {
-    /// One that lets everybody through.
+    /// A closed breaker: it allows every call.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -28,9 +28,9 @@ impl Breaker {
         }
     }
 
-    /// Whether the caller may ask Redis. Each such caller must [`Breaker::note`] what came of it, or be the only one
-    /// for a moment.
-    pub fn lets_through(&self) -> bool {
+    /// Whether the caller may call Redis. It must [`Breaker::record`] the result; until it does, a probe blocks others for
+    /// 300 ms.
+    pub fn allows_call(&self) -> bool {
         let until = self.until.load(Ordering::Relaxed);
         if until == 0 {
             return true;
@@ -40,23 +40,23 @@ impl Breaker {
                 .until
                 .compare_exchange(
                     until,
-                    self.moment(TRIAL),
+                    self.moment(PROBE),
                     Ordering::Relaxed,
                     Ordering::Relaxed,
                 )
                 .is_ok()
     }
 
-    /// What came of asking.
-    pub fn note(&self, answered: bool) {
-        let until = if answered { 0 } else { self.moment(REST) };
-        // A plain load first: the healthy path must not share a written cache line between all readers.
+    /// Records the result of an allowed call.
+    pub fn record(&self, answered: bool) {
+        let until = if answered { 0 } else { self.moment(PAUSE) };
+        // A load first: while Redis answers, no caller writes the cache line that all callers read.
         if self.until.load(Ordering::Relaxed) != until {
             self.until.store(until, Ordering::Relaxed);
         }
     }
 
-    /// Now and `later`, in milliseconds, never 0.
+    /// The time `later` from now, in milliseconds after `start`, never 0.
     fn moment(&self, later: Duration) -> u64 {
         let elapsed = self.start.elapsed().saturating_add(later).as_millis();
         u64::try_from(elapsed).unwrap_or(u64::MAX).max(1)
@@ -73,22 +73,25 @@ impl Default for Breaker {
 mod tests {
     use tokio::time::advance;
 
-    use super::{Breaker, REST, TRIAL};
+    use super::{Breaker, PAUSE, PROBE};
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_failure_one_caller_at_a_time_tries_again() {
+    async fn after_a_failure_one_caller_at_a_time_probes() {
         let breaker = Breaker::new();
-        advance(REST).await;
-        assert!(breaker.lets_through());
-        breaker.note(false);
-        assert!(!breaker.lets_through());
-        advance(REST).await;
-        assert!(breaker.lets_through(), "one tries");
-        assert!(!breaker.lets_through(), "and no other with it");
-        advance(TRIAL).await;
-        assert!(breaker.lets_through(), "the first one never came back");
-        breaker.note(true);
-        assert!(breaker.lets_through());
-        assert!(breaker.lets_through());
+        advance(PAUSE).await;
+        assert!(breaker.allows_call());
+        breaker.record(false);
+        assert!(!breaker.allows_call());
+        advance(PAUSE).await;
+        assert!(breaker.allows_call(), "one caller probes");
+        assert!(!breaker.allows_call(), "and no other at the same time");
+        advance(PROBE).await;
+        assert!(
+            breaker.allows_call(),
+            "the first one never recorded a result"
+        );
+        breaker.record(true);
+        assert!(breaker.allows_call());
+        assert!(breaker.allows_call());
     }
 }

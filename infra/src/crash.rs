@@ -1,29 +1,32 @@
-//! Named points between two durable effects, at which a test makes the process die.
+//! Crash points: names between two durable effects, at which a test makes the process abort.
 
 use std::sync::OnceLock;
 
-static WANTED: OnceLock<Option<String>> = OnceLock::new();
-
-/// Ends the process at once, as a power cut would, if `PAWL_CRASH_AT` names this point. Without that variable it costs
-/// one comparison; it exists in every build, so that what is tested is what runs.
+/// Aborts the process, as a power cut would, if `PAWL_CRASH_AT` names this point. Without that variable it costs one
+/// comparison. It is in every build, so that the tested program is the one that runs.
 pub fn point(name: &str) {
-    if wanted().is_some_and(|wanted| wanted == name) {
-        tracing::warn!(point = name, "dying here, as PAWL_CRASH_AT asks");
+    if configured() == Some(name) {
+        tracing::warn!(
+            point = name,
+            "aborting at the crash point that PAWL_CRASH_AT names"
+        );
         std::process::abort();
     }
 }
 
-/// The same for a point that each kind of job passes: `confirm_intent.called`.
-pub fn point_of(kind: &str, point: &str) {
-    if let Some(wanted) = wanted()
-        && wanted.split_once('.') == Some((kind, point))
+/// [`point`] for a point that each kind of job passes, such as `confirm_intent.called`.
+pub fn job_point(kind: &str, point: &str) {
+    if let Some(configured) = configured()
+        && configured.split_once('.') == Some((kind, point))
     {
-        self::point(wanted);
+        self::point(configured);
     }
 }
 
-fn wanted() -> Option<&'static str> {
-    WANTED
+/// The value of `PAWL_CRASH_AT`, read once.
+fn configured() -> Option<&'static str> {
+    static CONFIGURED: OnceLock<Option<String>> = OnceLock::new();
+    CONFIGURED
         .get_or_init(|| std::env::var("PAWL_CRASH_AT").ok())
         .as_deref()
 }

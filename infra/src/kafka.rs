@@ -1,38 +1,39 @@
-//! Clients of Kafka, and a broker inside this process for development and tests.
+//! Producers for Kafka, and a broker inside this process for development and tests.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::JoinHandle;
 
 use anyhow::Context;
 use rdkafka::ClientConfig;
-use rdkafka::consumer::StreamConsumer;
 use rdkafka::error::KafkaResult;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::FutureProducer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-/// A producer whose acknowledgement means: every in-sync replica has the message, once and in order.
+/// A producer whose acknowledgement means that every in-sync replica has the message, once and in order.
 ///
-/// A message that could not be delivered for 30 s fails; it may have been written all the same.
+/// A message that was not acknowledged within 30 s fails; it may have been written all the same.
 ///
 /// # Errors
-/// If librdkafka refuses the configuration. Brokers that are away are no error here.
+/// If librdkafka refuses the configuration. Unavailable brokers are no error here.
 pub fn producer(brokers: &str) -> KafkaResult<FutureProducer> {
-    producing(brokers).create()
+    producer_config(brokers).create()
 }
 
-/// A [`producer`] that gives each message a batch of its own. A broker refuses batches whole, so only this one tells
-/// which message it was.
+/// A [`producer`] that sends each message in a batch of its own. A broker refuses whole batches, so only this producer
+/// finds out which message was refused.
 ///
 /// # Errors
 /// As of [`producer`].
-pub fn lone_producer(brokers: &str) -> KafkaResult<FutureProducer> {
-    producing(brokers).set("batch.num.messages", "1").create()
+pub fn single_message_producer(brokers: &str) -> KafkaResult<FutureProducer> {
+    producer_config(brokers)
+        .set("batch.num.messages", "1")
+        .create()
 }
 
-fn producing(brokers: &str) -> ClientConfig {
-    let mut config = client(brokers);
+fn producer_config(brokers: &str) -> ClientConfig {
+    let mut config = client_config(brokers);
     config
         .set("acks", "all")
         .set("enable.idempotence", "true")
@@ -42,35 +43,21 @@ fn producing(brokers: &str) -> ClientConfig {
     config
 }
 
-/// A consumer of the group that starts at the beginning and commits only when it is told to.
-///
-/// # Errors
-/// If librdkafka refuses the configuration. Brokers that are away are no error here.
-pub fn consumer(brokers: &str, group: &str) -> KafkaResult<StreamConsumer> {
-    client(brokers)
-        .set("group.id", group)
-        .set("enable.auto.commit", "false")
-        .set("auto.offset.reset", "earliest")
-        .set("fetch.wait.max.ms", "50")
-        .set("allow.auto.create.topics", "true")
-        .create()
-}
-
-fn client(brokers: &str) -> ClientConfig {
+pub(crate) fn client_config(brokers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", brokers)
         .set("client.id", "pawl")
-        // Brokers close idle connections all the time; that is no news.
+        // Brokers close idle connections all the time; that is not worth a log line.
         .set("log.connection.close", "false")
-        // By default a broker that came back is found again only after up to 10 s.
+        // By default the client reconnects to a restarted broker only after up to 10 s.
         .set("reconnect.backoff.max.ms", "1000");
     config
 }
 
-/// librdkafka's mock broker, which forgets everything when it is dropped.
+/// librdkafka's mock broker; its messages are lost when it is dropped.
 ///
-/// It keeps at most 5 MiB or 100,000 messages per partition and creates topics as they are named.
+/// It keeps at most 5 MiB or 100,000 messages per partition and creates each topic when it is first named.
 #[derive(Debug)]
 pub struct MockKafka {
     brokers: String,
@@ -89,7 +76,7 @@ impl MockKafka {
         // The cluster holds a raw pointer and cannot leave the thread that made it.
         let thread = std::thread::Builder::new()
             .name("mock-kafka".to_owned())
-            .spawn(move || match mock(port) {
+            .spawn(move || match start_mock(port) {
                 Ok((cluster, runtime, front, brokers)) => {
                     let inner = cluster.bootstrap_servers();
                     report.send(Ok(brokers)).ok();
@@ -107,7 +94,7 @@ impl MockKafka {
         })
     }
 
-    /// The address to give to [`producer`] and [`consumer`].
+    /// The address for [`producer`] and for consumers.
     #[must_use]
     pub fn brokers(&self) -> &str {
         &self.brokers
@@ -133,7 +120,7 @@ type Mock = (
 );
 
 /// Makes the cluster, the runtime of its thread, and the listener in front of it if a port was asked for.
-fn mock(port: Option<u16>) -> anyhow::Result<Mock> {
+fn start_mock(port: Option<u16>) -> anyhow::Result<Mock> {
     let cluster = MockCluster::new(1).context("the mock broker could not be made")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -148,7 +135,7 @@ fn mock(port: Option<u16>) -> anyhow::Result<Mock> {
     Ok((cluster, runtime, Some(front), brokers))
 }
 
-/// Joins each connection of `front` to the broker until `stopped`. Clients use it only to learn the broker's own
+/// Forwards each connection of `front` to the broker until `stopped`. Clients use it only to read the broker's own
 /// address from its metadata.
 async fn forward(front: Option<TcpListener>, inner: String, mut stopped: oneshot::Receiver<()>) {
     let Some(front) = front else {

@@ -1,12 +1,12 @@
-//! Token buckets in Redis: how often one caller may do something, whichever of our processes it asks.
+//! Rate limits: token buckets in Redis, shared by all our processes.
 //!
-//! A bucket of `n` tokens is full at first and gets `n` more a minute, evenly. All of it happens in one script, so that
-//! of any number of simultaneous requests exactly those pass for which there is a token.
+//! A bucket of `n` tokens starts full and gets `n` more per minute, evenly. One script takes the tokens, so of any number
+//! of simultaneous requests exactly those pass for which there is a token.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -14,6 +14,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
+use parking_lot::Mutex;
 use redis::aio::ConnectionManager;
 use redis::{RedisResult, Script};
 use tokio::time::timeout;
@@ -21,17 +22,17 @@ use tokio::time::timeout;
 use crate::breaker::Breaker;
 use crate::metrics::Counters;
 
-/// What Redis may take to answer before a request goes on without it.
-const PATIENCE: Duration = Duration::from_millis(200);
-/// Buckets of this process, for when Redis is away; beyond, those that are full again are forgotten.
+/// How long Redis may take to answer before a request goes on without it.
+const TIMEOUT: Duration = Duration::from_millis(200);
+/// The most buckets kept in this process while Redis is unavailable; beyond it, full buckets are dropped.
 const KEPT: usize = 10_000;
 
 static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("limit/take.lua")));
 
 static DECISIONS: Counters<2> = Counters::new(
     "pawl_rate_limit_decisions_total",
-    "Requests that were counted against a limit, by what came of it and where the bucket is kept: nowhere while Redis is away \
-     and they pass.",
+    "Requests that were counted against a rate limit, by outcome and by where the bucket is kept: redis, process, or nowhere \
+     (Redis is unavailable and the request passes).",
     ["outcome", "kept"],
 );
 
@@ -39,17 +40,17 @@ const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RETRY_AFTER: HeaderName = HeaderName::from_static("x-ratelimit-retry-after");
 
-/// A bucket: whose it is, and how many tokens it holds and gets per minute.
+/// A bucket: its name, and how many tokens it holds at most and gets per minute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
     /// A name without secrets, such as `ip:203.0.113.9`: it becomes a key in Redis.
     pub name: String,
-    /// How many.
+    /// Its size, and the tokens that it gets per minute.
     pub per_minute: NonZeroU32,
 }
 
 impl Bucket {
-    /// The bucket of this name; none if `per_minute` is 0, which turns a limit off.
+    /// The bucket of this name; `None` if `per_minute` is 0, which turns a limit off.
     #[must_use]
     pub fn new(name: impl Into<String>, per_minute: u32) -> Option<Self> {
         let per_minute = NonZeroU32::new(per_minute)?;
@@ -60,31 +61,31 @@ impl Bucket {
     }
 }
 
-/// What happens to a request while Redis is away.
+/// How a request is treated while Redis is unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Without {
+pub enum WithoutRedis {
     /// It passes: a payment must not fail because of a limit.
     Pass,
-    /// It is counted in this process alone: a password must not be guessed meanwhile.
-    CountHere,
+    /// It is counted in this process alone: passwords must not be guessed meanwhile.
+    CountInProcess,
 }
 
-/// What a bucket said.
+/// The answer of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// Whether the request may go on.
     pub allowed: bool,
     /// The size of the bucket.
     pub limit: u32,
-    /// How many requests may follow at once.
+    /// How many more requests pass at once.
     pub remaining: u32,
-    /// Until the next one may be made: zero while any remains.
+    /// How long until the next request passes: zero while any remains.
     pub retry_after: Duration,
 }
 
 impl Decision {
-    /// The bucket cannot be asked, and that is nobody's fault: as if it were full.
-    fn unknown(bucket: &Bucket) -> Self {
+    /// The answer of a full bucket, in place of one that cannot be read.
+    fn full(bucket: &Bucket) -> Self {
         Self {
             allowed: true,
             limit: bucket.per_minute.get(),
@@ -100,7 +101,7 @@ impl Decision {
     }
 
     /// Writes `X-RateLimit-Limit`, `-Remaining` and `-Retry-After` (seconds).
-    pub fn tell(&self, headers: &mut HeaderMap) {
+    pub fn write_headers(&self, headers: &mut HeaderMap) {
         for (name, value) in [
             (LIMIT, self.limit),
             (REMAINING, self.remaining),
@@ -111,14 +112,14 @@ impl Decision {
     }
 }
 
-/// Takes tokens. Cheap to clone.
+/// Takes tokens from buckets. Cheap to clone.
 #[derive(Clone)]
 pub struct Limiter(Arc<Inner>);
 
 struct Inner {
     redis: ConnectionManager,
     breaker: Breaker,
-    here: Here,
+    local: LocalBuckets,
 }
 
 impl fmt::Debug for Limiter {
@@ -128,28 +129,30 @@ impl fmt::Debug for Limiter {
 }
 
 impl Limiter {
-    /// Keeps buckets in this Redis, which may be away. Must be called within a Tokio runtime.
+    /// A limiter with buckets in this Redis, which may be unavailable. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// If `url` is not a Redis URL.
     pub fn connect(url: &str) -> RedisResult<Self> {
         Ok(Self(Arc::new(Inner {
-            redis: crate::redis::manager(url, PATIENCE)?,
+            redis: crate::redis::manager(url, TIMEOUT)?,
             breaker: Breaker::new(),
-            here: Here::default(),
+            local: LocalBuckets::default(),
         })))
     }
 
-    /// Takes a token from every bucket, or from none if one of them is empty; answers for the one with the least left.
-    /// No bucket is no limit: `None`.
-    pub async fn take(&self, buckets: &[Bucket], without: Without) -> Option<Decision> {
+    /// Takes a token from every bucket, or from none if one of them is empty. Returns the decision of the bucket with the
+    /// fewest tokens left; `None` without buckets.
+    pub async fn take(&self, buckets: &[Bucket], without_redis: WithoutRedis) -> Option<Decision> {
         if buckets.is_empty() {
             return None;
         }
-        let (decisions, kept) = match self.ask(buckets).await {
+        let (decisions, kept) = match self.take_in_redis(buckets).await {
             Ok(decisions) => (decisions, "redis"),
-            Err(Away) if without == Without::CountHere => (self.0.here.take(buckets), "process"),
-            Err(Away) => (buckets.iter().map(Decision::unknown).collect(), "nowhere"),
+            Err(Unavailable) if without_redis == WithoutRedis::CountInProcess => {
+                (self.0.local.take(buckets), "process")
+            }
+            Err(Unavailable) => (buckets.iter().map(Decision::full).collect(), "nowhere"),
         };
         let decision = decisions
             .into_iter()
@@ -163,10 +166,10 @@ impl Limiter {
         Some(decision)
     }
 
-    async fn ask(&self, buckets: &[Bucket]) -> Result<Vec<Decision>, Away> {
+    async fn take_in_redis(&self, buckets: &[Bucket]) -> Result<Vec<Decision>, Unavailable> {
         let inner = &*self.0;
-        if !inner.breaker.lets_through() {
-            return Err(Away);
+        if !inner.breaker.allows_call() {
+            return Err(Unavailable);
         }
         let mut call = TAKE.prepare_invoke();
         for bucket in buckets {
@@ -174,45 +177,45 @@ impl Limiter {
                 .arg(bucket.per_minute.get());
         }
         let mut redis = inner.redis.clone();
-        let answer = timeout(PATIENCE, call.invoke_async::<Vec<u32>>(&mut redis)).await;
+        let answer = timeout(TIMEOUT, call.invoke_async::<Vec<u32>>(&mut redis)).await;
         let answer = answer.ok().and_then(|answer| match answer {
             Ok(numbers) => Some(numbers),
             Err(error) => {
-                tracing::debug!(%error, "a limit could not be asked of Redis");
+                tracing::debug!(%error, "failed to take a rate-limit token in Redis; the request is treated as while Redis is unavailable");
                 None
             }
         });
-        inner.breaker.note(answer.is_some());
-        let numbers = answer.ok_or(Away)?;
+        inner.breaker.record(answer.is_some());
+        let numbers = answer.ok_or(Unavailable)?;
         Ok(buckets
             .iter()
             .zip(numbers.chunks_exact(3))
-            .map(|(bucket, said)| Decision {
-                allowed: said[0] == 1,
+            .map(|(bucket, answer)| Decision {
+                allowed: answer[0] == 1,
                 limit: bucket.per_minute.get(),
-                remaining: said[1],
-                retry_after: Duration::from_millis(said[2].into()),
+                remaining: answer[1],
+                retry_after: Duration::from_millis(answer[2].into()),
             })
             .collect())
     }
 }
 
 /// Redis does not answer.
-struct Away;
+struct Unavailable;
 
-/// Buckets of this process alone, by their size.
+/// Buckets in this process, by their size.
 #[derive(Default)]
-struct Here(Mutex<HashMap<NonZeroU32, Arc<Local>>>);
+struct LocalBuckets(Mutex<HashMap<NonZeroU32, Arc<Local>>>);
 
 type Local =
     RateLimiter<String, DefaultKeyedStateStore<String>, DefaultClock, StateInformationMiddleware>;
 
-impl Here {
+impl LocalBuckets {
     fn take(&self, buckets: &[Bucket]) -> Vec<Decision> {
         buckets
             .iter()
             .map(|bucket| {
-                let local = self.of(bucket.per_minute);
+                let local = self.with_size(bucket.per_minute);
                 if local.len() > KEPT {
                     local.retain_recent();
                 }
@@ -223,19 +226,19 @@ impl Here {
                         remaining: left.remaining_burst_capacity(),
                         retry_after: Duration::ZERO,
                     },
-                    Err(full) => Decision {
+                    Err(empty) => Decision {
                         allowed: false,
                         limit: bucket.per_minute.get(),
                         remaining: 0,
-                        retry_after: full.wait_time_from(local.clock().now()),
+                        retry_after: empty.wait_time_from(local.clock().now()),
                     },
                 }
             })
             .collect()
     }
 
-    fn of(&self, size: NonZeroU32) -> Arc<Local> {
-        let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn with_size(&self, size: NonZeroU32) -> Arc<Local> {
+        let mut sizes = self.0.lock();
         let local = sizes.entry(size).or_insert_with(|| {
             Arc::new(RateLimiter::keyed(Quota::per_minute(size)).with_middleware())
         });

@@ -1,7 +1,6 @@
-//! Numbers about this process, in the form that Prometheus reads: one registry a process, served by each of its services
-//! at `/metrics`.
+//! Prometheus metrics: one registry per process, served by each of its services at `/metrics`.
 //!
-//! To add one, write a static beside the code that counts, and count; `docs/observability.md` lists it for people:
+//! To add a metric, write a static beside the code that counts, and list it in `docs/observability.md`:
 //!
 //! ```
 //! use infra::metrics::Counters;
@@ -12,33 +11,33 @@
 //! # assert!(infra::metrics::text().contains(r#"pawl_logins_total{outcome="accepted"} 1"#));
 //! ```
 //!
-//! Names begin with `pawl_`; what only grows ends in `_total`, what is in seconds in `_seconds`. The values of labels are
-//! `&'static str`, so that no id, address or name that somebody sent can become one.
-//!
+//! Names begin with `pawl_`; counters end in `_total`, durations in `_seconds`. The values of labels are `&'static str`, so
+//! that no id, address or name from a request can become a label.
 
 use std::collections::BTreeMap;
 use std::future::{Ready, ready};
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use metrics::{Key, Label, Metadata, Recorder, with_recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use parking_lot::RwLock;
 use sqlx::postgres::PgPool;
 use tokio_util::sync::CancellationToken;
 
 pub use metrics::{Counter, Gauge, Histogram};
 
-/// The upper ends of the buckets of everything that is measured in seconds.
+/// The upper bounds of the buckets of `_seconds` histograms.
 const SECONDS: [f64; 14] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
-/// The same for things that are counted together: the names end in `_size`.
+/// The upper bounds of the buckets of `_size` histograms.
 const SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
-/// What was observed is kept one by one until it is put into its bucket: at a scrape, or this often where nobody asks.
+/// The recorder stores observations one by one and sorts them into buckets at a scrape; this often without one.
 const UPKEEP: Duration = Duration::from_secs(5);
-/// How often what is known only by looking is looked at.
+/// How often gauges that must be read from elsewhere (a pool, a table) are read.
 pub const SAMPLE: Duration = Duration::from_secs(5);
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -56,18 +55,18 @@ static STARTED: Gauges<0> = Gauges::new(
 );
 static CONNECTIONS: Gauges<2> = Gauges::new(
     "pawl_db_pool_connections",
-    "Connections to Postgres that are open, by service and whether somebody uses them.",
+    "Open connections to Postgres, by service and whether they are in use.",
     ["service", "state"],
 );
 
-/// A number that only grows, for each value of its labels.
+/// A counter for each combination of label values.
 pub type Counters<const N: usize> = Family<Counter, N>;
-/// A number that goes up and down, for each value of its labels.
+/// A gauge for each combination of label values.
 pub type Gauges<const N: usize> = Family<Gauge, N>;
-/// How often something was how long (`_seconds`) or how large (`_size`), for each value of its labels.
+/// A histogram of durations (`_seconds`) or sizes (`_size`) for each combination of label values.
 pub type Histograms<const N: usize> = Family<Histogram, N>;
 
-/// Numbers of one name, told apart by `N` labels.
+/// The metrics of one name, distinguished by `N` labels.
 pub struct Family<M: 'static, const N: usize> {
     name: &'static str,
     help: &'static str,
@@ -77,7 +76,7 @@ pub struct Family<M: 'static, const N: usize> {
 }
 
 impl<const N: usize> Family<Counter, N> {
-    /// A name, a sentence that explains it, and the names of its labels.
+    /// A family with this name, help text and label names.
     #[must_use]
     pub const fn new(name: &'static str, help: &'static str, labels: [&'static str; N]) -> Self {
         Self::with(name, help, labels, |recorder, name, help, key| {
@@ -88,7 +87,7 @@ impl<const N: usize> Family<Counter, N> {
 }
 
 impl<const N: usize> Family<Gauge, N> {
-    /// A name, a sentence that explains it, and the names of its labels.
+    /// A family with this name, help text and label names.
     #[must_use]
     pub const fn new(name: &'static str, help: &'static str, labels: [&'static str; N]) -> Self {
         Self::with(name, help, labels, |recorder, name, help, key| {
@@ -99,7 +98,7 @@ impl<const N: usize> Family<Gauge, N> {
 }
 
 impl<const N: usize> Family<Histogram, N> {
-    /// A name that ends in `_seconds` or `_size`, a sentence that explains it, and the names of its labels.
+    /// A family with this name (ending in `_seconds` or `_size`), help text and label names.
     #[must_use]
     pub const fn new(name: &'static str, help: &'static str, labels: [&'static str; N]) -> Self {
         Self::with(name, help, labels, |recorder, name, help, key| {
@@ -125,16 +124,15 @@ impl<M, const N: usize> Family<M, N> {
         }
     }
 
-    /// The number with these values of its labels. Without an allocation, but for the first time; a loop that is hot
-    /// keeps what this returns.
+    /// The metric with these label values. Only the first call for them allocates; a hot loop keeps the result.
     pub fn of(&self, values: [&'static str; N]) -> &'static M {
-        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
+        let made = self.made.read();
         if let Some(number) = made.get(&values) {
             return number;
         }
         drop(made);
         registry();
-        let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.write();
         made.entry(values).or_insert_with(|| {
             let labels: Vec<Label> = self
                 .labels
@@ -143,7 +141,7 @@ impl<M, const N: usize> Family<M, N> {
                 .map(|(name, value)| Label::from_static_parts(name, value))
                 .collect();
             let key = Key::from_parts(self.name, labels);
-            // Numbers live as long as the process; as many as there are values that the program itself names.
+            // Metrics live as long as the process, and the program itself bounds their number.
             Box::leak(Box::new(with_recorder(|recorder| {
                 (self.register)(recorder, self.name, self.help, &key)
             })))
@@ -151,18 +149,18 @@ impl<M, const N: usize> Family<M, N> {
     }
 }
 
-/// The page `/metrics`: everything that this process counts, in Prometheus' text format.
+/// The page `/metrics`: all metrics of this process in Prometheus's text format.
 pub fn page() -> Ready<Response> {
     ready(([(header::CONTENT_TYPE, TEXT)], text()).into_response())
 }
 
-/// What [`page`] shows.
+/// The text of [`page`].
 #[must_use]
 pub fn text() -> String {
     registry().render()
 }
 
-/// Tells how many connections a service's pool has, until `shutdown`.
+/// Sets the gauges of a service's connection pool every few seconds, until `shutdown`.
 pub fn watch_pool(service: &'static str, pool: PgPool, shutdown: CancellationToken) {
     tokio::spawn(async move {
         loop {
@@ -171,15 +169,18 @@ pub fn watch_pool(service: &'static str, pool: PgPool, shutdown: CancellationTok
             CONNECTIONS
                 .of([service, "used"])
                 .set(all.saturating_sub(idle));
-            tokio::select! {
-                () = tokio::time::sleep(SAMPLE) => {}
-                () = shutdown.cancelled() => return,
+            if shutdown
+                .run_until_cancelled(tokio::time::sleep(SAMPLE))
+                .await
+                .is_none()
+            {
+                return;
             }
         }
     });
 }
 
-/// The registry of this process, made when it is first needed.
+/// The registry of this process, created at its first use.
 fn registry() -> &'static PrometheusHandle {
     static REGISTRY: OnceLock<PrometheusHandle> = OnceLock::new();
     let mut fresh = false;
@@ -200,12 +201,14 @@ fn install() -> PrometheusHandle {
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(matched("_seconds"), &SECONDS)
         .and_then(|builder| builder.set_buckets_for_metric(matched("_size"), &SIZES))
-        // It refuses a list of buckets that is empty.
+        // It refuses only an empty list of buckets.
         .unwrap_or_default()
         .build_recorder();
     let handle = recorder.handle();
     if ::metrics::set_global_recorder(recorder).is_err() {
-        tracing::error!("another recorder of metrics is installed: /metrics stays empty");
+        tracing::error!(
+            "failed to install the metrics recorder because another one is installed; /metrics stays empty"
+        );
     }
     let upkeep = handle.clone();
     let thread = std::thread::Builder::new()
@@ -217,7 +220,7 @@ fn install() -> PrometheusHandle {
             }
         });
     if let Err(error) = thread {
-        tracing::error!(%error, "metrics are put in order only when somebody asks for them");
+        tracing::error!(%error, "failed to start the metrics thread; observations use memory until the next scrape of /metrics");
     }
     handle
 }

@@ -1,18 +1,19 @@
-//! Connections to Postgres, with the limits that keep a paused client from holding others up.
+//! Connections to Postgres with timeouts, so that a stalled client cannot block others; and its errors by kind.
 
 use std::time::Duration;
 
 use anyhow::Context;
 use sqlx::error::DatabaseError;
+use sqlx::postgres::types::PgInterval;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
-/// A connection that lay unused for longer is asked whether it still lives before it is handed out.
+/// A connection that was idle for longer is pinged before it is used.
 const FRESH_FOR: Duration = Duration::from_secs(2);
 
 /// A pool of at most `max` connections, opened when they are first needed.
 ///
-/// Nothing is connected here, so a service starts while Postgres is away. `acquire` gives up after 3 s. Locks are
-/// waited for at most 5 s, and a transaction that idles for 10 s is ended by the server, with its locks.
+/// Nothing is connected here, so a service starts while Postgres is unavailable. `acquire` fails after 3 s, a statement
+/// waits for a lock for at most 5 s, and the server ends a transaction that is idle for 10 s, with its locks.
 ///
 /// # Errors
 /// If `url` is not a Postgres URL.
@@ -20,8 +21,7 @@ pub fn pool(url: &str, max: u32) -> anyhow::Result<PgPool> {
     Ok(pool_with(parsed(url)?, max))
 }
 
-/// [`pool`] whose connections have the rights of this role of the database and no others, whatever user the URL names;
-/// the user must be a member of it.
+/// [`pool`] whose connections have only the rights of this database role. The user of the URL must be a member of it.
 ///
 /// # Errors
 /// As of [`pool`].
@@ -44,9 +44,9 @@ pub fn pool_with(options: PgConnectOptions, max: u32) -> PgPool {
         .options([
             ("lock_timeout", "5s"),
             ("idle_in_transaction_session_timeout", "10s"),
-            // Every statement of ours finds a few rows by an index, whatever the tables hold. Left to its statistics,
-            // which are of an empty table for the first minute of a database, the planner scans; and it plans anew at
-            // each execution, which costs more than the execution.
+            // Each of our statements finds a few rows by an index, whatever the size of the tables. With its statistics,
+            // which for the first minute of a database are those of empty tables, the planner would choose scans; and
+            // it would plan at each execution, which costs more than the execution itself.
             ("plan_cache_mode", "force_generic_plan"),
             ("enable_seqscan", "off"),
             ("enable_hashjoin", "off"),
@@ -73,27 +73,58 @@ pub fn pool_with(options: PgConnectOptions, max: u32) -> PgPool {
         .connect_lazy_with(options)
 }
 
-/// Whether Postgres answers a query now.
+/// Checks that Postgres answers a query now.
 ///
 /// # Errors
-/// If no connection could be had or the query failed.
+/// If no connection could be opened or the query failed.
 pub async fn ping(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::raw_sql("select 1").execute(pool).await.map(drop)
 }
 
-/// Whether the database could not be asked, as opposed to having been asked and having refused.
+/// Whether Postgres is unavailable: it cannot be reached, lost the connection, or has no resources. It has not refused
+/// the statement.
 #[must_use]
-pub fn is_away(error: &sqlx::Error) -> bool {
-    use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Tls};
-    if matches!(error, Io(_) | PoolTimedOut | PoolClosed | Tls(_)) {
-        return true;
+pub fn is_unavailable(error: &sqlx::Error) -> bool {
+    use sqlx::Error::{Database, Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
+    match error {
+        Io(_) | Tls(_) | Protocol(_) | PoolTimedOut | PoolClosed | WorkerCrashed => true,
+        Database(error) => error.code().is_some_and(|code| {
+            // Connection failures; out of connections, disk or memory; shutting down, crashed or starting up.
+            ["08", "53", "57P"]
+                .iter()
+                .any(|class| code.starts_with(class))
+        }),
+        _ => false,
     }
-    // Class 57P: shutting down, crashed, or starting up. Class 53: out of connections, disk or memory.
-    let code = error.as_database_error().and_then(DatabaseError::code);
-    code.is_some_and(|code| code.starts_with("57P") || code.starts_with("53"))
 }
 
-/// The name of the running program, which is how a connection is told apart in `pg_stat_activity`.
+/// Whether the same transaction may succeed when it is run again: Postgres [is unavailable](is_unavailable), or another
+/// transaction was in the way.
+#[must_use]
+pub fn is_transient(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    is_unavailable(error) || code.is_some_and(|code| CONFLICTS.contains(&code.as_ref()))
+}
+
+/// SQLSTATEs with which Postgres ends a transaction because of another one, or because it was idle.
+const CONFLICTS: [&str; 4] = [
+    "40001", // serialization_failure
+    "40P01", // deadlock_detected
+    "55P03", // lock_not_available (lock_timeout)
+    "25P03", // idle_in_transaction_session_timeout
+];
+
+/// A duration as a parameter of a statement.
+#[must_use]
+pub fn interval(duration: Duration) -> PgInterval {
+    PgInterval {
+        months: 0,
+        days: 0,
+        microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
+    }
+}
+
+/// The name of the running program, by which `pg_stat_activity` shows whose a connection is.
 fn program() -> String {
     std::env::current_exe()
         .ok()

@@ -5,11 +5,11 @@ use std::time::Duration;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisResult};
 
-/// A shared connection that is opened at its first command and opened again whenever it breaks.
+/// A shared connection that is opened at its first command, and reopened whenever it breaks.
 ///
-/// Nothing is connected here, so a service starts while Redis is away. A command fails after `response_timeout`:
-/// choose 10 s for the queue (apalis ends its worker at any error, and a pause of Redis is no reason to) and 1 s or
-/// less where a request waits for the answer. Must be called within a Tokio runtime.
+/// Nothing is connected here, so a service starts while Redis is unavailable. A command fails after `response_timeout`:
+/// choose 10 s for the queue (apalis ends its worker at any error, and a short pause of Redis should not end it) and 1 s
+/// or less where a request waits for the answer. Must be called within a Tokio runtime.
 ///
 /// # Errors
 /// If `url` is not a Redis URL.
@@ -23,7 +23,7 @@ pub fn manager(url: &str, response_timeout: Duration) -> RedisResult<ConnectionM
     ConnectionManager::new_lazy_with_config(Client::open(url)?, config)
 }
 
-/// Whether Redis answers now.
+/// Checks that Redis answers now.
 ///
 /// # Errors
 /// If it could not be reached or did not answer in time.

@@ -1,12 +1,12 @@
-//! The one way to stop: a token that everything long-lived watches.
+//! The shutdown signal: a token that every long-running task watches.
 
 use tokio::signal::unix::{SignalKind, signal as on};
 use tokio_util::sync::CancellationToken;
 
 /// A token that is cancelled when the process gets SIGTERM or SIGINT (Ctrl-C).
 ///
-/// Only the first signal is waited for: whoever holds the token decides how long a clean end may take. Must be called
-/// within a Tokio runtime.
+/// Further signals change nothing: the holder of the token decides how long a clean end may take. Must be called within a
+/// Tokio runtime.
 #[must_use]
 pub fn signal() -> CancellationToken {
     let token = CancellationToken::new();
@@ -18,12 +18,12 @@ pub fn signal() -> CancellationToken {
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
                 }
-                tracing::info!("stopping");
+                tracing::info!("received a signal to stop; shutting down");
                 cancelled.cancel();
             });
         }
         (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "signals cannot be watched; stop this process with SIGKILL");
+            tracing::error!(%error, "failed to install the signal handlers; this process can be stopped only with SIGKILL");
         }
     }
     token

@@ -1,6 +1,6 @@
-//! Surroundings of their own for tests: a database each, on the server that `DATABASE_URL` names.
+//! For tests: a database for each test on the server that `DATABASE_URL` names, names in Redis, and consumers of Kafka.
 //!
-//! These functions panic when the surroundings are missing: a test cannot go on without them.
+//! These functions panic when a server is missing: a test cannot go on without it.
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -9,6 +9,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use rdkafka::consumer::StreamConsumer;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
@@ -16,7 +17,7 @@ use uuid::Uuid;
 
 use crate::Env;
 
-/// A migrated database that nobody else uses; it is dropped together with this guard.
+/// A migrated database for one test; it is dropped together with this guard.
 #[derive(Debug)]
 pub struct TestDatabase {
     pool: PgPool,
@@ -26,7 +27,7 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Makes a database with these migrations applied.
+    /// Creates a database with these migrations applied.
     ///
     /// The migrations run once per server: their result is kept as a template named after their checksums, and each
     /// test gets a copy of it, in about a tenth of a second.
@@ -92,10 +93,23 @@ pub fn redis_url() -> String {
     variable("REDIS_URL")
 }
 
-/// The Kafka that tests share, if there is one; without one a test starts a [`crate::kafka::MockKafka`].
+/// The brokers that tests share, if there are any; without them a test starts a [`crate::kafka::MockKafka`].
 #[must_use]
 pub fn kafka_brokers() -> Option<String> {
     Env::load().optional("KAFKA_BROKERS")
+}
+
+/// A consumer of a group that starts at the beginning of a topic and never commits its position by itself.
+#[must_use]
+pub fn kafka_consumer(brokers: &str, group: &str) -> StreamConsumer {
+    crate::kafka::client_config(brokers)
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("fetch.wait.max.ms", "50")
+        .set("allow.auto.create.topics", "true")
+        .create()
+        .expect("librdkafka accepts the configuration")
 }
 
 /// A name that no other test uses, such as `queue-0198…`.
@@ -110,7 +124,7 @@ fn variable(name: &str) -> String {
     })
 }
 
-/// The name of the database that holds exactly these migrations, made if this is the first test to ask for it.
+/// The name of the template database with exactly these migrations, which the first test to need it creates.
 async fn template(server: &PgConnectOptions, migrations: &Migrator) -> String {
     let mut hash = DefaultHasher::new();
     for migration in migrations.iter() {
@@ -148,7 +162,7 @@ async fn template(server: &PgConnectOptions, migrations: &Migrator) -> String {
             .await
             .expect("the migrations apply");
         connection.close().await.expect("the connection closes");
-        // The last step: a template that bears its name is complete.
+        // The last step: a template under its final name is complete.
         run(
             &mut admin,
             format!("alter database {building} rename to {name}"),

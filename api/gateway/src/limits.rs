@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use infra::Env;
 use infra::client_ip::{TrustedProxies, limited};
 use infra::http::problem::{Code, Problem};
-use infra::limit::{Bucket, Decision, Without};
+use infra::limit::{Bucket, Decision, WithoutRedis};
 
 use crate::error::{Error, named};
 use crate::{Gateway, openapi};
@@ -127,11 +127,11 @@ pub(crate) async fn limit(
             let path = request.extensions().get::<MatchedPath>();
             let path = path.map_or("", MatchedPath::as_str);
             let bucket = limits.bucket(&caller, request.method(), path);
-            (bucket, Without::Pass, Ok(caller))
+            (bucket, WithoutRedis::Pass, Ok(caller))
         }
         Err(error @ authz::Error::Unauthenticated) => {
             let bucket = limits.bucket_of_address(peer, request.headers());
-            (bucket, Without::CountHere, Err(error))
+            (bucket, WithoutRedis::CountInProcess, Err(error))
         }
         Err(error @ authz::Error::Unavailable) => return Error::from(error).into_response(),
     };
@@ -148,7 +148,7 @@ pub(crate) async fn limit(
         }
     };
     if let Some(decision) = decision {
-        decision.tell(response.headers_mut());
+        decision.write_headers(response.headers_mut());
     }
     response
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use engine::intake;
+use engine::intake_switch;
 use infra::Env;
 use time::format_description::well_known::Rfc3339;
 
@@ -38,9 +38,9 @@ pub(crate) async fn run(options: Options, paused: bool) -> Result<ExitCode> {
     let Some(by) = options.by.or(Env::load().optional("USER")) else {
         bail!("who decided? Say it with --by NAME");
     };
-    let changed = intake::set(&pool, paused, options.reason.as_deref(), &by).await?;
-    let switch = intake::read(&pool).await?;
-    tokio::time::sleep(intake::OBEYED_WITHIN).await;
+    let changed = intake_switch::set(&pool, paused, options.reason.as_deref(), &by).await?;
+    let switch = intake_switch::read(&pool).await?;
+    tokio::time::sleep(intake_switch::OBEYED_WITHIN).await;
     let state = if switch.paused {
         "no new payments are taken; those that exist go on"
     } else {

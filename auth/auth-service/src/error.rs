@@ -119,7 +119,7 @@ impl Error {
             Self::Busy => unavailable("Too many logins at once.", 5),
             Self::NoRoute => Problem::new(Code::RouteNotFound, "There is no such route."),
             Self::NoMethod => Problem::new(Code::MethodNotAllowed, "See the header `Allow`."),
-            Self::Database(error) if infra::postgres::is_away(error) => {
+            Self::Database(error) if infra::postgres::is_unavailable(error) => {
                 unavailable("The database does not answer for the moment.", 1)
             }
             Self::Database(_) | Self::Hashing(_) | Self::Signing(_) | Self::System(_) => {

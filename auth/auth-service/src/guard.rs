@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use infra::client_ip;
-use infra::limit::{Bucket, Without};
+use infra::limit::{Bucket, WithoutRedis};
 
 use crate::{Auth, Error};
 
@@ -50,7 +50,10 @@ pub(crate) async fn guard(
         Bucket::new(name, auth.ip_per_minute)
     });
     let buckets: Vec<_> = bucket.into_iter().collect();
-    let decision = auth.limiter.take(&buckets, Without::CountHere).await;
+    let decision = auth
+        .limiter
+        .take(&buckets, WithoutRedis::CountInProcess)
+        .await;
     request.extensions_mut().insert(ClientIp(client));
     let mut response = match (&decision, is_valid) {
         (Some(decision), _) if !decision.allowed => {
@@ -61,7 +64,7 @@ pub(crate) async fn guard(
         (_, Err(error)) => Error::Database(error).into_response(),
     };
     if let Some(decision) = decision {
-        decision.tell(response.headers_mut());
+        decision.write_headers(response.headers_mut());
     }
     response
 }

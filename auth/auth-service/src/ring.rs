@@ -8,8 +8,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use infra::env::SecretString;
+use infra::postgres::interval;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
-use sqlx::postgres::types::PgInterval;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use tokio::sync::watch;
@@ -266,12 +266,4 @@ async fn insert(
     .execute(connection)
     .await
     .map(drop)
-}
-
-fn interval(duration: Duration) -> PgInterval {
-    PgInterval {
-        months: 0,
-        days: 0,
-        microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
-    }
 }

@@ -1,4 +1,4 @@
--- Keeps views of payments, each unless its version or a newer one is there.
+-- Stores views of payments, except views of which Redis holds the same or a newer version.
 -- KEYS: per view its key, and the key of its intent (or its own again when there is none).
 -- ARGV: seconds to live; per view the value, which starts with the version in 20 digits, and the payment's id (empty
 -- when there is no intent).

@@ -1,13 +1,14 @@
-//! The task that writes offered views.
+//! The background task that writes offered views.
 //!
-//! A view that was offered and not written would leave an older one in Redis for a day. So nothing is simply dropped:
-//! what is too old or too much to be written is removed from Redis as soon as that answers again.
+//! If an offered view were dropped, an older one would stay in Redis for a day. So when a view is too old to be written, or
+//! too many wait, the payment's view is removed from Redis instead, as soon as Redis answers.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -15,25 +16,26 @@ use uuid::Uuid;
 
 use super::{CacheError, Entry, FRESH, PORTION, Store};
 
-/// Views kept while they wait, about two kilobytes each.
+/// The most views that may wait, about two kilobytes each.
 const VIEWS: usize = 10_000;
-/// Payments remembered at all. Beyond them are payments that began while Redis was away; it knows no older view.
+/// The most payments that may wait, with or without a view. Dropping others is safe: they were created while Redis was
+/// unavailable, so it holds no older view of them.
 const PAYMENTS: usize = 200_000;
-/// A payment moves a few times within milliseconds; only the last view is worth writing.
-const LINGER: Duration = Duration::from_millis(5);
-/// Between two tries while Redis is away.
+/// The pause before a write: a payment moves several times within milliseconds, and only its last view is written.
+const DELAY: Duration = Duration::from_millis(5);
+/// The pause between two tries while Redis is unavailable.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// A version of a payment, and when it was the latest.
+/// A version of a payment, and when it was read or committed.
 #[derive(Debug)]
 struct Offer {
     version: i64,
     at: Instant,
-    /// Nothing when there was no room for it, or nobody offered it: then an older view is to be removed.
+    /// Without a view (too many wait, or none was offered), an older view is removed.
     view: Option<Entry>,
 }
 
-/// What waits to be written.
+/// The offers that wait to be written.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     offers: Mutex<HashMap<Uuid, Offer>>,
@@ -41,14 +43,14 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Adds views that were true `at` that moment; of each payment the latest version stays.
+    /// Adds views that were read or committed `at` that moment; only the latest version of each payment is kept.
     pub(super) fn add(&self, entries: impl Iterator<Item = Entry>, at: Instant) {
-        let mut offers = self.lock();
+        let mut offers = self.offers.lock();
         for entry in entries {
             let (payment, version) = (entry.payment, entry.version);
-            let room = offers.len() < VIEWS;
-            let view = room.then_some(entry);
-            if room || offers.len() < PAYMENTS || offers.contains_key(&payment) {
+            let fits = offers.len() < VIEWS;
+            let view = fits.then_some(entry);
+            if fits || offers.len() < PAYMENTS || offers.contains_key(&payment) {
                 keep(&mut offers, payment, Offer { version, at, view });
             }
         }
@@ -56,9 +58,9 @@ impl Pending {
         self.wake.notify_one();
     }
 
-    /// Adds versions whose views somebody else was to write.
-    pub(super) fn outdate(&self, reached: impl Iterator<Item = (Uuid, i64)>) {
-        let (mut offers, at) = (self.lock(), Instant::now());
+    /// Adds versions without views: older views are removed.
+    pub(super) fn invalidate(&self, reached: impl Iterator<Item = (Uuid, i64)>) {
+        let (mut offers, at) = (self.offers.lock(), Instant::now());
         for (payment, version) in reached {
             if offers.len() < PAYMENTS || offers.contains_key(&payment) {
                 let view = None;
@@ -69,9 +71,9 @@ impl Pending {
         self.wake.notify_one();
     }
 
-    /// Takes a portion: views to write, and versions of which older views are to be removed.
+    /// Takes a portion of the offers.
     fn take(&self) -> Portion {
-        let mut offers = self.lock();
+        let mut offers = self.offers.lock();
         let payments: Vec<Uuid> = offers.keys().take(PORTION).copied().collect();
         let mut portion = Portion::default();
         for payment in payments {
@@ -89,9 +91,9 @@ impl Pending {
         portion
     }
 
-    /// Takes back what could not be written, unless something newer has come.
+    /// Puts back a portion that could not be written, except offers of which a newer version has arrived.
     fn restore(&self, portion: Portion) {
-        let mut offers = self.lock();
+        let mut offers = self.offers.lock();
         for (view, at) in portion.views.into_iter().zip(portion.times) {
             let (payment, version) = (view.payment, view.version);
             let view = Some(view);
@@ -101,22 +103,18 @@ impl Pending {
             keep(&mut offers, payment, offer);
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Offer>> {
-        self.offers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// What one round of writing takes.
+/// The offers of one round of writing: views to write, and versions whose older views are removed.
 #[derive(Default)]
 struct Portion {
     views: Vec<Entry>,
-    /// Since when each of `views` is true.
+    /// When each of `views` was read or committed.
     times: Vec<Instant>,
     stale: Vec<(Uuid, Offer)>,
 }
 
-/// Keeps the later of two versions.
+/// Keeps the offer unless a later version of the payment is there.
 fn keep(offers: &mut HashMap<Uuid, Offer>, payment: Uuid, offer: Offer) {
     match offers.entry(payment) {
         Slot::Occupied(mut slot) if slot.get().version < offer.version => {
@@ -129,33 +127,29 @@ fn keep(offers: &mut HashMap<Uuid, Offer>, payment: Uuid, offer: Offer) {
     }
 }
 
-/// Writes what is offered until `end`, and then what is left, once.
+/// Writes offers until `end`, and then once those that are left.
 pub(super) async fn run(pending: Arc<Pending>, store: Store, end: CancellationToken) {
     let mut away = false;
     while !end.is_cancelled() {
-        tokio::select! {
-            () = pending.wake.notified() => {}
-            () = end.cancelled() => {}
-        }
-        sleep(LINGER).await;
+        end.run_until_cancelled(pending.wake.notified()).await;
+        sleep(DELAY).await;
         while let Err(error) = write(&pending, &store).await {
             if !away {
-                tracing::warn!(%error, "views are not cached while Redis is away");
+                tracing::warn!(%error, "failed to cache views in Redis; retrying until it is available, reads go to Postgres");
                 away = true;
             }
-            tokio::select! {
-                () = sleep(RETRY) => {}
-                () = end.cancelled() => return,
+            if end.run_until_cancelled(sleep(RETRY)).await.is_none() {
+                return;
             }
         }
         if away {
-            tracing::info!("views are cached again");
+            tracing::info!("Redis is available again; views are cached");
             away = false;
         }
     }
 }
 
-/// Writes until nothing waits.
+/// Writes until no offer waits.
 async fn write(pending: &Pending, store: &Store) -> Result<(), CacheError> {
     loop {
         let portion = pending.take();

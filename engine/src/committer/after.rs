@@ -61,7 +61,7 @@ impl After {
         }
         let (moved, same): (Vec<Shown>, Vec<Shown>) = views.partition(|view| view.moved);
         // An error that was noted without a move: the cached view bears the same version and would stay as it is.
-        self.cache.outdate(
+        self.cache.invalidate(
             same.iter()
                 .map(|view| (view.record.payment.id, view.record.payment.version + 1)),
         );

@@ -1,4 +1,4 @@
-//! The keys of a queue in Redis and the scripts that work on them beside apalis's own.
+//! The keys of a queue in Redis, and our scripts on them.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -9,20 +9,21 @@ use redis::aio::ConnectionManager;
 use redis::{RedisResult, Script};
 use uuid::Uuid;
 
-/// Ids per script, so that none holds up Redis for long.
+/// The most ids in one script, so that none blocks Redis for long.
 const PORTION: usize = 500;
-/// apalis keeps a key per task beside its hash. Should a task be lost, that key goes by itself.
+/// When the key that apalis keeps for each task expires, in case the task itself is lost.
 const TASK_SECONDS: u32 = 86_400;
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// Heartbeats missed before other workers take over. A worker sends none while a batch waits for slow handlers, so
-/// this is far above a handler's time-out; nobody waits for it, the sweeper is faster.
+/// Missed heartbeats before other workers take over. A worker sends none while a batch waits for slow handlers, so this
+/// is far above a handler's timeout. Jobs do not wait for it: the sweeper pushes them again sooner.
 const MISSED: usize = 60;
 
 static PUSH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("push.lua")));
 static TRIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("trim.lua")));
-static BURY: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("bury.lua")));
+static REMOVE_WORKER: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("remove_worker.lua")));
 
-/// A queue's names in Redis, as apalis chooses them.
+/// The names of a queue's keys in Redis, which apalis defines.
 #[derive(Debug)]
 pub(super) struct Keys {
     config: Config,
@@ -38,10 +39,10 @@ impl Keys {
             .queue(queue)
             .heartbeat_interval(HEARTBEAT)
             .missed_heartbeats(MISSED)
-            // A lock costs a walk over the whole backlog for each job.
+            // apalis's lock walks over the whole backlog for each job.
             .lock_tasks(false)
             .emit_events(false)
-            // Without it nothing is ever acknowledged.
+            // Without it apalis acknowledges no task.
             .persist_results(true);
         Self {
             active: config.active_jobs_list(),
@@ -52,13 +53,13 @@ impl Keys {
         }
     }
 
-    /// What a worker of apalis is configured with.
+    /// The configuration of a worker of apalis.
     pub(super) fn worker(&self, batch: usize) -> Config {
         self.config.clone().batch_size(batch)
     }
 
-    /// Appends ids to the list that workers fetch from. Each push gets a task id of its own: under the job's, apalis
-    /// would silently drop a later push of the same job.
+    /// Appends ids to the list that workers fetch from. Each push has a task id of its own: with the job's id as task id,
+    /// apalis would silently drop a later push of the same job.
     pub(super) async fn push(&self, redis: &ConnectionManager, jobs: &[Uuid]) -> RedisResult<()> {
         for portion in jobs.chunks(PORTION) {
             let mut call = PUSH.prepare_invoke();
@@ -74,7 +75,7 @@ impl Keys {
         Ok(())
     }
 
-    /// How many ids wait.
+    /// The number of ids that no worker has fetched.
     pub(super) async fn backlog(&self, redis: &ConnectionManager) -> RedisResult<u64> {
         redis::cmd("LLEN")
             .arg(&self.active)
@@ -82,7 +83,7 @@ impl Keys {
             .await
     }
 
-    /// Removes a portion of the done tasks; whether there may be more.
+    /// Deletes a portion of the finished tasks; returns whether there may be more.
     pub(super) async fn trim(&self, redis: &ConnectionManager) -> RedisResult<bool> {
         let trimmed: usize = TRIM
             .key(&self.done)
@@ -94,11 +95,16 @@ impl Keys {
         Ok(trimmed == PORTION)
     }
 
-    /// Removes a dead worker. What it had fetched waits again, unless Redis has lost the data of it (it may evict any
-    /// key): such an id would end each worker that fetches it, so it goes.
-    pub(super) async fn bury(&self, redis: &ConnectionManager, name: &str) -> RedisResult<()> {
+    /// Removes a worker that ended. Its fetched tasks are queued again, except those whose data Redis has lost (it may
+    /// evict any key): such a task would end each worker that fetches it, so it is deleted.
+    pub(super) async fn remove_worker(
+        &self,
+        redis: &ConnectionManager,
+        name: &str,
+    ) -> RedisResult<()> {
         let worker = WorkerContext::new(name);
-        BURY.key(self.config.inflight_set_for(&worker))
+        REMOVE_WORKER
+            .key(self.config.inflight_set_for(&worker))
             .key(&self.active)
             .key(&self.data)
             .key(&self.meta)

@@ -1,26 +1,27 @@
-//! How often a worker asks Redis: soon enough for a customer who waits, seldom enough to leave the CPU to the work.
+//! How often a worker polls Redis: often enough for a customer who waits, seldom enough to save CPU time.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use apalis_core::backend::ext::poll_strategy::{PollSnapshot, PollStrategy};
+use parking_lot::Mutex;
 use redis::aio::{ConnectionLike, ConnectionManager};
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-/// Between two looks at the queue while jobs come.
+/// The pause between two polls while jobs arrive.
 const BUSY: Duration = Duration::from_millis(5);
-/// Between two looks when none came for [`IDLE_AFTER`].
+/// The pause between two polls when no job arrived for [`IDLE_AFTER`].
 const IDLE: Duration = Duration::from_millis(20);
 const IDLE_AFTER: Duration = Duration::from_secs(1);
-/// Between two commands of one worker. Without it each finished job costs a round trip of its own: a worker
-/// acknowledges and fetches whenever anything wakes it.
-const APART: Duration = Duration::from_millis(2);
+/// The shortest pause between two commands of one worker. Without it each finished job costs a round trip of its own: a
+/// worker acknowledges and fetches whenever anything wakes it.
+const PAUSE: Duration = Duration::from_millis(2);
 
-/// Wakes a worker that found nothing. apalis's own interval loses its wake-up when a fetch outlasts it; this timer is
-/// armed again at each poll, so there always is a waker.
+/// Wakes a worker that found no job. apalis's own interval loses its wake-up when a fetch takes longer than the interval;
+/// this timer is set again at each poll, so there is always a waker.
 pub(super) struct Tick {
     timer: Pin<Box<Sleep>>,
 }
@@ -34,19 +35,19 @@ impl Tick {
 }
 
 impl PollStrategy for Tick {
-    fn poll_drive(&mut self, cx: &mut Context<'_>, seen: &PollSnapshot) -> Poll<Option<()>> {
+    fn poll_drive(&mut self, cx: &mut Context<'_>, snapshot: &PollSnapshot) -> Poll<Option<()>> {
         if self.timer.as_mut().poll(cx).is_ready() {
-            let idle = seen.total_ready == 0 || seen.idle_for > IDLE_AFTER;
+            let idle = snapshot.total_ready == 0 || snapshot.idle_for > IDLE_AFTER;
             let next = Instant::now() + if idle { IDLE } else { BUSY };
             self.timer.as_mut().reset(next);
-            // Only a timer that was polled holds the waker.
+            // A timer keeps the waker only once it was polled.
             let _ = self.timer.as_mut().poll(cx);
         }
         Poll::Pending
     }
 }
 
-/// A connection whose commands keep their distance in time.
+/// A connection that leaves a pause between two commands.
 #[derive(Clone)]
 pub(super) struct Paced {
     connection: ConnectionManager,
@@ -61,11 +62,11 @@ impl Paced {
         }
     }
 
-    /// The moment of the next command, reserved for the caller.
-    fn turn(&self) -> Instant {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Reserves the moment of the next command for the caller.
+    fn reserve(&self) -> Instant {
+        let mut next = self.next.lock();
         let turn = (*next).max(Instant::now());
-        *next = turn + APART;
+        *next = turn + PAUSE;
         turn
     }
 }
@@ -73,7 +74,7 @@ impl Paced {
 impl ConnectionLike for Paced {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
-            sleep_until(self.turn()).await;
+            sleep_until(self.reserve()).await;
             self.connection.req_packed_command(command).await
         })
     }
@@ -85,7 +86,7 @@ impl ConnectionLike for Paced {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            sleep_until(self.turn()).await;
+            sleep_until(self.reserve()).await;
             self.connection
                 .req_packed_commands(pipeline, offset, count)
                 .await

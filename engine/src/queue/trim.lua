@@ -1,4 +1,4 @@
--- Forgets tasks that are done. KEYS: done set, data hash, prefix of the metadata. ARGV: how many at most.
+-- Deletes finished tasks. KEYS: done set, data hash, prefix of the metadata. ARGV: the most tasks to delete.
 local tasks = redis.call('spop', KEYS[1], ARGV[1])
 if #tasks > 0 then
     redis.call('hdel', KEYS[2], unpack(tasks))

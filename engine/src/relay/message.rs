@@ -1,4 +1,4 @@
-//! A transition as the bytes that go to Kafka.
+//! The CloudEvent of a transition.
 
 use contracts::event::{CloudEvent, EventData};
 use contracts::id;
@@ -7,7 +7,7 @@ use infra::trace;
 
 use crate::store::outbox::Message;
 
-/// The event of a transition.
+/// Renders the event of a transition.
 pub(super) fn event(message: &Message) -> serde_json::Result<Vec<u8>> {
     let data = EventData {
         payment_id: message.stream.into(),
@@ -27,21 +27,21 @@ pub(super) fn event(message: &Message) -> serde_json::Result<Vec<u8>> {
         amount_reserved: message.amount_reserved,
     };
     serde_json::to_vec(
-        &CloudEvent::new(id_of(message), message.created_at, data)
+        &CloudEvent::new(event_id(message), message.created_at, data)
             .within(trace::traceparent(message.stream)),
     )
 }
 
-/// What stands in for an event that Kafka refuses for good.
+/// Renders the replacement, without payload, of an event that Kafka refuses permanently.
 pub(super) fn withheld(message: &Message, reason: String) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(
-        &CloudEvent::withheld(id_of(message), message.created_at, reason)
+        &CloudEvent::withheld(event_id(message), message.created_at, reason)
             .within(trace::traceparent(message.stream)),
     )
 }
 
-/// The event's id. A message told twice bears the same one.
-pub(super) fn id_of(message: &Message) -> EventId {
+/// The event's id, the same if the message is published twice.
+pub(super) fn event_id(message: &Message) -> EventId {
     EventId {
         payment: message.stream.into(),
         version: message.version,

@@ -82,7 +82,7 @@ pub(crate) async fn add(
         &types,
         &payloads,
         now,
-        super::job::interval(moment),
+        infra::postgres::interval(moment),
     )
     .execute(pool)
     .await?;

@@ -6,8 +6,8 @@ mod kind;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use infra::postgres::interval;
 use serde_json::Value;
-use sqlx::postgres::types::PgInterval;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -337,13 +337,4 @@ pub(crate) async fn add_resyncs(
         .map(|payment| New::of(*payment, &Effect::Resync))
         .collect();
     add(connection, &rows, now, Duration::ZERO).await
-}
-
-/// A duration as Postgres takes it.
-pub(crate) fn interval(duration: Duration) -> PgInterval {
-    PgInterval {
-        months: 0,
-        days: 0,
-        microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
-    }
 }

@@ -1,22 +1,22 @@
-//! Table `switch`: what a person has stopped for all of Pawl.
+//! Table `switch`: what an operator has paused for all of Pawl.
 
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
-/// How a switch stands.
+/// The state of a switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Switch {
-    /// Whether it is stopped.
+    /// Whether it is paused.
     pub paused: bool,
-    /// Why it was changed last.
+    /// The reason given for the last change.
     pub reason: Option<String>,
-    /// Who changed it last.
+    /// The operator who made the last change.
     pub changed_by: Option<String>,
-    /// When it was changed last.
+    /// The time of the last change.
     pub changed_at: OffsetDateTime,
 }
 
-/// Whether new payments are taken.
+/// Reads the switch for new payments.
 pub(crate) async fn intake(pool: &PgPool) -> sqlx::Result<Switch> {
     sqlx::query_as!(
         Switch,
@@ -26,7 +26,7 @@ pub(crate) async fn intake(pool: &PgPool) -> sqlx::Result<Switch> {
     .await
 }
 
-/// Stops the taking of new payments, or lets it go on; false if it stood so already, and then nothing changes.
+/// Pauses or resumes new payments; false if the switch was in that state already, and then nothing changes.
 pub(crate) async fn set_intake(
     pool: &PgPool,
     paused: bool,

@@ -1,16 +1,17 @@
-//! Table `timer`: looks at a payment that must come even if nobody says anything.
+//! Table `timer`: the moments at which a payment is checked against Stripe, or expires, even if no event arrives.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// A timer that rang.
+/// A timer that fired.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rung {
+pub(crate) struct Fired {
     pub(crate) payment: Uuid,
+    /// It is an expiry; otherwise it is a check.
     pub(crate) expires: bool,
 }
 
-/// What the check timer of a payment is set to.
+/// When the check of a payment is due.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Check {
     pub(crate) payment: Uuid,
@@ -39,7 +40,7 @@ pub(crate) async fn set_checks(
             "insert into timer (payment_id, kind, due_at)
              select payment_id, 'check', now() + make_interval(secs => seconds)
              from unnest($1::uuid[], $2::float8[]) as t (payment_id, seconds)
-             on conflict (payment_id, kind) do update set due_at = excluded.due_at, rings = 0",
+             on conflict (payment_id, kind) do update set due_at = excluded.due_at, times_fired = 0",
             &payments,
             &seconds,
         )
@@ -57,7 +58,7 @@ pub(crate) async fn set_checks(
     Ok(())
 }
 
-/// Sets the moments at which unfinished payments are to be canceled.
+/// Sets when unfinished payments are to be canceled, in seconds from now.
 pub(crate) async fn set_expiries(
     connection: &mut PgConnection,
     payments: &[Uuid],
@@ -75,12 +76,12 @@ pub(crate) async fn set_expiries(
     Ok(())
 }
 
-/// The timers that are due. Each is put off (a check longer every time it rings, up to a day), so that one whose
-/// work was lost rings again; an expiry is removed by the move that it causes.
-pub(crate) async fn ring(connection: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Rung>> {
+/// Takes the timers that are due. Each is set to fire again later (after 5 minutes, then twice as long each time, up to a
+/// day), so that it fires again if its work is lost. The transition that an expiry causes removes the expiry.
+pub(crate) async fn fire(connection: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Fired>> {
     let rows = sqlx::query!(
-        "update timer set rings = rings + 1,
-                due_at = now() + least(interval '5 minutes' * power(2, least(rings, 10)), interval '1 day')
+        "update timer set times_fired = times_fired + 1,
+                due_at = now() + least(interval '5 minutes' * power(2, least(times_fired, 10)), interval '1 day')
          where (payment_id, kind) in
             (select payment_id, kind from timer where due_at <= now() order by due_at limit $1 for update skip locked)
          returning payment_id, kind",
@@ -90,14 +91,14 @@ pub(crate) async fn ring(connection: &mut PgConnection, limit: i64) -> sqlx::Res
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| Rung {
+        .map(|row| Fired {
             payment: row.payment_id,
             expires: row.kind == "expire",
         })
         .collect())
 }
 
-/// Removes the expiry of a payment that is finished or about to be.
+/// Removes the expiries of payments that are finished or about to be.
 pub(crate) async fn remove_expiries(
     connection: &mut PgConnection,
     payments: &[Uuid],
@@ -111,12 +112,12 @@ pub(crate) async fn remove_expiries(
     Ok(())
 }
 
-/// Forgets checks that rang for more than a month: nobody finished those payments, and a client that comes back after all
-/// sets a new one by its first move.
-pub(crate) async fn forget_old(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
+/// Deletes checks that have fired for more than a month: those payments were abandoned. A payment that moves after all
+/// gets a new check.
+pub(crate) async fn delete_expired(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "delete from timer where (payment_id, kind) in
-            (select payment_id, kind from timer where kind = 'check' and rings > 40 limit $1)",
+            (select payment_id, kind from timer where kind = 'check' and times_fired > 40 limit $1)",
         limit,
     )
     .execute(connection)

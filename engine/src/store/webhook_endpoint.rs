@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use infra::postgres::interval;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;

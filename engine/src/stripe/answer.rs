@@ -1,4 +1,4 @@
-//! What came back for one request: read within limits, and given its meaning.
+//! Reads the HTTP answer to a call, within limits, and turns it into a success or a [`Failure`].
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use super::breaker::Health;
 use super::class::{Class, Refusal, classify};
 use super::failure::{Answered, Failure};
 
-/// A longer body is not read to its end: no answer that we ask for is.
+/// A longer body is not read to its end: no answer to our requests is that long.
 const LONGEST_BODY: usize = 2 << 20;
 
-/// Of a message that comes from outside, no more than this is kept.
+/// The most characters kept of an error message from Stripe.
 const LONGEST_MESSAGE: usize = 500;
 
-/// An answer whose body is complete, or known not to be.
+/// An answer whose body was read completely or was cut off.
 pub(super) struct Answer {
     status: StatusCode,
     should_retry: Option<bool>,
@@ -69,24 +69,25 @@ impl Answer {
             answered_at: text("date")
                 .and_then(|value| OffsetDateTime::parse(value, &Rfc2822).ok())
                 .map(OffsetDateTime::unix_timestamp),
-            body: body(response).await,
+            body: read_body(response).await,
         }
     }
 
+    /// The health of Stripe after this answer.
     pub(super) fn health(&self) -> Health {
-        let ill = self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error();
+        let failing = self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error();
         match &self.body {
             _ if self.replayed => Health::Unclear,
-            _ if ill => Health::Ill {
+            _ if failing => Health::Failing {
                 retry_after: self.retry_after,
             },
-            Err(Cut::Broken { timeout: true }) => Health::Ill { retry_after: None },
+            Err(Cut::Broken { timeout: true }) => Health::Failing { retry_after: None },
             Err(_) => Health::Unclear,
-            Ok(_) => Health::Well,
+            Ok(_) => Health::Healthy,
         }
     }
 
-    pub(super) fn meaning<T: DeserializeOwned>(
+    pub(super) fn interpret<T: DeserializeOwned>(
         self,
         call: Option<Call>,
     ) -> Result<Answered<T>, Failure> {
@@ -166,7 +167,7 @@ impl Cut {
     }
 }
 
-async fn body(mut response: Response) -> Result<Vec<u8>, Cut> {
+async fn read_body(mut response: Response) -> Result<Vec<u8>, Cut> {
     let mut bytes = Vec::new();
     loop {
         match response.chunk().await {
@@ -184,21 +185,22 @@ async fn body(mut response: Response) -> Result<Vec<u8>, Cut> {
     }
 }
 
-pub(super) fn health_of(error: &reqwest::Error) -> Health {
+/// The health of Stripe after a call without any answer.
+pub(super) fn transport_health(error: &reqwest::Error) -> Health {
     if error.is_connect() || error.is_timeout() {
-        Health::Ill { retry_after: None }
+        Health::Failing { retry_after: None }
     } else {
         Health::Unclear
     }
 }
 
-/// A call without any answer. Only a failure to connect proves that nothing was sent.
+/// The failure of a call without any answer. Only a failure to connect proves that nothing was sent.
 pub(super) fn transport_failure(call: Option<Call>, error: reqwest::Error) -> Failure {
     if error.is_builder() {
         return Failure::unsent(Class::Impossible, "the request cannot be built");
     }
     if error.is_connect() {
-        let message = format!("no connection to Stripe: {}", causes(error));
+        let message = format!("no connection to Stripe: {}", innermost_cause(error));
         return Failure::unsent(Class::Retry, message);
     }
     let class = if call.is_some() {
@@ -209,7 +211,10 @@ pub(super) fn transport_failure(call: Option<Call>, error: reqwest::Error) -> Fa
     let message = if error.is_timeout() {
         "no answer in time".to_owned()
     } else {
-        format!("the connection broke before an answer: {}", causes(error))
+        format!(
+            "the connection broke before an answer: {}",
+            innermost_cause(error)
+        )
     };
     Failure {
         sent: true,
@@ -217,8 +222,8 @@ pub(super) fn transport_failure(call: Option<Call>, error: reqwest::Error) -> Fa
     }
 }
 
-/// The innermost cause, without the address: it is the one that says what happened.
-fn causes(error: reqwest::Error) -> String {
+/// The innermost cause, which is the most specific one, without the address.
+fn innermost_cause(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut cause: &dyn std::error::Error = &error;
     while let Some(next) = cause.source() {

@@ -1,4 +1,4 @@
-//! How long a failed call rests before its next try.
+//! The back-off: how long a failed call waits before its next try.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ const LONGEST: Duration = Duration::from_mins(5);
 
 /// Returns the wait before the next try, with full jitter: anything from zero up to 200 ms doubled for each try made, at most five minutes.
 ///
-/// `tries` counts the tries already made; `random` is any random number, the only source of chance. A `Retry-After` of the
-/// processor (at most five minutes of it) is waited out first, and the jitter comes on top, so that a crowd told the same second does not return in it.
+/// `tries` counts the tries already made; `random` is a random number from the caller. A `Retry-After` of the
+/// processor (at most five minutes of it) is waited out first, and the jitter comes on top, so that callers that were given the same second do not all return in it.
 #[must_use]
 pub fn backoff(tries: u32, random: u64, retry_after: Option<Duration>) -> Duration {
     let doublings = tries.saturating_sub(1).min(16);

@@ -1,18 +1,21 @@
-//! The circuit breaker of one processor: a storm of failures closes the door for a while, one probe opens it again.
+//! The circuit breaker for Stripe: it opens when most calls fail and holds back all calls for a while; then single calls
+//! probe Stripe, and the first that succeeds closes it.
 //!
 //! It is a pure state machine behind a lock: every method takes the time as an argument.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// Seconds over which outcomes are counted.
 const WINDOW_SECONDS: usize = 10;
 
-/// Fewer outcomes than this in the window prove nothing.
-const ENOUGH: u32 = 20;
+/// With fewer outcomes than this in the window, the breaker stays closed.
+const MINIMUM_CALLS: u32 = 20;
 
-/// The breaker opens when this share of the outcomes in the window failed. High, so that a processor that fails one call in two is still used: jobs back off one by one.
-const STORM_PERCENT: u32 = 60;
+/// The breaker opens when at least this share of the calls in the window failed. It is high, so that Stripe is still called
+/// while one call in two fails: jobs back off one by one.
+const FAILURE_PERCENT: u32 = 60;
 
 /// The first pause; each failed probe doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -20,45 +23,45 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between two probes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How long the others wait while one call probes.
+/// How long other calls wait while one call probes.
 const PROBE_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the breaker lets through now.
+/// The state of the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Every call goes out.
+    /// Every call is sent.
     Closed,
-    /// No call goes out before this moment.
+    /// No call is sent before this moment.
     Open {
-        /// When the first probe may go.
+        /// When the first probe may be sent.
         until: Instant,
     },
-    /// The pause is over: one call at a time goes out as a probe, and its outcome decides.
+    /// The pause is over: one call at a time is sent as a probe, and its outcome decides.
     HalfOpen,
 }
 
 /// The refusal of an open breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Paused {
-    /// When to ask again.
+    /// When to try again.
     pub until: Instant,
 }
 
-/// What one finished call says about the health of the processor.
+/// What one finished call shows about Stripe's health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
     /// It answered; a refusal of the request is an answer.
-    Well,
-    /// 429, 5xx, no connection, no answer in time.
-    Ill {
-        /// The wait that the processor asked for.
+    Healthy,
+    /// It answered 429 or 5xx, or there was no connection or no answer in time.
+    Failing {
+        /// The wait that Stripe asked for.
         retry_after: Option<Duration>,
     },
-    /// Nothing to conclude: a connection cut in the middle, the replay of a saved error.
+    /// Nothing: the connection broke in the middle, or a saved error was replayed.
     Unclear,
 }
 
-/// Permission for one call; it must be reported back, and counts as [`Health::Unclear`] when it is dropped instead.
+/// Permission for one call. Its outcome must be reported; a dropped pass counts as [`Health::Unclear`].
 #[derive(Debug)]
 pub struct Pass<'a> {
     breaker: &'a Breaker,
@@ -67,7 +70,7 @@ pub struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Reports how the call went.
+    /// Reports the outcome of the call.
     pub fn report(mut self, health: Health, now: Instant) {
         self.reported = true;
         self.breaker.settle(self.probe, health, now);
@@ -83,7 +86,7 @@ impl Drop for Pass<'_> {
     }
 }
 
-/// Counts outcomes and opens in a storm.
+/// The circuit breaker.
 #[derive(Debug)]
 pub struct Breaker {
     inner: Mutex<Inner>,
@@ -112,7 +115,7 @@ struct Slot {
 }
 
 impl Breaker {
-    /// Makes a closed breaker that has seen nothing.
+    /// A closed breaker without outcomes.
     #[must_use]
     pub fn new(now: Instant) -> Self {
         Self {
@@ -125,29 +128,29 @@ impl Breaker {
         }
     }
 
-    /// Says what the breaker lets through, without asking for a pass.
+    /// The state of the breaker.
     pub fn state(&self, now: Instant) -> State {
-        match self.lock().phase {
+        match self.inner.lock().phase {
             Phase::Closed => State::Closed,
             Phase::Open { until } if now < until => State::Open { until },
             Phase::Open { .. } | Phase::HalfOpen { .. } => State::HalfOpen,
         }
     }
 
-    /// Says whether a call would get a pass, without taking one.
+    /// Checks whether [`Breaker::admit`] would give a pass.
     ///
     /// # Errors
-    /// [`Paused`] as [`Breaker::admit`].
+    /// [`Paused`], as for [`Breaker::admit`].
     pub fn ready(&self, now: Instant) -> Result<(), Paused> {
-        self.lock().paused(now).map_or(Ok(()), Err)
+        self.inner.lock().paused(now).map_or(Ok(()), Err)
     }
 
-    /// Gives a pass for one call.
+    /// Returns a pass for one call.
     ///
     /// # Errors
     /// [`Paused`] while the breaker is open, and while another call is probing.
     pub fn admit(&self, now: Instant) -> Result<Pass<'_>, Paused> {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         if let Some(paused) = inner.paused(now) {
             return Err(paused);
         }
@@ -163,17 +166,13 @@ impl Breaker {
     }
 
     fn settle(&self, probe: bool, health: Health, now: Instant) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         match inner.phase {
             Phase::Closed => inner.count(health, now),
-            Phase::HalfOpen { .. } if probe => inner.judge(health, now),
-            // Calls that left before the storm was noticed come back late: their outcome is already counted in it.
+            Phase::HalfOpen { .. } if probe => inner.settle_probe(health, now),
+            // A call that was sent before the breaker opened: its outcome no longer matters.
             Phase::Open { .. } | Phase::HalfOpen { .. } => {}
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -191,8 +190,8 @@ impl Inner {
     fn count(&mut self, health: Health, now: Instant) {
         let failed = match health {
             Health::Unclear => return,
-            Health::Well => 0,
-            Health::Ill { .. } => 1,
+            Health::Healthy => 0,
+            Health::Failing { .. } => 1,
         };
         let second = now.saturating_duration_since(self.origin).as_secs();
         let width = WINDOW_SECONDS as u64;
@@ -216,27 +215,27 @@ impl Inner {
             .fold((0, 0), |(calls, failures), slot| {
                 (calls + slot.calls, failures + slot.failures)
             });
-        if calls >= ENOUGH && failures * 100 >= calls * STORM_PERCENT {
+        if calls >= MINIMUM_CALLS && failures * 100 >= calls * FAILURE_PERCENT {
             self.open(health, now);
             tracing::warn!(
                 calls,
                 failures,
                 pause_ms = self.pause.as_millis(),
-                "the processor fails most calls: its circuit breaker is open and the queue pauses"
+                "most calls to Stripe failed; the circuit breaker is open and jobs wait until a probe succeeds"
             );
         }
     }
 
-    fn judge(&mut self, health: Health, now: Instant) {
+    fn settle_probe(&mut self, health: Health, now: Instant) {
         match health {
-            Health::Well => {
+            Health::Healthy => {
                 self.phase = Phase::Closed;
                 self.pause = FIRST_PAUSE;
                 self.slots = [Slot::default(); WINDOW_SECONDS];
-                tracing::info!("the processor answers again: its circuit breaker is closed");
+                tracing::info!("Stripe answers again; the circuit breaker is closed");
             }
             Health::Unclear => self.phase = Phase::HalfOpen { probing: false },
-            Health::Ill { .. } => {
+            Health::Failing { .. } => {
                 self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
                 self.open(health, now);
             }
@@ -244,14 +243,14 @@ impl Inner {
     }
 
     fn open(&mut self, health: Health, now: Instant) {
-        let asked = match health {
-            Health::Ill {
-                retry_after: Some(asked),
-            } => asked.min(LONGEST_PAUSE),
+        let requested = match health {
+            Health::Failing {
+                retry_after: Some(requested),
+            } => requested.min(LONGEST_PAUSE),
             _ => Duration::ZERO,
         };
         self.phase = Phase::Open {
-            until: now + self.pause.max(asked),
+            until: now + self.pause.max(requested),
         };
     }
 }

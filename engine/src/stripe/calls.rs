@@ -1,4 +1,4 @@
-//! The calls that change something at Stripe, one function each.
+//! The calls that change an object at Stripe, one function each.
 
 use workflows::payment::Call;
 use workflows::stripe::{Intent, Refund};
@@ -35,7 +35,7 @@ impl Client {
         confirmation: &ConfirmIntent,
         key: &IdempotencyKey,
     ) -> Result<Answered<Intent>, Failure> {
-        let path = format!("/v1/payment_intents/{}/confirm", segment(id)?);
+        let path = format!("/v1/payment_intents/{}/confirm", path_segment(id)?);
         self.post(Call::ConfirmIntent, &path, &confirmation.form(), key)
             .await
     }
@@ -50,7 +50,7 @@ impl Client {
         amount: i64,
         key: &IdempotencyKey,
     ) -> Result<Answered<Intent>, Failure> {
-        let path = format!("/v1/payment_intents/{}/capture", segment(id)?);
+        let path = format!("/v1/payment_intents/{}/capture", path_segment(id)?);
         let form = Form::default()
             .with("amount_to_capture", &amount)
             .with(EXPAND, LATEST_CHARGE);
@@ -67,14 +67,14 @@ impl Client {
         reason: Option<&str>,
         key: &IdempotencyKey,
     ) -> Result<Answered<Intent>, Failure> {
-        let path = format!("/v1/payment_intents/{}/cancel", segment(id)?);
+        let path = format!("/v1/payment_intents/{}/cancel", path_segment(id)?);
         let form = Form::default()
             .maybe("cancellation_reason", reason)
             .with(EXPAND, LATEST_CHARGE);
         self.post(Call::CancelIntent, &path, &form, key).await
     }
 
-    /// Gives money of an intent back.
+    /// Refunds an intent.
     ///
     /// # Errors
     /// [`Failure`]; its class says what follows.
@@ -89,8 +89,8 @@ impl Client {
     }
 }
 
-/// An id may stand in a path only if it is one: letters, digits and underscores.
-pub(super) fn segment(id: &str) -> Result<&str, Failure> {
+/// Checks that an id is safe in a path: it has only letters, digits and underscores.
+pub(super) fn path_segment(id: &str) -> Result<&str, Failure> {
     let fits = !id.is_empty()
         && id
             .bytes()

@@ -1,4 +1,4 @@
-//! The transport: one request, with its limits.
+//! The HTTP client: sends one request, within the concurrency limit and the circuit breaker.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,12 +11,12 @@ use tokio::sync::Semaphore;
 use tracing::Instrument;
 use workflows::payment::Call;
 
-use super::answer::{Answer, health_of, transport_failure};
+use super::answer::{Answer, transport_failure, transport_health};
 use super::breaker::{Breaker, Paused, State};
+use super::call_metrics::CallMetrics;
 use super::class::Class;
 use super::failure::{Answered, Failure};
 use super::params::{Form, IdempotencyKey};
-use super::watch::Watch;
 
 /// The version of Stripe's API that the types of this crate were written for.
 pub const VERSION: &str = "2026-01-28.clover";
@@ -24,7 +24,7 @@ pub const VERSION: &str = "2026-01-28.clover";
 const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// How to reach the processor.
+/// How to reach Stripe.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     /// `https://api.stripe.com`, or where the simulator listens.
@@ -35,7 +35,7 @@ pub struct ClientConfig {
     pub timeout: Duration,
     /// How long connecting may take.
     pub connect_timeout: Duration,
-    /// How many calls may be in the air at the same moment.
+    /// How many calls may be in flight at once.
     pub concurrency: usize,
 }
 
@@ -53,21 +53,21 @@ impl ClientConfig {
     }
 }
 
-/// A configuration with which no call could be made.
+/// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The base is no absolute `http` or `https` address.
+    /// The base is not an absolute `http` or `https` address.
     #[error("STRIPE_API_BASE must be an http:// or https:// address")]
     Base,
-    /// The key cannot stand in a header.
+    /// The key cannot be sent in a header.
     #[error("STRIPE_API_KEY has characters that no key has")]
     Key(#[from] InvalidHeaderValue),
-    /// No certificate store, or the like.
+    /// The HTTP client cannot be built: there is no certificate store, for example.
     #[error("the HTTP client cannot be built: {0}")]
     Http(#[from] reqwest::Error),
 }
 
-/// Calls Stripe. Cheap to clone; all clones share the connections, the limit and the circuit breaker.
+/// Calls Stripe. Cheap to clone; all clones share the connections, the concurrency limit and the circuit breaker.
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -85,7 +85,7 @@ impl Client {
     /// Prepares the connection pool; connects to nothing yet.
     ///
     /// # Errors
-    /// [`ClientError`] if the configuration can never work.
+    /// [`ClientError`] if the configuration cannot be used.
     pub fn new(config: &ClientConfig) -> Result<Self, ClientError> {
         let base = config.base.trim_end_matches('/').to_owned();
         let plain = base.starts_with("http://");
@@ -109,7 +109,7 @@ impl Client {
             .http1_only()
             .redirect(redirect::Policy::none());
         if plain {
-            // The simulator: on this machine, so neither a proxy nor the system's certificates are of use.
+            // The simulator runs on this machine: neither a proxy nor the system's certificates are needed.
             builder = builder.no_proxy().tls_certs_only([]);
         }
         Ok(Self {
@@ -122,7 +122,7 @@ impl Client {
         })
     }
 
-    /// Says whether a call would go out now; workers take no jobs before the moment it names.
+    /// Checks whether a call would be sent now; otherwise jobs wait until the moment in the error.
     ///
     /// # Errors
     /// [`Paused`] while the circuit breaker is open.
@@ -130,7 +130,7 @@ impl Client {
         self.inner.breaker.ready(Instant::now())
     }
 
-    /// The state of the circuit breaker, for health and metrics.
+    /// The state of the circuit breaker.
     #[must_use]
     pub fn state(&self) -> State {
         self.inner.breaker.state(Instant::now())
@@ -166,17 +166,17 @@ impl Client {
         self.send(name, None, request).await
     }
 
-    /// Sends a request, which is counted and traced as `name`.
+    /// Sends a request, with metrics and a trace span under `name`.
     async fn send<T: DeserializeOwned>(
         &self,
         name: &'static str,
         call: Option<Call>,
         request: RequestBuilder,
     ) -> Result<Answered<T>, Failure> {
-        let watch = Watch::start(name);
+        let metrics = CallMetrics::start(name);
         let answer = self.exchange(call, request);
-        let outcome = answer.instrument(watch.span()).await;
-        watch.end(&outcome);
+        let outcome = answer.instrument(metrics.span()).await;
+        metrics.record(&outcome);
         outcome
     }
 
@@ -197,10 +197,10 @@ impl Client {
             Ok(response) => {
                 let answer = Answer::read(response).await;
                 let health = answer.health();
-                (answer.meaning(call), health)
+                (answer.interpret(call), health)
             }
             Err(error) => {
-                let health = health_of(&error);
+                let health = transport_health(&error);
                 (Err(transport_failure(call, error)), health)
             }
         };

@@ -1,4 +1,4 @@
-//! What a call comes back with.
+//! The result of a call: a success or a failure.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use workflows::stripe::{Intent, StripeError};
 
 use super::class::Class;
 
-/// A success, with what is needed to find it again in Stripe's logs.
+/// A success, with the request id by which Stripe's logs show it.
 #[derive(Clone, Debug)]
 pub struct Answered<T> {
     /// The object.
@@ -18,33 +18,33 @@ pub struct Answered<T> {
     pub replayed: bool,
 }
 
-/// Why a call has no success to show, and what follows from it.
+/// Why a call did not succeed, and what follows from it.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// What is to be done.
+    /// What follows from it.
     pub class: Class,
     /// The HTTP status, if an answer came.
     pub status: Option<u16>,
     /// Stripe's own error object, if the body had one.
     pub error: Option<Box<StripeError>>,
-    /// The intent as it stood when Stripe refused; in declines and in unexpected states.
+    /// The intent at the time of the refusal; Stripe sends it with declines and unexpected states.
     pub intent: Option<Box<Intent>>,
     /// `Request-Id`.
     pub request_id: Option<String>,
     /// The wait that Stripe, or the open circuit breaker, asks for.
     pub retry_after: Option<Duration>,
-    /// When it was answered, by Stripe's own clock (`Date`), in Unix seconds: what was created by the call has a `created` before it.
+    /// When Stripe answered, by its own clock (`Date`), in Unix seconds: an object created by the call has an earlier `created`.
     pub answered_at: Option<i64>,
     /// It is the saved answer of an earlier try with the same key.
     pub replayed: bool,
-    /// Whether the request may have reached Stripe; an unsent one is not a try.
+    /// Whether the request may have reached Stripe; an unsent one does not count as a try.
     pub sent: bool,
-    /// What happened, readable alone. Safe to log.
+    /// What happened, in a sentence that is safe to log.
     pub message: String,
 }
 
 impl Failure {
-    /// A call that certainly did not leave this process or did not reach the processor.
+    /// A call that certainly did not reach Stripe.
     pub(super) fn unsent(class: Class, message: impl Into<String>) -> Self {
         Self {
             class,

@@ -1,14 +1,14 @@
-//! What is sent with a call: its idempotency key and its form.
+//! The parameters of calls: the idempotency key and the form.
 
 use contracts::id::{PaymentId, RefundId};
 use infra::id::AccountId;
 use uuid::Uuid;
 
-/// The key of one call, which stays the same for that call for ever. A POST cannot be made without one.
+/// The idempotency key of one call, the same in every try. No POST is sent without one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
-/// A key that Stripe would not take.
+/// A key that Stripe would refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an idempotency key has 1 to 255 visible ASCII characters")]
 pub struct InvalidKey;
@@ -25,23 +25,17 @@ impl IdempotencyKey {
         if fits { Ok(Self(key)) } else { Err(InvalidKey) }
     }
 
-    /// The key as it goes into the header.
+    /// The value of the header.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl From<Uuid> for IdempotencyKey {
-    fn from(id: Uuid) -> Self {
-        Self(id.to_string())
-    }
-}
-
 /// `POST /v1/payment_intents`: an intent without confirmation, so that a lost answer costs nothing.
 #[derive(Clone, Debug)]
 pub struct CreateIntent {
-    /// Our payment; Stripe keeps it as `metadata[payment_id]`, by which a lost intent is found again.
+    /// Our payment; Stripe keeps it as `metadata[payment_id]`, by which the intent is found if the answer was lost.
     pub payment: Uuid,
     /// The merchant; kept as `metadata[account_id]`.
     pub account: Uuid,
@@ -49,7 +43,7 @@ pub struct CreateIntent {
     pub amount: i64,
     /// ISO 4217 in lower case.
     pub currency: String,
-    /// Whether the money is captured by a call of its own.
+    /// Whether the payment is captured by a separate call.
     pub manual_capture: bool,
     /// A payment method to attach.
     pub payment_method: Option<String>,
@@ -75,17 +69,17 @@ pub struct ConfirmIntent {
 /// `POST /v1/refunds`.
 #[derive(Clone, Debug)]
 pub struct CreateRefund {
-    /// Our refund; kept as `metadata[refund_id]`.
+    /// Our refund; Stripe keeps it as `metadata[refund_id]`.
     pub refund: Uuid,
     /// Our payment; kept as `metadata[payment_id]`.
     pub payment: Uuid,
     /// The merchant; kept as `metadata[account_id]`.
     pub account: Uuid,
-    /// The intent whose money goes back.
+    /// The intent that is refunded.
     pub intent_id: String,
-    /// How much of it.
+    /// The amount to refund.
     pub amount: i64,
-    /// `duplicate`, `fraudulent` or `requested_by_customer`; Stripe knows no other.
+    /// `duplicate`, `fraudulent` or `requested_by_customer`, the reasons that Stripe accepts.
     pub reason: Option<String>,
 }
 
@@ -170,8 +164,8 @@ impl CreateRefund {
     }
 }
 
-/// The name under which Stripe is asked to put an object where its id would stand.
+/// The parameter that makes Stripe send an object in place of its id.
 pub(super) const EXPAND: &str = "expand[]";
 
-/// The charge holds `capture_before`, which the intent itself does not.
+/// The charge has `capture_before`, which the intent does not have.
 pub(super) const LATEST_CHARGE: &str = "latest_charge";

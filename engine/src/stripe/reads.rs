@@ -1,30 +1,20 @@
-//! The questions that Pawl asks, one function each.
+//! The calls that read from Stripe, one function each.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use uuid::Uuid;
 use workflows::stripe::{Charge, Intent, PAYMENT_ID, Refund, id_of};
 
-use super::calls::segment;
+use super::calls::path_segment;
 use super::class::Class;
 use super::client::Client;
 use super::failure::{Answered, Failure};
 use super::params::{Created, EXPAND, Form, LATEST_CHARGE};
 
-/// The most that Stripe puts into one page.
+/// The most objects in one page of Stripe's lists.
 const PAGE: usize = 100;
 
-/// A listing of more pages than this was asked for too wide a range; it fails rather than say that nothing was found.
+/// A listing of more pages than this fails, because its range is too wide; it must not report that nothing was found.
 const MOST_PAGES: usize = 500;
-
-/// One page of events that Stripe could not deliver, newest first.
-#[derive(Debug)]
-pub struct Events {
-    /// Each as a webhook would have brought it, for [`crate::webhook::parse`].
-    pub events: Vec<Box<RawValue>>,
-    /// Where the next page begins; nothing when this was the last.
-    pub next: Option<String>,
-}
 
 #[derive(Deserialize)]
 struct Page<T> {
@@ -33,18 +23,13 @@ struct Page<T> {
     has_more: bool,
 }
 
-#[derive(Deserialize)]
-struct Named {
-    id: String,
-}
-
 impl Client {
     /// Retrieves an intent with its latest charge.
     ///
     /// # Errors
     /// [`Failure`]; never [`Class::Unknown`], as for every read.
     pub async fn retrieve_intent(&self, id: &str) -> Result<Answered<Intent>, Failure> {
-        let path = format!("/v1/payment_intents/{}", segment(id)?);
+        let path = format!("/v1/payment_intents/{}", path_segment(id)?);
         let query = Form::default().with(EXPAND, LATEST_CHARGE);
         self.read("retrieve_intent", &path, &query).await
     }
@@ -119,52 +104,8 @@ impl Client {
     /// # Errors
     /// [`Failure`]; its class says what follows.
     pub async fn retrieve_charge(&self, id: &str) -> Result<Answered<Charge>, Failure> {
-        let path = format!("/v1/charges/{}", segment(id)?);
+        let path = format!("/v1/charges/{}", path_segment(id)?);
         self.read("retrieve_charge", &path, &Form::default()).await
-    }
-
-    /// Retrieves a refund.
-    ///
-    /// # Errors
-    /// [`Failure`]; its class says what follows.
-    pub async fn retrieve_refund(&self, id: &str) -> Result<Answered<Refund>, Failure> {
-        let path = format!("/v1/refunds/{}", segment(id)?);
-        self.read("retrieve_refund", &path, &Form::default()).await
-    }
-
-    /// Lists a page of the events since `since` (Unix seconds; Stripe keeps 30 days) that it could not deliver.
-    ///
-    /// `types` may be empty for all, and holds at most 20; `after` is the `next` of the page before.
-    ///
-    /// # Errors
-    /// [`Failure`]; its class says what follows.
-    pub async fn list_events(
-        &self,
-        since: i64,
-        types: &[&str],
-        after: Option<&str>,
-    ) -> Result<Answered<Events>, Failure> {
-        let query = types
-            .iter()
-            .fold(Form::default(), |query, name| query.with("types[]", *name))
-            .with("created[gte]", &since)
-            .with("delivery_success", &false)
-            .with("limit", &PAGE)
-            .maybe("starting_after", after);
-        let answer: Answered<Page<Box<RawValue>>> =
-            self.read("list_events", "/v1/events", &query).await?;
-        let Page { data, has_more } = answer.object;
-        let last = data.last().filter(|_| has_more);
-        let next = last
-            .map(|event| serde_json::from_str::<Named>(event.get()))
-            .transpose()
-            .map_err(|_| Failure::unsent(Class::Retry, "an event without an id in a listing"))?
-            .map(|named| named.id);
-        Ok(Answered {
-            object: Events { events: data, next },
-            request_id: answer.request_id,
-            replayed: answer.replayed,
-        })
     }
 }
 

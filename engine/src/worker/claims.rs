@@ -13,9 +13,9 @@ use crate::store::job::{Claimed, Kind};
 use crate::store::{job, payment, refund};
 
 /// Claims jobs in groups.
-pub(super) struct Claims {
-    pub(super) pool: PgPool,
-    pub(super) lease: Duration,
+pub(crate) struct Claims {
+    pub(crate) pool: PgPool,
+    pub(crate) lease: Duration,
 }
 
 impl Work for Claims {

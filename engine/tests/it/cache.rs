@@ -186,7 +186,7 @@ async fn a_view_older_than_what_the_world_was_told_is_removed_and_no_other() {
         .put(&[view(old, 9), view(same, 10), view(newer, 11)])
         .await
         .unwrap();
-    cache.outdate([newer, same, old].map(|payment| (payment, 10)).into_iter());
+    cache.invalidate([newer, same, old].map(|payment| (payment, 10)).into_iter());
     until("the old view is gone", async || {
         cache.read(old).await.unwrap().is_none()
     })

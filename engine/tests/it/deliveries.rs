@@ -212,7 +212,7 @@ async fn finished_deliveries_are_forgotten_after_thirty_days_and_counting_goes_o
     .execute(world.database.pool())
     .await
     .unwrap();
-    world.worker.forget().await.unwrap();
+    world.worker.delete_expired().await.unwrap();
     let left = deliveries(&world, &endpoint).await;
     assert_eq!(left.len(), 1, "what is not finished stays");
     assert_eq!(world.count("select count(*) from delivery_try").await, 1);
@@ -242,7 +242,7 @@ async fn finished_deliveries_are_forgotten_after_thirty_days_and_counting_goes_o
         .execute(world.database.pool())
         .await
         .unwrap();
-    world.worker.forget().await.unwrap();
+    world.worker.delete_expired().await.unwrap();
     for table in ["webhook_endpoint", "webhook_sequence", "webhook_secret"] {
         let count = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(format!(
             "select count(*) from {table}"

@@ -7,9 +7,9 @@ use contracts::event::{CloudEvent, TOPIC, Withheld};
 use contracts::id::PaymentId;
 use engine::relay;
 use infra::kafka::MockKafka;
-use infra::testing::{TestDatabase, kafka_brokers, unique};
+use infra::testing::{TestDatabase, kafka_brokers, kafka_consumer, unique};
 use rdkafka::Message as _;
-use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -121,7 +121,7 @@ async fn read(
     payments: &[Uuid],
     versions: i64,
 ) -> BTreeMap<Uuid, Vec<(i64, Vec<u8>)>> {
-    let consumer: StreamConsumer = infra::kafka::consumer(brokers, &unique("reader")).unwrap();
+    let consumer = kafka_consumer(brokers, &unique("reader"));
     consumer.subscribe(&[TOPIC]).unwrap();
     let mut found: BTreeMap<Uuid, Vec<(i64, Vec<u8>)>> =
         payments.iter().map(|id| (*id, Vec::new())).collect();

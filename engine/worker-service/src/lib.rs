@@ -1,5 +1,5 @@
-//! The worker: performs jobs against Stripe, applies webhooks, tells merchants, publishes to Kafka, and looks after what
-//! was lost.
+//! The worker service: runs jobs against Stripe, applies webhooks, delivers events to merchants, publishes to Kafka, and
+//! runs the sweeper.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use engine::webhook::Source;
 use engine::worker::{Parts, Worker};
 use engine::{delivery, queue};
 use infra::Env;
-use infra::env::SecretString;
+use infra::env::{ExposeSecret, SecretString};
 use infra::health::Readiness;
 use redis::aio::ConnectionManager;
 use sqlx::PgPool;
@@ -24,47 +24,47 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// What the worker is called in logs, metrics and health.
+/// The service's name in logs, metrics and health.
 const SERVICE: &str = "worker-service";
 
 /// How long readiness waits for Redis.
-const REDIS_PATIENCE: Duration = Duration::from_secs(1);
+const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long an event may wait for Kafka before readiness says so.
-const OUTBOX_PATIENCE: Duration = Duration::from_secs(30);
+/// How long an event may wait for Kafka before readiness reports it.
+const OUTBOX_LAG: Duration = Duration::from_secs(30);
 
-/// The role whose rights it has in the database: see `migrations/0010_roles.sql`.
+/// The database role whose rights it has: see `migrations/0010_roles.sql`.
 const DATABASE_ROLE: &str = "pawl_worker";
 
-/// What a worker needs to know.
+/// The configuration of the worker service.
 #[derive(Debug)]
 pub struct Config {
-    /// Where its health is asked: `WORKER_ADDR`.
+    /// Where it serves health and metrics: `WORKER_ADDR`.
     pub address: SocketAddr,
     /// `DATABASE_URL`.
-    pub database_url: String,
+    pub database_url: SecretString,
     /// How many connections it may open: `WORKER_DATABASE_CONNECTIONS`.
     pub database_connections: u32,
     /// `REDIS_URL`.
-    pub redis_url: String,
+    pub redis_url: SecretString,
     /// `KAFKA_BROKERS`.
     pub kafka_brokers: String,
     /// `STRIPE_API_KEY`.
     pub stripe_key: SecretString,
     /// `STRIPE_API_BASE`.
     pub stripe_base: String,
-    /// Whose webhooks are applied: of the mode of `STRIPE_API_KEY`, and of `STRIPE_ACCOUNT` if payments are made on a
-    /// connected account.
+    /// The source of the webhooks that are applied: the mode of `STRIPE_API_KEY`, and `STRIPE_ACCOUNT` if payments are made
+    /// on a connected account.
     pub source: Source,
-    /// How many jobs it performs at once, each with at most one call to Stripe: `WORKER_CONCURRENCY`.
+    /// How many jobs it runs at once, each with at most one call to Stripe: `WORKER_CONCURRENCY`.
     pub concurrency: usize,
     /// How long a call to Stripe may last: `STRIPE_TIMEOUT_SECONDS`.
     pub stripe_timeout: Duration,
-    /// How long a job belongs to the worker that took it: `WORKER_LEASE_SECONDS`.
+    /// How long a claimed job stays leased to this worker: `WORKER_LEASE_SECONDS`.
     pub lease: Duration,
-    /// Which addresses of merchants may be called: `WEBHOOK_ALLOW_PRIVATE`.
+    /// Which addresses of merchants may receive deliveries: `WEBHOOK_ALLOW_PRIVATE`.
     pub webhook_reach: Reach,
-    /// How long such a call may last: `WEBHOOK_TIMEOUT_SECONDS`.
+    /// How long a delivery may last: `WEBHOOK_TIMEOUT_SECONDS`.
     pub webhook_timeout: Duration,
 }
 
@@ -89,9 +89,9 @@ impl Config {
         }
         Self {
             address: env.parsed("WORKER_ADDR", SocketAddr::from(([127, 0, 0, 1], 8083))),
-            database_url: env.required("DATABASE_URL"),
+            database_url: env.required("DATABASE_URL").into(),
             database_connections: env.parsed("WORKER_DATABASE_CONNECTIONS", 12),
-            redis_url: env.required("REDIS_URL"),
+            redis_url: env.required("REDIS_URL").into(),
             kafka_brokers: env.required("KAFKA_BROKERS"),
             stripe_key,
             stripe_base,
@@ -108,7 +108,7 @@ impl Config {
     }
 }
 
-/// Works until `shutdown`, then lets running jobs end. Its health is served on `listener`.
+/// Works until `shutdown`, then waits for running jobs to end. Serves health and metrics on `listener`.
 ///
 /// # Errors
 /// If the configuration cannot be used.
@@ -119,10 +119,11 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let pool = infra::postgres::pool_as(
         DATABASE_ROLE,
-        &config.database_url,
+        config.database_url.expose_secret(),
         config.database_connections,
     )?;
-    let cache = Cache::connect(&config.redis_url)?;
+    let redis_url = config.redis_url.expose_secret();
+    let cache = Cache::connect(redis_url)?;
     let stripe = Client::new(&ClientConfig {
         timeout: config.stripe_timeout,
         concurrency: config.concurrency,
@@ -130,7 +131,7 @@ pub async fn serve(
     })?;
     let worker = Worker::new(Parts {
         pool: pool.clone(),
-        queue: Queue::connect(&config.redis_url, queue::JOBS)?,
+        queue: Queue::connect(redis_url, queue::JOBS)?,
         cache: cache.clone(),
         stripe,
         source: config.source,
@@ -141,8 +142,8 @@ pub async fn serve(
             timeout: config.webhook_timeout,
         },
     })?;
-    // Whoever should have written these views may have died; an older one must not stay.
-    let published = move |reached: &[(Uuid, i64)]| cache.outdate(reached.iter().copied());
+    // The process that should have written these views may have died; an older view must not stay in the cache.
+    let published = move |versions: &[(Uuid, i64)]| cache.invalidate(versions.iter().copied());
     let router = Router::new()
         .route("/health", get(|| async { infra::health::alive(SERVICE) }))
         .route("/livez", get(|| async { infra::health::alive(SERVICE) }))
@@ -150,7 +151,7 @@ pub async fn serve(
         .route("/metrics", get(infra::metrics::page))
         .with_state(Probe {
             pool: pool.clone(),
-            redis: infra::redis::manager(&config.redis_url, REDIS_PATIENCE)?,
+            redis: infra::redis::manager(redis_url, REDIS_TIMEOUT)?,
         });
     infra::metrics::watch_pool(SERVICE, pool.clone(), shutdown.clone());
     tokio::try_join!(
@@ -169,16 +170,17 @@ pub async fn serve(
     Ok(())
 }
 
-/// Postgres is needed. Redis is reported, and Kafka by what waits for it: payments go on without either.
+/// Postgres is required. Redis and Kafka are only reported, because payments go on without them; Kafka by the age of the
+/// outbox.
 async fn ready(State(probe): State<Probe>) -> Response {
     Readiness::of(SERVICE)
         .requires("postgres", infra::postgres::ping(&probe.pool).await)
         .reports("redis", infra::redis::ping(&probe.redis).await)
-        .reports("kafka", probe.outbox_flows().await)
+        .reports("kafka", probe.check_outbox().await)
         .into_response()
 }
 
-/// What readiness looks at.
+/// The servers that readiness checks.
 #[derive(Clone)]
 struct Probe {
     pool: PgPool,
@@ -186,11 +188,11 @@ struct Probe {
 }
 
 impl Probe {
-    async fn outbox_flows(&self) -> Result<(), String> {
+    async fn check_outbox(&self) -> Result<(), String> {
         let lag = engine::relay::lag(&self.pool)
             .await
             .map_err(|error| error.to_string())?;
-        if lag.oldest < OUTBOX_PATIENCE {
+        if lag.oldest < OUTBOX_LAG {
             return Ok(());
         }
         let (messages, seconds) = (lag.messages, lag.oldest.as_secs());

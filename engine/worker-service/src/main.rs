@@ -1,4 +1,4 @@
-//! The worker as a process of its own.
+//! The process of the worker service.
 
 use std::process::ExitCode;
 

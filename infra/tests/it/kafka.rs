@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use infra::kafka::{MockKafka, consumer, producer};
+use infra::kafka::{MockKafka, producer};
+use infra::testing::kafka_consumer;
 use rdkafka::Message;
 use rdkafka::consumer::Consumer;
 use rdkafka::producer::FutureRecord;
@@ -25,7 +26,7 @@ async fn what_is_acknowledged_can_be_read_through_a_fixed_port() {
             .payload(&payload);
         producer.send(record, Duration::ZERO).await.unwrap();
     }
-    let consumer = consumer(kafka.brokers(), "readers").unwrap();
+    let consumer = kafka_consumer(kafka.brokers(), "readers");
     consumer.subscribe(&["pawl.test"]).unwrap();
     for number in 0..10 {
         let message = tokio::time::timeout(Duration::from_secs(30), consumer.recv())

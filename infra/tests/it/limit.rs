@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use infra::limit::{Bucket, Decision, Limiter, Without};
+use infra::limit::{Bucket, Decision, Limiter, WithoutRedis};
 use infra::testing::{redis_url, unique};
 
 const NOWHERE: &str = "redis://127.0.0.1:1";
@@ -13,7 +13,7 @@ fn bucket(per_minute: u32) -> Bucket {
 }
 
 async fn take(limiter: &Limiter, buckets: &[Bucket]) -> Decision {
-    limiter.take(buckets, Without::Pass).await.unwrap()
+    limiter.take(buckets, WithoutRedis::Pass).await.unwrap()
 }
 
 #[tokio::test]
@@ -87,7 +87,10 @@ async fn without_redis_a_limit_is_kept_here_or_not_at_all() {
     }
     let mut passed = 0;
     for _ in 0..10 {
-        let decision = limiter.take(buckets, Without::CountHere).await.unwrap();
+        let decision = limiter
+            .take(buckets, WithoutRedis::CountInProcess)
+            .await
+            .unwrap();
         passed += u32::from(decision.allowed);
         assert_eq!(
             decision.allowed,
@@ -102,5 +105,5 @@ async fn without_redis_a_limit_is_kept_here_or_not_at_all() {
 async fn no_bucket_is_no_limit() {
     let limiter = Limiter::connect(&redis_url()).unwrap();
     assert_eq!(Bucket::new("off", 0), None);
-    assert_eq!(limiter.take(&[], Without::CountHere).await, None);
+    assert_eq!(limiter.take(&[], WithoutRedis::CountInProcess).await, None);
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use infra::postgres::{is_away, ping, pool};
+use infra::postgres::{interval, is_transient, is_unavailable, ping, pool};
 use infra::testing::TestDatabase;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
@@ -67,11 +67,11 @@ async fn a_connection_bears_a_name_and_the_limits_that_end_a_paused_client() {
 }
 
 #[tokio::test]
-async fn a_pool_is_made_while_postgres_is_away_and_says_so_when_used() {
+async fn a_pool_is_made_while_postgres_is_unavailable_and_says_so_when_used() {
     let pool = pool("postgres://pawl@127.0.0.1:1/pawl", 2).unwrap();
     let started = Instant::now();
     let error = ping(&pool).await.unwrap_err();
-    assert!(is_away(&error), "{error:?}");
+    assert!(is_unavailable(&error), "{error:?}");
     assert!(
         started.elapsed() < Duration::from_secs(5),
         "{:?}",
@@ -80,19 +80,47 @@ async fn a_pool_is_made_while_postgres_is_away_and_says_so_when_used() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_not_an_absence() {
+async fn a_refused_statement_is_told_from_an_unavailable_database() {
     let database = TestDatabase::create(&migrations()).await;
     let refused = sqlx::query("select * from nothing")
         .execute(database.pool())
         .await
         .unwrap_err();
-    assert!(!is_away(&refused), "{refused:?}");
+    assert!(
+        !is_unavailable(&refused) && !is_transient(&refused),
+        "{refused:?}"
+    );
     let ended = sqlx::query("select pg_terminate_backend(pg_backend_pid())")
         .execute(database.pool())
         .await
         .unwrap_err();
-    assert!(is_away(&ended), "{ended:?}");
+    assert!(is_unavailable(&ended) && is_transient(&ended), "{ended:?}");
     ping(database.pool()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_that_waits_too_long_for_a_lock_may_be_run_again() {
+    let database = TestDatabase::create(&migrations()).await;
+    let mut holder = database.pool().begin().await.unwrap();
+    let lock = "lock table note in access exclusive mode";
+    sqlx::query(lock).execute(&mut *holder).await.unwrap();
+    let mut waiter = database.pool().begin().await.unwrap();
+    let timeout = "set local lock_timeout = '10ms'";
+    sqlx::query(timeout).execute(&mut *waiter).await.unwrap();
+    let error = sqlx::query(lock).execute(&mut *waiter).await.unwrap_err();
+    assert!(is_transient(&error), "{error:?}");
+    assert!(!is_unavailable(&error), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_interval_has_the_length_of_its_duration() {
+    let database = TestDatabase::create(&migrations()).await;
+    let seconds: f64 = sqlx::query_scalar("select extract(epoch from $1::interval)::float8")
+        .bind(interval(Duration::from_millis(90_061_500)))
+        .fetch_one(database.pool())
+        .await
+        .unwrap();
+    assert!((seconds - 90_061.5).abs() < f64::EPSILON, "{seconds}");
 }
 
 #[tokio::test]

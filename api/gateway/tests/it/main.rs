@@ -11,7 +11,7 @@ mod cached;
 mod configuration;
 mod deliveries;
 mod idempotency;
-mod intake;
+mod intake_switch;
 mod limits;
 mod lists;
 mod moving;

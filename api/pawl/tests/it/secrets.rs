@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use infra::kafka;
+use infra::testing::kafka_consumer;
 use rdkafka::Message as _;
-use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::message::Headers as _;
 use serde_json::{Value, json};
 
@@ -168,8 +168,7 @@ fn names_are_there(fleet: &Fleet) {
 
 /// Everything on the topic, of which there is this much.
 pub(crate) async fn published(fleet: &Fleet, messages: f64) -> String {
-    let consumer: StreamConsumer =
-        kafka::consumer(fleet.variable("KAFKA_BROKERS"), "grep").unwrap();
+    let consumer = kafka_consumer(fleet.variable("KAFKA_BROKERS"), "grep");
     consumer.subscribe(&[contracts::event::TOPIC]).unwrap();
     let mut text = String::new();
     let mut seen = 0.0;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use comfy_table::Table;
-use infra::limit::{Bucket, Limiter, Without};
+use infra::limit::{Bucket, Limiter, WithoutRedis};
 use serde::Serialize;
 use serde_json::{Value, json};
 use servers::Progress;
@@ -338,7 +338,7 @@ impl Subjects {
                             .collect();
                     // A decision without Redis must not be counted.
                     let decision = limiter
-                        .take(&buckets, Without::CountHere)
+                        .take(&buckets, WithoutRedis::CountInProcess)
                         .await
                         .context("no decision")?;
                     if !decision.allowed {

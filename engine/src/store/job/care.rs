@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use infra::postgres::interval;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
-
-use super::interval;
 
 /// How many times a job may be taken without ever ending in an answer or an error before it is set aside:
 /// a job that kills its process must not kill the next one for ever.

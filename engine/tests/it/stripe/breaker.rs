@@ -6,7 +6,7 @@ use engine::stripe::backoff;
 use engine::stripe::breaker::{Breaker, Health, State};
 use proptest::prelude::*;
 
-const ILL: Health = Health::Ill { retry_after: None };
+const FAILING: Health = Health::Failing { retry_after: None };
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -20,7 +20,7 @@ fn call(breaker: &Breaker, health: Health, now: Instant) {
 fn opened(start: Instant) -> Breaker {
     let breaker = Breaker::new(start);
     for _ in 0..20 {
-        call(&breaker, ILL, start);
+        call(&breaker, FAILING, start);
     }
     breaker
 }
@@ -40,8 +40,8 @@ fn every_second_call_may_fail_without_opening_it() {
     let start = Instant::now();
     let breaker = Breaker::new(start);
     for _ in 0..500 {
-        call(&breaker, ILL, start);
-        call(&breaker, Health::Well, start);
+        call(&breaker, FAILING, start);
+        call(&breaker, Health::Healthy, start);
     }
     assert_eq!(breaker.state(start), State::Closed);
 }
@@ -51,7 +51,7 @@ fn a_few_failures_prove_nothing() {
     let start = Instant::now();
     let breaker = Breaker::new(start);
     for _ in 0..19 {
-        call(&breaker, ILL, start);
+        call(&breaker, FAILING, start);
     }
     assert_eq!(breaker.state(start), State::Closed);
 }
@@ -61,11 +61,11 @@ fn failures_older_than_the_window_are_forgotten() {
     let start = Instant::now();
     let breaker = Breaker::new(start);
     for _ in 0..19 {
-        call(&breaker, ILL, start);
+        call(&breaker, FAILING, start);
     }
     let later = start + seconds(10);
     for _ in 0..19 {
-        call(&breaker, ILL, later);
+        call(&breaker, FAILING, later);
     }
     assert_eq!(breaker.state(later), State::Closed);
 }
@@ -93,9 +93,9 @@ fn one_probe_goes_out_and_its_success_closes_it() {
         "a second call beside the probe"
     );
     assert!(breaker.ready(later).is_err());
-    probe.report(Health::Well, later);
+    probe.report(Health::Healthy, later);
     assert_eq!(breaker.state(later), State::Closed);
-    call(&breaker, ILL, later);
+    call(&breaker, FAILING, later);
     assert_eq!(
         breaker.state(later),
         State::Closed,
@@ -109,7 +109,7 @@ fn each_failed_probe_doubles_the_pause_up_to_half_a_minute() {
     let breaker = opened(start);
     let mut now = start + seconds(1);
     for pause in [2, 4, 8, 16, 30, 30] {
-        call(&breaker, ILL, now);
+        call(&breaker, FAILING, now);
         let until = now + seconds(pause);
         assert_eq!(breaker.state(now), State::Open { until });
         now = until;
@@ -120,7 +120,7 @@ fn each_failed_probe_doubles_the_pause_up_to_half_a_minute() {
 fn the_pause_is_at_least_what_the_processor_asks_for() {
     let start = Instant::now();
     let breaker = Breaker::new(start);
-    let asked = Health::Ill {
+    let asked = Health::Failing {
         retry_after: Some(seconds(7)),
     };
     for _ in 0..20 {
@@ -137,7 +137,7 @@ fn a_probe_that_is_dropped_lets_another_one_out() {
     let later = start + seconds(1);
     drop(breaker.admit(later).unwrap());
     assert_eq!(breaker.state(later), State::HalfOpen);
-    call(&breaker, Health::Well, later);
+    call(&breaker, Health::Healthy, later);
     assert_eq!(breaker.state(later), State::Closed);
 }
 
@@ -148,14 +148,14 @@ fn calls_that_come_home_late_do_not_judge_the_probe() {
     let late = breaker.admit(start).unwrap();
     let later_still = breaker.admit(start).unwrap();
     for _ in 0..20 {
-        call(&breaker, ILL, start);
+        call(&breaker, FAILING, start);
     }
-    late.report(Health::Well, start);
+    late.report(Health::Healthy, start);
     assert!(matches!(breaker.state(start), State::Open { .. }));
     let now = start + seconds(1);
     let probe = breaker.admit(now).unwrap();
-    later_still.report(ILL, now);
-    probe.report(Health::Well, now);
+    later_still.report(FAILING, now);
+    probe.report(Health::Healthy, now);
     assert_eq!(breaker.state(now), State::Closed);
 }
 

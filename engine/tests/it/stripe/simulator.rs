@@ -72,7 +72,7 @@ impl Stripe {
 }
 
 fn key() -> IdempotencyKey {
-    IdempotencyKey::from(Uuid::now_v7())
+    IdempotencyKey::parse(Uuid::now_v7().to_string()).unwrap()
 }
 
 fn intent(payment: Uuid, method: &str, manual_capture: bool) -> CreateIntent {

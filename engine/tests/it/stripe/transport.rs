@@ -306,35 +306,3 @@ async fn a_lost_intent_is_found_on_a_later_page() {
         requests[1]
     );
 }
-
-#[tokio::test]
-async fn undelivered_events_come_page_by_page() {
-    let page =
-        r#"{"data":[{"id":"evt_2","type":"a.b"},{"id":"evt_1","type":"a.b"}],"has_more":true}"#;
-    let last = r#"{"data":[],"has_more":false}"#;
-    let server = Canned::start(vec![http("200 OK", "", page), http("200 OK", "", last)]).await;
-    let client = server.client();
-    let events = client
-        .list_events(9, &["a.b", "c.d"], None)
-        .await
-        .unwrap()
-        .object;
-    assert_eq!(events.events.len(), 2);
-    assert_eq!(events.events[0].get(), r#"{"id":"evt_2","type":"a.b"}"#);
-    assert_eq!(events.next.as_deref(), Some("evt_1"));
-    let events = client
-        .list_events(9, &[], events.next.as_deref())
-        .await
-        .unwrap()
-        .object;
-    assert!(events.events.is_empty() && events.next.is_none());
-    let requests = server.requests();
-    for part in [
-        "types%5B%5D=a.b&types%5B%5D=c.d",
-        "created%5Bgte%5D=9",
-        "delivery_success=false",
-    ] {
-        assert!(requests[0].contains(part), "{part} in {}", requests[0]);
-    }
-    assert!(requests[1].contains("starting_after=evt_1"));
-}

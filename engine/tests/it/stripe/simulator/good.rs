@@ -2,6 +2,7 @@
 
 use contracts::id::{PaymentId, RefundId};
 use engine::stripe::{Class, ConfirmIntent};
+use serde_json::Value;
 use uuid::Uuid;
 use workflows::stripe::{ChargeStatus, IntentStatus, PAYMENT_ID, REFUND_ID, RefundStatus};
 
@@ -88,7 +89,7 @@ async fn an_intent_is_canceled_and_the_loser_gets_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_refund_is_created_read_and_listed() {
+async fn a_refund_is_created_and_listed() {
     let stripe = Stripe::start().await;
     let paid = stripe.paid(false).await;
     let new = refund(&paid, 500);
@@ -102,15 +103,6 @@ async fn a_refund_is_created_read_and_listed() {
     assert_eq!(
         made.metadata.get(REFUND_ID),
         Some(&RefundId::from_uuid(new.refund).to_string())
-    );
-    assert_eq!(
-        stripe
-            .client
-            .retrieve_refund(&made.id)
-            .await
-            .unwrap()
-            .object,
-        made
     );
     let second = stripe
         .client
@@ -130,7 +122,7 @@ async fn a_refund_is_created_read_and_listed() {
 }
 
 #[tokio::test]
-async fn events_that_reached_nobody_can_be_listed_and_read() {
+async fn undelivered_events_of_the_simulator_can_be_parsed_as_webhooks() {
     let stripe = Stripe::with(stripe_simulator::Config {
         endpoints: vec![stripe_simulator::WebhookEndpoint {
             // Nobody listens on port 1.
@@ -143,20 +135,28 @@ async fn events_that_reached_nobody_can_be_listed_and_read() {
     .await;
     let paid = stripe.paid(false).await;
     let types = ["payment_intent.created", "payment_intent.succeeded"];
-    let events = stripe
-        .client
-        .list_events(0, &types, None)
+    let listed: Value = reqwest::Client::new()
+        .get(format!("{}/v1/events", stripe.base))
+        .bearer_auth("sk_test_client")
+        .query(&[
+            ("delivery_success", "false"),
+            ("types[]", types[0]),
+            ("types[]", types[1]),
+        ])
+        .send()
         .await
         .unwrap()
-        .object;
-    assert_eq!(events.events.len(), 2);
-    for event in &events.events {
-        let incoming = engine::webhook::parse(event.get().as_bytes()).unwrap();
+        .json()
+        .await
+        .unwrap();
+    let events = listed["data"].as_array().unwrap();
+    assert_eq!(events.len(), 2);
+    for event in events {
+        let incoming = engine::webhook::parse(event.to_string().as_bytes()).unwrap();
         assert!(types.contains(&incoming.r#type.as_str()), "{incoming:?}");
         let engine::webhook::Object::Intent(intent) = incoming.object else {
             panic!("no intent in {incoming:?}");
         };
         assert_eq!(intent.id, paid.id);
     }
-    assert_eq!(events.next, None);
 }

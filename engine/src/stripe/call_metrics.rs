@@ -1,4 +1,4 @@
-//! What can be seen of a call from outside: how often it was made, how it ended, how long it took, and its span.
+//! The metrics and the trace span of a call to Stripe.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use super::failure::{Answered, Failure};
 
 static CALLS: Counters<2> = Counters::new(
     "pawl_stripe_calls_total",
-    "Requests to Stripe, by what their answer meant; unsent ones never left.",
+    "Requests to Stripe, by the class of their answer; unsent ones were not sent.",
     ["call", "class"],
 );
 static TIMES: Histograms<1> = Histograms::new(
@@ -20,14 +20,14 @@ static TIMES: Histograms<1> = Histograms::new(
     ["call"],
 );
 
-/// One call, while it is made.
-pub(super) struct Watch {
+/// Measures one call while it is made.
+pub(super) struct CallMetrics {
     call: &'static str,
     begun: Instant,
     span: Span,
 }
 
-impl Watch {
+impl CallMetrics {
     pub(super) fn start(call: &'static str) -> Self {
         Self {
             call,
@@ -50,7 +50,7 @@ impl Watch {
         self.span.clone()
     }
 
-    pub(super) fn end<T>(self, outcome: &Result<Answered<T>, Failure>) {
+    pub(super) fn record<T>(self, outcome: &Result<Answered<T>, Failure>) {
         let class = match outcome {
             Ok(_) => "success",
             Err(failure) if failure.sent => failure.class.as_str(),
@@ -63,7 +63,7 @@ impl Watch {
         if self.span.is_disabled() {
             return;
         }
-        // Every success of the calls that we make is a 200.
+        // Stripe answers each of our calls with 200 when it succeeds.
         let (status, request_id, replayed) = match outcome {
             Ok(answer) => (Some(200), answer.request_id.as_deref(), answer.replayed),
             Err(failure) => (
@@ -76,7 +76,7 @@ impl Watch {
         self.span.record("http.response.status_code", status);
         self.span.record("stripe.request_id", request_id);
         self.span.record("stripe.replayed", replayed);
-        // A card that is declined is an answer like any other.
+        // A declined card is not an error of the call.
         if outcome.is_err() && class != "business" {
             self.span.record("otel.status_code", "ERROR");
         }

@@ -1,4 +1,4 @@
--- Removes a worker that ended and gives back what it had fetched.
+-- Removes a worker that ended, and puts the tasks that it had fetched back into the queue.
 -- KEYS: its inflight set, active list, data hash, prefix of the metadata, set of workers, its own metadata.
 -- ARGV: its name.
 for _, task in ipairs(redis.call('smembers', KEYS[1])) do
@@ -12,7 +12,7 @@ for _, task in ipairs(redis.call('smembers', KEYS[1])) do
 end
 redis.call('del', KEYS[1], KEYS[6])
 redis.call('zrem', KEYS[5], ARGV[1])
--- A list without its data is what eviction left: no id in it can be fetched.
+-- Eviction removed the data of the tasks: no task of the list can be fetched.
 if redis.call('exists', KEYS[3]) == 0 then
     redis.call('del', KEYS[2])
 end

@@ -1,6 +1,6 @@
-//! The way out to Kafka.
+//! Publishes single messages to Kafka.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::event::{CONTENT_TYPE, TOPIC};
@@ -8,6 +8,7 @@ use contracts::id::PaymentId;
 use infra::metrics::Counters;
 use infra::trace;
 use infra::trace::{KeyValue, SpanKind};
+use parking_lot::Mutex;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
@@ -17,40 +18,42 @@ use crate::store::outbox::Message;
 
 static PUBLISHED: Counters<1> = Counters::new(
     "pawl_kafka_published_total",
-    "Events that Kafka has acknowledged; withheld are those it refused, told without their payload.",
+    "Events that Kafka has acknowledged: published, or withheld when Kafka refused the event and its replacement without payload \
+     was published.",
     ["result"],
 );
 
-/// How long a message may wait for room in the client. There is room unless Kafka is away.
-const ROOM: Duration = Duration::from_secs(5);
+/// How long a message may wait for space in the client's buffer, which is full only while Kafka is unavailable.
+const BUFFER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The producers of a process, shared by its shards.
-pub(super) struct Outlet {
+/// The producers of this process, shared by its shards.
+pub(super) struct Publisher {
     brokers: String,
     producers: Mutex<Arc<Producers>>,
 }
 
 struct Producers {
     batching: FutureProducer,
-    /// For what was refused: a broker refuses whole batches, and the others in it are innocent.
-    lone: FutureProducer,
+    /// For refused messages: a broker refuses a whole batch because of one message in it.
+    single: FutureProducer,
 }
 
 impl Producers {
     fn new(brokers: &str) -> Result<Self, KafkaError> {
         Ok(Self {
             batching: infra::kafka::producer(brokers)?,
-            lone: infra::kafka::lone_producer(brokers)?,
+            single: infra::kafka::single_message_producer(brokers)?,
         })
     }
 
-    /// An idempotent producer that lost its place never sends again.
-    fn broken(&self) -> bool {
-        self.batching.client().fatal_error().is_some() || self.lone.client().fatal_error().is_some()
+    /// Whether a producer has failed permanently: an idempotent producer that lost its sequence never sends again.
+    fn is_broken(&self) -> bool {
+        self.batching.client().fatal_error().is_some()
+            || self.single.client().fatal_error().is_some()
     }
 }
 
-impl Outlet {
+impl Publisher {
     pub(super) fn new(brokers: &str) -> Result<Self, KafkaError> {
         Ok(Self {
             brokers: brokers.to_owned(),
@@ -58,11 +61,11 @@ impl Outlet {
         })
     }
 
-    /// Sends a message and waits until Kafka has it. One that Kafka refuses for good is replaced by the same version
-    /// without its payload. After an error Kafka may have it all the same.
-    pub(super) async fn tell(&self, message: &Message) -> Result<(), KafkaError> {
+    /// Publishes a message and waits for Kafka's acknowledgement. A message that Kafka refuses permanently is replaced by the
+    /// same version without payload. After an error Kafka may have the message all the same.
+    pub(super) async fn publish(&self, message: &Message) -> Result<(), KafkaError> {
         let since = trace::since();
-        let result = self.tell_somehow(message).await?;
+        let result = self.send_or_withhold(message).await?;
         PUBLISHED.of([result]).increment(1);
         if let Some(since) = since {
             let name = format!("publish {}.{}", message.machine, message.kind);
@@ -77,40 +80,37 @@ impl Outlet {
         Ok(())
     }
 
-    /// Says whether the message was told, or had to be withheld.
-    async fn tell_somehow(&self, message: &Message) -> Result<&'static str, KafkaError> {
+    /// Returns the label of the metric: whether the message was published, or withheld.
+    async fn send_or_withhold(&self, message: &Message) -> Result<&'static str, KafkaError> {
         let producers = self.producers();
         let event = message::event(message).map_err(|error| invalid(&error))?;
         let Err(refused) = send(&producers.batching, message, &event).await else {
-            return Ok("told");
+            return Ok("published");
         };
         if !is_final(&refused) {
             return Err(refused);
         }
-        let Err(refused) = send(&producers.lone, message, &event).await else {
-            return Ok("told");
+        let Err(refused) = send(&producers.single, message, &event).await else {
+            return Ok("published");
         };
         if !is_final(&refused) {
             return Err(refused);
         }
         tracing::error!(
             payment = %PaymentId::from(message.stream), version = message.version, error = %refused,
-            "Kafka refuses this event for good; its version is told without its payload"
+            "Kafka refused the event permanently; publishing its version without payload"
         );
         let event =
             message::withheld(message, refused.to_string()).map_err(|error| invalid(&error))?;
-        send(&producers.lone, message, &event).await?;
+        send(&producers.single, message, &event).await?;
         Ok("withheld")
     }
 
-    /// Starts anew if a producer will never send again.
-    pub(super) fn renew_if_broken(&self) {
-        let mut producers = self
-            .producers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if producers.broken() {
-            // An error was told before, when the first producers were made from the same address.
+    /// Replaces the producers if one of them has failed permanently.
+    pub(super) fn replace_if_broken(&self) {
+        let mut producers = self.producers.lock();
+        if producers.is_broken() {
+            // An error is unlikely: the first producers were made from the same address. The old ones stay then.
             if let Ok(fresh) = Producers::new(&self.brokers) {
                 *producers = Arc::new(fresh);
             }
@@ -118,11 +118,7 @@ impl Outlet {
     }
 
     fn producers(&self) -> Arc<Producers> {
-        let producers = self
-            .producers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&producers)
+        Arc::clone(&self.producers.lock())
     }
 }
 
@@ -131,7 +127,7 @@ async fn send(
     message: &Message,
     event: &[u8],
 ) -> Result<(), KafkaError> {
-    let id = message::id_of(message);
+    let id = message::event_id(message);
     let (key, id) = (id.payment.to_string(), id.to_string());
     let traceparent = trace::traceparent(message.stream);
     let headers = OwnedHeaders::new_with_capacity(3)
@@ -151,13 +147,13 @@ async fn send(
         .key(&key)
         .payload(event)
         .headers(headers);
-    match producer.send(record, ROOM).await {
+    match producer.send(record, BUFFER_TIMEOUT).await {
         Ok(_) => Ok(()),
         Err((error, _)) => Err(error),
     }
 }
 
-/// Kafka will never take this message, however often it is sent.
+/// Whether Kafka refuses this message permanently, however often it is sent.
 fn is_final(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
@@ -172,8 +168,8 @@ fn is_final(error: &KafkaError) -> bool {
     )
 }
 
-/// An event of ours always has a JSON form; should that ever be wrong, the message waits and is seen.
+/// Our events can always be serialized; if one cannot, it is an error that the relay logs and retries.
 fn invalid(error: &serde_json::Error) -> KafkaError {
-    tracing::error!(%error, "an event could not be written as JSON");
+    tracing::error!(%error, "failed to serialize an event as JSON; it stays in the outbox and is retried");
     KafkaError::MessageProduction(RDKafkaErrorCode::InvalidArgument)
 }

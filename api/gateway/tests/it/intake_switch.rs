@@ -1,6 +1,6 @@
 //! A person stops the taking of new payments, and lets it go on.
 
-use engine::intake;
+use engine::intake_switch;
 use infra::testing::unique;
 use reqwest::StatusCode;
 use serde_json::json;
@@ -8,10 +8,10 @@ use serde_json::json;
 use crate::stage::{PAYMENTS, Stage, body, mug, path_of, problem};
 
 async fn switch(stage: &Stage, paused: bool) -> bool {
-    let changed = intake::set(stage.database.pool(), paused, Some("a test"), "somebody")
+    let changed = intake_switch::set(stage.database.pool(), paused, Some("a test"), "somebody")
         .await
         .unwrap();
-    tokio::time::sleep(intake::OBEYED_WITHIN).await;
+    tokio::time::sleep(intake_switch::OBEYED_WITHIN).await;
     changed
 }
 

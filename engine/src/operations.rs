@@ -1,4 +1,4 @@
-//! What operators see and do: jobs that wait for a person.
+//! Operations on jobs: an operator lists them and retries dead ones.
 
 use contracts::id::{JobId, PaymentId};
 use contracts::view::JobView;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::store::job;
 use crate::{Engine, Error};
 
-/// The states a job can be in.
+/// The states of a job.
 pub const JOB_STATES: [&str; 4] = ["queued", "running", "done", "dead"];
 
 impl Engine {
@@ -35,8 +35,8 @@ impl Engine {
         Ok((rows.into_iter().map(view).collect(), more))
     }
 
-    /// Puts a dead job of an account back in the queue with the key it always had. Should that key be too old to be
-    /// sent, the worker asks Stripe instead.
+    /// Puts a dead job of an account back in the queue. It keeps its idempotency key; if the key is too old to be sent
+    /// again, the worker retrieves the object from Stripe instead.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the account has no such job or it is not dead.
@@ -46,7 +46,7 @@ impl Engine {
             return Err(Error::NotFound);
         }
         if let Err(error) = self.inner.queue.push(&[id]).await {
-            tracing::debug!(%error, "not pushed; the sweeper will");
+            tracing::debug!(%error, "failed to push the retried job to Redis; the sweeper will push it");
         }
         Ok(())
     }

@@ -1,11 +1,10 @@
-//! How much waits, and for how long: what only Postgres knows of all processes together; and whether this worker calls
-//! Stripe.
+//! Gauges of the backlog in Postgres (jobs, inbox, outbox), and of this worker's circuit breaker.
 //!
-//! Every worker looks, every few seconds and whoever asks for metrics, and all see the same: take the largest of what
-//! they tell, not the sum.
+//! Every worker reads the same backlog every few seconds, so a dashboard takes the maximum over the workers, not the sum.
 
 use infra::metrics::{Gauge, Gauges, SAMPLE};
 use sqlx::PgPool;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{delivery, inbox, job, outbox};
@@ -19,12 +18,12 @@ static JOBS: Gauges<1> = Gauges::new(
 );
 static DEAD: Gauges<0> = Gauges::new(
     "pawl_jobs_dead",
-    "Jobs that were given up; a person must look at each.",
+    "Jobs that were dead-lettered; each needs an operator.",
     [],
 );
 static OLDEST_DUE: Gauges<0> = Gauges::new(
     "pawl_jobs_oldest_due_seconds",
-    "How long the oldest job that nobody took has been due.",
+    "How long the oldest due job has been unclaimed.",
     [],
 );
 static DELIVERIES: Gauges<0> = Gauges::new(
@@ -39,7 +38,7 @@ static DELIVERIES_OLDEST_DUE: Gauges<0> = Gauges::new(
 );
 static INBOX: Gauges<0> = Gauges::new(
     "pawl_inbox_backlog",
-    "Stripe's events that wait to be applied.",
+    "Webhook events from Stripe that are not applied yet.",
     [],
 );
 static OUTBOX: Gauges<0> = Gauges::new(
@@ -49,43 +48,41 @@ static OUTBOX: Gauges<0> = Gauges::new(
 );
 static OUTBOX_OLDEST: Gauges<0> = Gauges::new(
     "pawl_outbox_oldest_seconds",
-    "How long the oldest of them has waited.",
+    "How long the oldest event of the outbox has waited.",
     [],
 );
-
 static BREAKER: Gauges<0> = Gauges::new(
     "pawl_breaker_open",
-    "1 while calls to Stripe are held back because most of them fail.",
+    "1 while the circuit breaker holds back calls to Stripe because most of them fail.",
     [],
 );
 
-/// Looks until `shutdown`.
-pub(crate) async fn watch(pool: &PgPool, stripe: &Client, shutdown: &CancellationToken) {
+/// Sets the gauges every few seconds until `shutdown`.
+pub(crate) async fn sample(pool: &PgPool, stripe: &Client, shutdown: &CancellationToken) {
     loop {
         BREAKER
             .of([])
             .set(u8::from(stripe.state() != State::Closed));
-        if let Err(error) = look(pool).await {
-            // Whoever scrapes must not take what was seen last for what is.
+        if let Err(error) = read_backlog(pool).await {
+            // Report NaN instead of stale values.
             for gauge in all() {
                 gauge.set(f64::NAN);
             }
-            tracing::debug!(%error, "nobody knows how much waits");
+            tracing::debug!(%error, "failed to read the backlog gauges from Postgres; they are NaN until the next read");
         }
-        tokio::select! {
-            () = tokio::time::sleep(SAMPLE) => {}
-            () = shutdown.cancelled() => return,
+        if shutdown.run_until_cancelled(sleep(SAMPLE)).await.is_none() {
+            return;
         }
     }
 }
 
-async fn look(pool: &PgPool) -> sqlx::Result<()> {
+async fn read_backlog(pool: &PgPool) -> sqlx::Result<()> {
     let jobs = job::standing(pool).await?;
     let deliveries = delivery::backlog(pool).await?;
     let waiting = inbox::waiting(pool).await?;
     let lag = outbox::lag(pool).await?;
     let count = |count: i64| f64::from(i32::try_from(count).unwrap_or(i32::MAX));
-    let seen = [
+    let values = [
         count(jobs.queued),
         count(jobs.running),
         count(jobs.dead),
@@ -96,12 +93,13 @@ async fn look(pool: &PgPool) -> sqlx::Result<()> {
         count(lag.messages),
         lag.oldest.as_secs_f64(),
     ];
-    for (gauge, seen) in all().into_iter().zip(seen) {
-        gauge.set(seen);
+    for (gauge, value) in all().into_iter().zip(values) {
+        gauge.set(value);
     }
     Ok(())
 }
 
+/// The gauges that show the backlog, in the order of `values` above.
 fn all() -> [&'static Gauge; 9] {
     [
         JOBS.of(["queued"]),
