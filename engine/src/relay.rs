@@ -55,13 +55,13 @@ pub async fn run<P>(
 where
     P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static,
 {
-    let publisher = Arc::new(Publisher::new(brokers)?);
+    let kafka = Arc::new(Publisher::new(brokers)?);
     let mut shards = JoinSet::new();
     for number in 0..outbox::SHARDS {
         let shard = Shard {
             number,
             pool: pool.clone(),
-            publisher: Arc::clone(&publisher),
+            publisher: Arc::clone(&kafka),
             published: published.clone(),
             shutdown: shutdown.clone(),
         };

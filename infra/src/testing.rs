@@ -100,7 +100,6 @@ pub fn kafka_brokers() -> Option<String> {
 }
 
 /// A consumer of a group that starts at the beginning of a topic and never commits its position by itself.
-#[must_use]
 pub fn kafka_consumer(brokers: &str, group: &str) -> StreamConsumer {
     crate::kafka::client_config(brokers)
         .set("group.id", group)

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use infra::postgres::interval;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;

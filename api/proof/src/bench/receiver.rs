@@ -44,9 +44,9 @@ impl Receiver {
             // An error shows as deliveries that fail: the benchmark then does not end well.
             let _ = axum::serve(listener, router).await;
         });
-        let receiver = Receiver { received, server };
+        let started = Receiver { received, server };
         register(fleet, &url).await?;
-        Ok(receiver)
+        Ok(started)
     }
 
     /// How many deliveries were received so far.

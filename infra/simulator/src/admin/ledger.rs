@@ -43,7 +43,7 @@ pub(crate) fn show(simulator: &Simulator, request: &Request) -> Response {
 /// What `GET /_sim/ledger` answers.
 #[derive(Debug, Serialize)]
 struct Report {
-    payments: Vec<Payment>,
+    payments: Vec<LedgerEntry>,
     totals: BTreeMap<String, Totals>,
     charged_more_than_once: u64,
     has_more: bool,
@@ -51,7 +51,7 @@ struct Report {
 
 /// One payment: all intents that carry its `metadata.payment_id`.
 #[derive(Debug, Serialize)]
-struct Payment {
+struct LedgerEntry {
     payment_id: Option<String>,
     payment_intent: String,
     status: Status,
@@ -93,7 +93,7 @@ fn report(store: &Store, payment: Option<&str>, offset: usize, limit: usize) -> 
     let shown = payments.iter().skip(offset).take(limit);
     Report {
         payments: shown
-            .filter_map(|intents| Payment::read(store, intents))
+            .filter_map(|intents| LedgerEntry::read(store, intents))
             .collect(),
         totals: store.ledger.totals.clone(),
         charged_more_than_once: store.ledger.charged_more_than_once,
@@ -101,7 +101,7 @@ fn report(store: &Store, payment: Option<&str>, offset: usize, limit: usize) -> 
     }
 }
 
-impl Payment {
+impl LedgerEntry {
     fn read(store: &Store, intents: &[&Intent]) -> Option<Self> {
         let mut shown = Self::new(intents.first()?);
         for intent in intents {
