@@ -1,4 +1,4 @@
-//! What every service leans on, tried against real servers.
+//! The parts that every service uses, tried against real servers; and the rules that the repository keeps.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -6,6 +6,7 @@
 )]
 
 mod env;
+mod house;
 mod http;
 mod kafka;
 mod limit;

@@ -85,12 +85,8 @@ impl Report {
             bare_hello_per_second: median(rounds, |round| round.hello.per_second),
             cached_get_per_second: median(rounds, |round| round.unlimited.per_second),
             cached_get_limited_per_second: median(rounds, |round| round.limited.per_second),
-            ratio: median(rounds, |round| {
-                round.unlimited.per_second / round.hello.per_second
-            }),
-            ratio_limited: median(rounds, |round| {
-                round.limited.per_second / round.hello.per_second
-            }),
+            ratio: median(rounds, |it| it.unlimited.per_second / it.hello.per_second),
+            ratio_limited: median(rounds, |it| it.limited.per_second / it.hello.per_second),
             cpu_us_per_hello: median(rounds, |round| round.hello.cpu_us),
             cpu_us_per_cached_get: median(rounds, |round| round.unlimited.cpu_us),
             cpu_us_per_cached_get_limited: median(rounds, |round| round.limited.cpu_us),
