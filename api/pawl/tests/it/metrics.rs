@@ -70,7 +70,7 @@ async fn each_service_tells_its_numbers_once_and_names_nobody() {
         .reaches(
             "worker-service",
             "pawl_kafka_published_total",
-            r#"result="told""#,
+            r#"result="published""#,
             5.0,
         )
         .await;

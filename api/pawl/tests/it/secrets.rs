@@ -156,7 +156,7 @@ fn names_are_there(fleet: &Fleet) {
     let worker = lines("worker-service");
     let put_off = worker
         .iter()
-        .find(|line| line["message"] == "put off")
+        .find(|line| line["message"] == "the job did not succeed; it will be retried")
         .unwrap();
     let payment: contracts::id::PaymentId = put_off["payment"].as_str().unwrap().parse().unwrap();
     assert_eq!(put_off["trace_id"], payment.uuid().simple().to_string());
