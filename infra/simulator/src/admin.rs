@@ -1,21 +1,24 @@
 //! Routes under `/_sim`, for tests and operators: everything that the real Stripe has no route for.
 
+mod dashboard;
+mod disputes;
+mod events;
 mod ledger;
+mod request;
 
 use hyper::StatusCode;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::admin::request::{parse, run};
 use crate::bank::{authentication, cancellation, charges, page, refunds};
 use crate::faults::NewRules;
 use crate::http::{Request, Response};
 use crate::objects::endpoint::Endpoint;
+use crate::objects::failure::Replacement;
 use crate::objects::payment_method::Outcome;
 use crate::objects::{payment_method, refund};
-use crate::refusal::Refusal;
 use crate::simulator::Simulator;
-use crate::store::{Call, Store};
 use crate::{clock, http};
 
 /// Answers a request under `/_sim`.
@@ -36,23 +39,22 @@ pub(crate) fn answer(simulator: &Simulator, request: &Request) -> Response {
         ("POST", ["webhook_endpoints"]) => parse(request, |new| register(simulator, new)),
         ("PUT", ["outcomes"]) => parse(request, |forced| force(simulator, forced)),
         ("DELETE", ["outcomes"]) => {
-            simulator.operate(|store| store.forced.clear());
+            simulator.operate(|store| {
+                store.forced.clear();
+                store.replaced.clear();
+            });
             http::json(StatusCode::OK, &json!({}))
         }
         ("POST", ["payment_intents", id, action]) => move_intent(simulator, id, action),
         ("POST", ["refunds", id, action]) => move_refund(simulator, id, action),
+        ("POST", ["dashboard", path @ ..]) => dashboard::act(simulator, request, path),
+        ("POST", ["disputes"]) => disputes::open(simulator, request),
+        ("POST", ["disputes", id, action]) => disputes::decide(simulator, id, action),
+        ("POST", ["events"]) => events::send(simulator, request),
         ("GET", ["authenticate", id]) => page::show(simulator, id),
         ("POST", ["authenticate", id]) => page::submit(simulator, id, request),
         ("GET", ["authenticate.css"]) => http::page("text/css; charset=utf-8", page::STYLE),
         _ => http::not_found(),
-    }
-}
-
-/// Parses the body as JSON and passes it on, or answers 400 with the mistake in it.
-fn parse<T: DeserializeOwned>(request: &Request, then: impl FnOnce(T) -> Response) -> Response {
-    match serde_json::from_slice(&request.body) {
-        Ok(body) => then(body),
-        Err(error) => http::fault(StatusCode::BAD_REQUEST, &error.to_string()),
     }
 }
 
@@ -81,30 +83,37 @@ fn register(simulator: &Simulator, new: Registration) -> Response {
 }
 
 /// All confirmations of `payment_id`, or of `payment_intent`, end as if made with `payment_method`; null ends this.
+/// The parts of `failure` replace those of the failure in which they end.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Forced {
     #[serde(alias = "payment_id", alias = "payment_intent")]
     subject: String,
     payment_method: Option<String>,
+    failure: Option<Replacement>,
 }
 
 fn force(simulator: &Simulator, forced: Forced) -> Response {
-    let subject = forced.subject;
-    match forced.payment_method {
-        Some(name) if payment_method::find(&name).is_none() => http::fault(
-            StatusCode::BAD_REQUEST,
-            "There is no such test payment method.",
-        ),
-        Some(name) => {
-            simulator.operate(|store| store.forced.insert(subject, name));
-            http::json(StatusCode::OK, &json!({}))
-        }
-        None => {
-            simulator.operate(|store| store.forced.remove(&subject));
-            http::json(StatusCode::OK, &json!({}))
-        }
+    let method = forced.payment_method;
+    if method
+        .as_deref()
+        .is_some_and(|name| payment_method::find(name).is_none())
+    {
+        let message = "There is no such test payment method.";
+        return http::fault(StatusCode::BAD_REQUEST, message);
     }
+    simulator.operate(|store| {
+        let subject = forced.subject;
+        match forced.failure {
+            Some(failure) => store.replaced.insert(subject.clone(), failure),
+            None => store.replaced.remove(&subject),
+        };
+        match method {
+            Some(name) => store.forced.insert(subject, name),
+            None => store.forced.remove(&subject),
+        };
+    });
+    http::json(StatusCode::OK, &json!({}))
 }
 
 /// Does now to an intent what otherwise time, a bank or a customer does.
@@ -139,15 +148,4 @@ fn move_refund(simulator: &Simulator, id: &str, action: &str) -> Response {
         let refund = store.refunds.existing(id, "refund")?;
         Ok(Some(http::json(StatusCode::OK, &refund.render())))
     })
-}
-
-fn run(
-    simulator: &Simulator,
-    operation: impl FnOnce(&mut Store, &Call<'_>) -> Result<Option<Response>, Refusal>,
-) -> Response {
-    match simulator.operate_internally(operation) {
-        Ok(Some(response)) => response,
-        Ok(None) => http::not_found(),
-        Err(refusal) => http::refused(&refusal),
-    }
 }

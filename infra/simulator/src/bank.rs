@@ -3,5 +3,6 @@
 pub(crate) mod authentication;
 pub(crate) mod cancellation;
 pub(crate) mod charges;
+pub(crate) mod disputes;
 pub(crate) mod page;
 pub(crate) mod refunds;

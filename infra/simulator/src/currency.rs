@@ -38,7 +38,9 @@ const SMALLEST: &[(&str, i64)] = &[
     ("thb", 1000),
 ];
 
-const LARGEST: i64 = 999_999_999_999;
+/// Stripe's largest charges: eight digits, and twelve for rupiahs (same page).
+const LARGEST: i64 = 99_999_999;
+const LARGEST_IDR: i64 = 999_999_999_999;
 
 /// Parses a currency code of either case.
 pub(crate) fn parse(text: &str) -> Result<String, Refusal> {
@@ -67,8 +69,14 @@ pub(crate) fn check_amount(amount: i64, currency: &str) -> Result<(), Refusal> {
             format!("Amount must be at least {smallest} {currency} (in its smallest unit)");
         return Err(Refusal::parameter("amount_too_small", "amount", message));
     }
-    if amount > LARGEST {
-        let message = format!("Amount must be no more than {LARGEST}");
+    let largest = if currency == "idr" {
+        LARGEST_IDR
+    } else {
+        LARGEST
+    };
+    if amount > largest {
+        let message =
+            format!("Amount must be no more than {largest} {currency} (in its smallest unit)");
         return Err(Refusal::parameter("amount_too_large", "amount", message));
     }
     let granular = match currency {

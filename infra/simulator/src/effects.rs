@@ -40,6 +40,8 @@ pub(crate) struct Timer {
 pub(crate) enum Task {
     /// The bank answers about the charge of this intent.
     SettleIntent(String),
+    /// Stripe shows the latest charge of this intent.
+    ShowCharge(String),
     /// The bank answers about this refund.
     SettleRefund(String),
 }

@@ -64,6 +64,12 @@ struct RuleReport {
     fired: u64,
 }
 
+impl Default for Faults {
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
+
 impl Faults {
     /// No rules; `seed` determines the draws of later rules.
     pub(crate) fn new(seed: u64) -> Self {
@@ -148,6 +154,23 @@ impl Faults {
         faults
     }
 
+    /// Draws `fault` for the change of an object of which the event `kind` reports.
+    pub(crate) fn draw_for_object(&self, fault: Fault, kind: &str) -> Option<Rule> {
+        if !self.active.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut inner = self.state.lock();
+        let State {
+            rng, rules, fired, ..
+        } = &mut *inner;
+        let rule = rules
+            .iter_mut()
+            .filter(|active| active.rule.fault == fault && active.rule.covers(kind))
+            .find_map(|active| active.applies(rng).then(|| active.rule.clone()))?;
+        *fired.entry(fault).or_default() += 1;
+        Some(rule)
+    }
+
     /// Counts a fault that is not counted when it is drawn.
     pub(crate) fn count(&self, fault: Fault, times: u64) {
         *self.state.lock().fired.entry(fault).or_default() += times;
@@ -206,7 +229,7 @@ impl ActiveRule {
 impl Rule {
     fn covers(&self, subject: &str) -> bool {
         let scope = match self.fault.stage() {
-            Stage::Webhook => &self.kind,
+            Stage::Webhook | Stage::Object => &self.kind,
             Stage::Before | Stage::During | Stage::After => &self.route,
         };
         scope

@@ -24,6 +24,7 @@ mod simulator;
 mod state_file;
 mod store;
 mod table;
+mod validate;
 mod webhooks;
 
 pub use config::{Config, Settings, Shop, WebhookEndpoint};

@@ -3,6 +3,9 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::objects::failure;
+use crate::objects::failure::Failure;
+
 /// An error answer in Stripe's shape, and whether it is saved under its idempotency key.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -18,6 +21,8 @@ pub(crate) struct Refusal {
 #[derive(Debug, Default, Serialize)]
 struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
+    advice_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     charge: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
@@ -26,6 +31,10 @@ struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     doc_url: Option<String>,
     message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_advice_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_decline_code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     param: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +73,12 @@ impl Refusal {
         Self::parameter("parameter_invalid_integer", param, message)
     }
 
+    /// A required parameter that is not given: 400 `parameter_missing`, not saved.
+    pub(crate) fn missing_param(param: &str) -> Self {
+        let message = format!("Missing required param: {param}.");
+        Self::parameter("parameter_missing", param, message)
+    }
+
     /// An unknown object named by `param`: 404 `resource_missing`, not saved.
     pub(crate) fn missing(kind: &str, id: &str, param: &str) -> Self {
         let mut refusal =
@@ -78,9 +93,19 @@ impl Refusal {
     }
 
     /// A declined card: 402, saved.
-    pub(crate) fn card(code: &str, decline_code: Option<&str>, message: &str) -> Self {
-        let mut refusal = Self::new(402, "card_error", message).code(code).executed();
-        refusal.details.decline_code = decline_code.map(str::to_owned);
+    pub(crate) fn card(failure: &Failure) -> Self {
+        let mut refusal = Self::new(402, "card_error", failure.message.as_str())
+            .code(&failure.code)
+            .executed();
+        let details = &mut refusal.details;
+        details.advice_code.clone_from(&failure.advice_code);
+        details.decline_code.clone_from(&failure.decline_code);
+        details
+            .network_advice_code
+            .clone_from(&failure.network_advice_code);
+        details
+            .network_decline_code
+            .clone_from(&failure.network_decline_code);
         refusal
     }
 
@@ -172,8 +197,7 @@ impl Refusal {
     }
 
     fn code(mut self, code: &str) -> Self {
-        let page = code.replace('_', "-");
-        self.details.doc_url = Some(format!("https://stripe.com/docs/error-codes/{page}"));
+        self.details.doc_url = Some(failure::doc_url(code));
         self.details.code = Some(code.to_owned());
         self
     }

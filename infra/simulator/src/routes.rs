@@ -1,6 +1,7 @@
 //! Stripe's API: everything under `/v1`.
 
 pub(crate) mod charges;
+pub(crate) mod disputes;
 pub(crate) mod events;
 pub(crate) mod execution;
 pub(crate) mod idempotency;

@@ -113,6 +113,7 @@ fn start(config: Config, address: &str) -> anyhow::Result<Arc<Simulator>> {
         None => State::default(),
     };
     let public_url = config.public_url.as_deref().unwrap_or(address);
+    let faults = Arc::new(Faults::new(config.seed));
     store.rules = Rules {
         public_url: public_url.trim_end_matches('/').to_owned(),
         settle_after: config.settle_after,
@@ -127,9 +128,9 @@ fn start(config: Config, address: &str) -> anyhow::Result<Arc<Simulator>> {
             })?;
         store.register(endpoint);
     }
+    store.faults = Arc::clone(&faults);
     let mut keys = Keys::new(config.keep_keys);
     keys.restore(saved);
-    let faults = Arc::new(Faults::new(config.seed));
     let client = client();
     let webhooks = Webhooks::new(
         client.clone(),

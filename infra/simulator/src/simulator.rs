@@ -50,10 +50,19 @@ impl Simulator {
         &self,
         operation: impl FnOnce(&mut Store, &Call<'_>) -> T,
     ) -> T {
-        let form = Form::default();
+        self.operate_as_dashboard("", &Form::default(), operation)
+    }
+
+    /// Runs an operation on the object `id` as if somebody used Stripe's dashboard: its events name no request.
+    pub(crate) fn operate_as_dashboard<T>(
+        &self,
+        id: &str,
+        form: &Form,
+        operation: impl FnOnce(&mut Store, &Call<'_>) -> T,
+    ) -> T {
         let call = Call {
-            id: "",
-            form: &form,
+            id,
+            form,
             now: clock::now(),
             cause: Cause::default(),
         };
@@ -75,12 +84,13 @@ impl Simulator {
             let Some(simulator) = itself.upgrade() else {
                 return;
             };
-            let settled = simulator.operate_internally(|store, call| match &timer.task {
+            let result = simulator.operate_internally(|store, call| match &timer.task {
                 Task::SettleIntent(id) => charges::settle(store, id, None, call),
+                Task::ShowCharge(id) => charges::show(store, id, call),
                 Task::SettleRefund(id) => refunds::settle(store, id, None, call),
             });
-            if settled.is_err() {
-                tracing::debug!(task = ?timer.task, "nothing to settle: the object has changed since the timer was started");
+            if result.is_err() {
+                tracing::debug!(task = ?timer.task, "a timer had nothing to do: its object has changed since it was started");
             }
         });
     }

@@ -119,8 +119,10 @@ pub(crate) fn find_unfinished(store: &Store) -> Effects {
         .refunds
         .iter()
         .filter(|it| it.status == refund::Status::Pending);
+    let hidden = store.intents.iter().filter(|intent| intent.hides_charge);
     let tasks = intents
         .map(|intent| Task::SettleIntent(intent.id.clone()))
+        .chain(hidden.map(|intent| Task::ShowCharge(intent.id.clone())))
         .chain(refunds.map(|refund| Task::SettleRefund(refund.id.clone())));
     effects.timers = tasks
         .map(|task| Timer {

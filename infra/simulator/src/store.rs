@@ -9,13 +9,17 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::effects::{Delivery, Effects, Task, Timer};
+use crate::faults::Faults;
 use crate::form::Form;
+use crate::json;
 use crate::ledger::Ledger;
 use crate::objects::charge::Charge;
+use crate::objects::dispute::Dispute;
 use crate::objects::endpoint::Endpoint;
-use crate::objects::event::{Cause, Event};
+use crate::objects::event::{Cause, Event, Snapshot};
+use crate::objects::failure::{Failure, Replacement};
 use crate::objects::intent::Intent;
-use crate::objects::payment_method::PaymentMethod;
+use crate::objects::payment_method::{Decline, PaymentMethod};
 use crate::objects::refund::Refund;
 use crate::objects::{intent, payment_method, refund};
 use crate::table::Table;
@@ -26,14 +30,21 @@ pub(crate) struct Store {
     pub(crate) intents: Table<Intent>,
     pub(crate) charges: Table<Charge>,
     pub(crate) refunds: Table<Refund>,
+    #[serde(default)]
+    pub(crate) disputes: Table<Dispute>,
     pub(crate) events: Table<Arc<Event>>,
     pub(crate) endpoints: Table<Arc<Endpoint>>,
     pub(crate) ledger: Ledger,
     /// Outcomes requested over `/_sim/outcomes`: a test payment method's name by payment id or intent id.
     pub(crate) forced: HashMap<String, String>,
+    /// Parts of failures that were replaced over `/_sim/outcomes`, by payment id or intent id.
+    #[serde(default)]
+    pub(crate) replaced: HashMap<String, Replacement>,
     finished: VecDeque<String>,
     #[serde(skip)]
     pub(crate) rules: Rules,
+    #[serde(skip)]
+    pub(crate) faults: Arc<Faults>,
     #[serde(skip)]
     effects: Effects,
 }
@@ -73,26 +84,41 @@ impl Store {
         previous: Option<Value>,
         call: &Call<'_>,
     ) {
-        let endpoints: Vec<_> = self
-            .endpoints
-            .iter()
-            .filter(|endpoint| endpoint.wants(kind))
-            .collect();
-        let count = u32::try_from(endpoints.len()).unwrap_or(u32::MAX);
-        let event = Arc::new(Event::new(
+        let previous = previous.map(|previous| json::render(&previous));
+        let event = Snapshot {
             kind,
             object,
-            previous,
-            &call.cause,
-            call.now,
-            count,
-        ));
-        let deliveries = endpoints.into_iter().map(|endpoint| Delivery {
-            event: Arc::clone(&event),
-            endpoint: Arc::clone(endpoint),
-            is_copy: false,
-        });
+            previous: previous.as_deref(),
+            cause: &call.cause,
+            created: call.now,
+            livemode: false,
+        };
+        let event = event.into_event(self.count_endpoints(kind));
+        self.publish(event, true);
+    }
+
+    /// How many endpoints are registered for events of the type `kind`.
+    pub(crate) fn count_endpoints(&self, kind: &str) -> u32 {
+        let endpoints = self.endpoints.iter();
+        let count = endpoints.filter(|endpoint| endpoint.wants(kind)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Sends `event` to every endpoint that is registered for its type; only a listed one is in `/v1/events`.
+    pub(crate) fn publish(&mut self, event: Event, listed: bool) {
+        let event = Arc::new(event);
+        let endpoints = self.endpoints.iter();
+        let deliveries = endpoints
+            .filter(|endpoint| endpoint.wants(&event.kind))
+            .map(|endpoint| Delivery {
+                event: Arc::clone(&event),
+                endpoint: Arc::clone(endpoint),
+                is_copy: false,
+            });
         self.effects.deliveries.extend(deliveries);
+        if !listed {
+            return;
+        }
         self.events.insert(event);
         if self.events.len() > self.rules.keep_events {
             self.events.remove_oldest();
@@ -132,9 +158,26 @@ impl Store {
         }
     }
 
-    /// Schedules `task` after the configured time.
+    /// Emits an event about a dispute as it now is.
+    pub(crate) fn emit_dispute(
+        &mut self,
+        kind: &str,
+        id: &str,
+        previous: Option<Value>,
+        call: &Call<'_>,
+    ) {
+        if let Some(object) = self.disputes.find(id).map(Dispute::render) {
+            self.emit(kind, &object, previous, call);
+        }
+    }
+
+    /// Schedules `task` after the time that banks take.
     pub(crate) fn schedule(&mut self, task: Task) {
-        let after = self.rules.settle_after;
+        self.schedule_after(self.rules.settle_after, task);
+    }
+
+    /// Schedules `task` after a time.
+    pub(crate) fn schedule_after(&mut self, after: Duration, task: Task) {
         self.effects.timers.push(Timer { after, task });
     }
 
@@ -169,6 +212,13 @@ impl Store {
         let forced = self.forced.get(&intent.id);
         let forced = forced.or_else(|| self.forced.get(intent.payment_id()));
         forced.map(String::as_str)
+    }
+
+    /// The failure of an intent by `decline`, with the parts that were replaced over `/_sim/outcomes`.
+    pub(crate) fn failure(&self, intent: &Intent, decline: &Decline) -> Failure {
+        let replaced = self.replaced.get(&intent.id);
+        let replaced = replaced.or_else(|| self.replaced.get(intent.payment_id()));
+        Failure::from(decline).with(replaced.cloned().unwrap_or_default())
     }
 
     /// Adds an endpoint whose secret the caller chose, in place of one with the same URL, and renders it.
@@ -223,6 +273,9 @@ impl Store {
         {
             for refund in &charge.refunds {
                 self.refunds.remove(refund);
+            }
+            if let Some(dispute) = &charge.dispute {
+                self.disputes.remove(dispute);
             }
         }
     }

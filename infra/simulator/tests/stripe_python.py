@@ -130,6 +130,44 @@ def fails():
         expect(error.http_status, 400)
 
 
+def refuses():
+    good = {"amount": 2000, "currency": "usd"}
+
+    def refused(call, code, param):
+        try:
+            call()
+        except stripe.InvalidRequestError as error:
+            expect((error.http_status, error.code, error.param), (400, code, param))
+        else:
+            raise AssertionError(f"{param} was accepted")
+
+    for more, code, param in [
+        ({"receipt_email": "test@test"}, "email_invalid", "receipt_email"),
+        ({"statement_descriptor": "MUG SHOP"}, None, "statement_descriptor"),
+        ({"statement_descriptor_suffix": "12345"}, None, "statement_descriptor_suffix"),
+        ({"statement_descriptor_suffix": "A" * 23}, None, "statement_descriptor_suffix"),
+        ({"description": "d" * 1001}, None, "description"),
+        ({"description": ""}, "parameter_invalid_empty", "description"),
+        ({"metadata": {"k" * 41: "v"}}, None, "metadata"),
+        ({"metadata": {"k": "v" * 501}}, None, "metadata[k]"),
+        ({"metadata": {str(n): "v" for n in range(51)}}, None, "metadata"),
+        ({"amount": 49}, "amount_too_small", "amount"),
+        ({"amount": 100_000_000}, "amount_too_large", "amount"),
+        ({"colour": "red"}, "parameter_unknown", "colour"),
+        ({"return_url": "https://shop.test/"}, None, "return_url"),
+        (
+            {"automatic_payment_methods": {"enabled": True}, "payment_method_types": ["card"]},
+            "parameters_exclusive",
+            "automatic_payment_methods",
+        ),
+    ]:
+        refused(lambda: stripe.PaymentIntent.create(**{**good, **more}), code, param)
+    intent = stripe.PaymentIntent.create(**good, metadata={"a": "1", "b": "2"})
+    intent = stripe.PaymentIntent.modify(intent.id, metadata={"a": "", "c": "3"}, description="A mug")
+    expect((intent.metadata.to_dict(), intent.description), ({"b": "2", "c": "3"}, "A mug"))
+    refused(lambda: stripe.PaymentIntent.modify(intent.id, amount=1), "amount_too_small", "amount")
+
+
 def authenticates():
     intent = stripe.PaymentIntent.create(
         amount=2000,
@@ -175,6 +213,7 @@ secret = webhooks()
 refunds(pays())
 captures_and_cancels()
 fails()
+refuses()
 authenticates()
 verifies(secret, 20)
 lists()

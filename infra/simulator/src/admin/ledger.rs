@@ -60,6 +60,7 @@ struct LedgerEntry {
     captured: i64,
     refunded: i64,
     refund_pending: i64,
+    released: i64,
     charges: u64,
     failed_charges: u64,
     intents: Vec<String>,
@@ -112,7 +113,7 @@ impl LedgerEntry {
 
     fn new(intent: &Intent) -> Self {
         Self {
-            payment_id: intent.metadata.get("payment_id").cloned(),
+            payment_id: intent.first_payment_id.clone(),
             payment_intent: intent.id.clone(),
             status: intent.status,
             currency: intent.currency.clone(),
@@ -120,6 +121,7 @@ impl LedgerEntry {
             captured: 0,
             refunded: 0,
             refund_pending: 0,
+            released: 0,
             charges: 0,
             failed_charges: 0,
             intents: Vec::new(),
@@ -142,15 +144,17 @@ impl LedgerEntry {
                 charge::Status::Pending => {}
             }
             self.captured += charge.amount_captured;
+            self.released += charge.amount_released;
             for refund in charge
                 .refunds
                 .iter()
                 .filter_map(|id| store.refunds.find(id))
+                .filter(|refund| !refund.is_release())
             {
                 match refund.status {
                     refund::Status::Succeeded => self.refunded += refund.amount,
                     refund::Status::Pending => self.refund_pending += refund.amount,
-                    refund::Status::Failed => {}
+                    refund::Status::Failed | refund::Status::Canceled => {}
                 }
                 self.refunds.push(Refund {
                     id: refund.id.clone(),

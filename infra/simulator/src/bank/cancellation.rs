@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::bank::refunds;
 use crate::objects::intent::Status;
 use crate::refusal::Refusal;
 use crate::store::{Call, Store};
@@ -22,7 +23,13 @@ pub(crate) fn expire(store: &mut Store, id: &str, call: &Call<'_>) -> Result<(),
     if intent.status != Status::RequiresCapture {
         return Err(intent.unexpected_state("expired", "requires_capture"));
     }
-    end(store, id, Some("automatic"), "charge.expired", call)
+    let authorized = intent.latest_charge().map(str::to_owned);
+    let amount = intent.amount_capturable;
+    end(store, id, Some("automatic"), "charge.expired", call)?;
+    if let Some(charge_id) = authorized {
+        refunds::release(store, &charge_id, amount, call);
+    }
+    Ok(())
 }
 
 fn end(

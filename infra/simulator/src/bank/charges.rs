@@ -3,11 +3,13 @@
 use serde_json::json;
 
 use crate::effects::Task;
+use crate::faults::rule::Fault;
 use crate::id;
-use crate::objects::charge;
-use crate::objects::charge::{Charge, Failure};
+use crate::objects::charge::Charge;
+use crate::objects::failure::Failure;
 use crate::objects::intent::{LastError, Status};
 use crate::objects::payment_method::{Decline, Instrument, Outcome};
+use crate::objects::{charge, failure};
 use crate::refusal::Refusal;
 use crate::store::{Call, Store};
 
@@ -71,6 +73,7 @@ fn create(store: &mut Store, id: &str, call: &Call<'_>) -> Result<String, Refusa
         amount: intent.amount,
         amount_captured: 0,
         amount_refunded: 0,
+        amount_released: 0,
         behaves_as,
         capture_before: None,
         captured: false,
@@ -78,6 +81,7 @@ fn create(store: &mut Store, id: &str, call: &Call<'_>) -> Result<String, Refusa
         currency: intent.currency.clone(),
         customer: intent.customer.clone(),
         description: intent.description.clone(),
+        dispute: None,
         failure: None,
         metadata: intent.metadata.clone(),
         payment_intent: id.to_owned(),
@@ -124,9 +128,26 @@ fn succeed(store: &mut Store, id: &str, charge_id: &str, call: &Call<'_>) {
     charge.amount_captured = charge.amount;
     intent.amount_received = intent.amount;
     store.ledger.totals(&intent.currency).captured += intent.amount;
+    let late = store
+        .faults
+        .draw_for_object(Fault::ChargeLate, "charge.succeeded");
+    intent.hides_charge = late.is_some();
     store.enter(id, Status::Succeeded);
-    store.emit_charge("charge.succeeded", charge_id, None, call);
+    match late {
+        Some(rule) => store.schedule_after(rule.time(), Task::ShowCharge(id.to_owned())),
+        None => store.emit_charge("charge.succeeded", charge_id, None, call),
+    }
     store.emit_intent("payment_intent.succeeded", id, call);
+}
+
+/// Shows the charge that [`Fault::ChargeLate`] hid.
+pub(crate) fn show(store: &mut Store, id: &str, call: &Call<'_>) -> Result<(), Refusal> {
+    let intent = store.intents.existing_mut(id, "intent")?;
+    intent.hides_charge = false;
+    if let Some(charge_id) = intent.latest_charge().map(str::to_owned) {
+        store.emit_charge("charge.succeeded", &charge_id, None, call);
+    }
+    Ok(())
 }
 
 /// Applies a decline of the bank or a failed authentication: the intent needs another payment method.
@@ -137,19 +158,20 @@ pub(crate) fn fail(
     decline: &Decline,
     call: &Call<'_>,
 ) -> Refusal {
+    let intent = store.intents.find(id);
+    let failure = intent.map_or_else(
+        || Failure::from(decline),
+        |intent| store.failure(intent, decline),
+    );
+    let mut refusal = Refusal::card(&failure);
     if let Some(charge) = charge_id.and_then(|id| store.charges.find_mut(id)) {
         charge.status = charge::Status::Failed;
-        charge.failure = Some(Box::new(Failure {
-            code: decline.code.to_owned(),
-            decline_code: decline.reason.map(str::to_owned),
-            message: decline.message.to_owned(),
-        }));
+        charge.failure = Some(Box::new(failure.clone()));
     }
-    let mut refusal = Refusal::card(decline.code, decline.reason, decline.message);
     if let Some(intent) = store.intents.find_mut(id) {
         intent.payment_method = None;
         intent.page = None;
-        intent.last_error = Some(Box::new(last_error(charge_id, decline)));
+        intent.last_error = Some(Box::new(last_error(charge_id, failure)));
         if charge_id.is_some() {
             store.ledger.totals(&intent.currency).failed_charges += 1;
         }
@@ -167,20 +189,15 @@ pub(crate) fn fail(
     }
 }
 
-fn last_error(charge_id: Option<&str>, decline: &Decline) -> LastError {
+fn last_error(charge_id: Option<&str>, failure: Failure) -> LastError {
     LastError {
         charge: charge_id.map(str::to_owned),
-        code: decline.code.to_owned(),
-        decline_code: decline.reason.map(str::to_owned),
-        doc_url: format!(
-            "https://stripe.com/docs/error-codes/{}",
-            decline.code.replace('_', "-")
-        ),
-        message: decline.message.to_owned(),
-        kind: match decline.code {
+        doc_url: failure::doc_url(&failure.code),
+        kind: match failure.code.as_str() {
             "payment_intent_authentication_failure" => "invalid_request_error",
             _ => "card_error",
         }
         .to_owned(),
+        failure,
     }
 }

@@ -38,6 +38,11 @@ pub(crate) enum Fault {
     WebhookLate,
     /// A webhook is never sent; the event can only be listed.
     WebhookLost,
+    /// `latest_charge` of a paid intent is null, and `charge.succeeded` is not sent, until `ms` later.
+    ChargeLate,
+    /// The rest of a partial capture and an expired authorization are released by a refund with the reason
+    /// `expired_uncaptured_charge`.
+    ReleaseRefund,
 }
 
 /// When a fault is injected.
@@ -49,13 +54,15 @@ pub(crate) enum Stage {
     During,
     /// After an execution.
     After,
-    /// At the sending of a webhook.
+    /// When a webhook is sent.
     Webhook,
+    /// When an object changes.
+    Object,
 }
 
 impl Fault {
     /// All faults.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::RateLimited,
         Self::Conflict,
         Self::ErrorBefore,
@@ -71,6 +78,8 @@ impl Fault {
         Self::WebhookShuffled,
         Self::WebhookLate,
         Self::WebhookLost,
+        Self::ChargeLate,
+        Self::ReleaseRefund,
     ];
 
     /// When it is injected.
@@ -91,6 +100,7 @@ impl Fault {
             | Self::WebhookShuffled
             | Self::WebhookLate
             | Self::WebhookLost => Stage::Webhook,
+            Self::ChargeLate | Self::ReleaseRefund => Stage::Object,
         }
     }
 
@@ -103,6 +113,8 @@ impl Fault {
                 | Self::WebhookDuplicated
                 | Self::WebhookShuffled
                 | Self::WebhookLate
+                | Self::ChargeLate
+                | Self::ReleaseRefund
         )
     }
 }

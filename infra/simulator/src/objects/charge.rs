@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::json;
 use crate::json::Empty;
+use crate::objects::failure::Failure;
 use crate::objects::payment_method;
 use crate::objects::payment_method::{Instrument, PaymentMethod};
 use crate::table::Row;
@@ -25,17 +26,6 @@ pub(crate) enum Status {
     Failed,
 }
 
-/// Why a charge failed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Failure {
-    /// Stripe's error code.
-    pub(crate) code: String,
-    /// The reason that the bank gave.
-    pub(crate) decline_code: Option<String>,
-    /// A text for the customer.
-    pub(crate) message: String,
-}
-
 /// One charge with the ids of its refunds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Charge {
@@ -43,6 +33,9 @@ pub(crate) struct Charge {
     pub(crate) amount: i64,
     pub(crate) amount_captured: i64,
     pub(crate) amount_refunded: i64,
+    /// The part of `amount_refunded` that was released without having been captured.
+    #[serde(default)]
+    pub(crate) amount_released: i64,
     /// The test payment method as which it behaves, if that was requested over `/_sim/outcomes`.
     pub(crate) behaves_as: Option<Box<str>>,
     pub(crate) capture_before: Option<i64>,
@@ -51,6 +44,9 @@ pub(crate) struct Charge {
     pub(crate) currency: String,
     pub(crate) customer: Option<String>,
     pub(crate) description: Option<String>,
+    /// The id of its dispute.
+    #[serde(default)]
+    pub(crate) dispute: Option<String>,
     pub(crate) failure: Option<Box<Failure>>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) payment_intent: String,
@@ -80,12 +76,12 @@ impl Charge {
 
     /// The captured amount that is not refunded yet.
     pub(crate) fn refundable(&self) -> i64 {
-        self.amount_captured - self.amount_refunded
+        self.amount_captured - (self.amount_refunded - self.amount_released)
     }
 
     /// Whether all of it is refunded or released.
     pub(crate) fn is_refunded(&self) -> bool {
-        self.amount_refunded > 0 && self.amount_refunded >= self.amount_captured.max(1)
+        self.amount_refunded > 0 && self.refundable() <= 0
     }
 
     /// The charge as Stripe shows it.
@@ -106,6 +102,9 @@ impl Charge {
                 "risk_score": 12, "seller_message": "Payment complete.", "type": "authorized",
             }),
             (_, Some(failure)) => json!({
+                "advice_code": failure.advice_code,
+                "network_advice_code": failure.network_advice_code,
+                "network_decline_code": failure.network_decline_code,
                 "network_status": "declined_by_network",
                 "reason": failure.decline_code.as_deref().unwrap_or(&failure.code),
                 "risk_level": "normal", "risk_score": 12,
@@ -135,7 +134,8 @@ impl Serialize for Shown<'_> {
         map.serialize_entry("currency", &it.currency)?;
         map.serialize_entry("customer", &it.customer)?;
         map.serialize_entry("description", &it.description)?;
-        map.serialize_entry("disputed", &false)?;
+        map.serialize_entry("dispute", &it.dispute)?;
+        map.serialize_entry("disputed", &it.dispute.is_some())?;
         map.serialize_entry("failure_code", &failure.map(|failure| &failure.code))?;
         map.serialize_entry("failure_message", &failure.map(|failure| &failure.message))?;
         map.serialize_entry("fraud_details", &Empty {})?;

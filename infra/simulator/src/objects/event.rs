@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::json;
 use crate::table::Row;
+use crate::{id, json};
 
 /// The version of Stripe's API that events are written in.
 pub(crate) const API_VERSION: &str = "2026-01-28.clover";
@@ -52,32 +51,16 @@ impl Row for Arc<Event> {
 }
 
 impl Event {
-    /// An event about `object`, to be acknowledged by `endpoints` endpoints.
+    /// An event with any body, to be acknowledged by `endpoints` endpoints.
     pub(crate) fn new(
+        id: String,
         kind: &str,
-        object: &RawValue,
-        previous: Option<Value>,
-        cause: &Cause,
         created: i64,
+        body: impl Into<Bytes>,
         endpoints: u32,
     ) -> Self {
-        let id = crate::id::new("evt");
-        let body = Body {
-            id: &id,
-            object: "event",
-            api_version: API_VERSION,
-            created,
-            data: Snapshot {
-                object,
-                previous_attributes: previous,
-            },
-            livemode: false,
-            pending_webhooks: endpoints,
-            request: cause,
-            kind,
-        };
         Self {
-            body: Bytes::from(String::from(Box::<str>::from(json::render(&body)))),
+            body: body.into(),
             id,
             kind: kind.to_owned(),
             created,
@@ -106,13 +89,53 @@ impl Event {
     }
 }
 
+/// The content of an event in Stripe's snapshot form.
+#[derive(Debug)]
+pub(crate) struct Snapshot<'a> {
+    /// Its type.
+    pub(crate) kind: &'a str,
+    /// The object as it now is.
+    pub(crate) object: &'a RawValue,
+    /// The changed members of the object as they were before.
+    pub(crate) previous: Option<&'a RawValue>,
+    /// The request that caused it.
+    pub(crate) cause: &'a Cause,
+    /// Seconds since the epoch.
+    pub(crate) created: i64,
+    /// Whether it is an event of live mode.
+    pub(crate) livemode: bool,
+}
+
+impl Snapshot<'_> {
+    /// The event, to be acknowledged by `endpoints` endpoints.
+    pub(crate) fn into_event(self, endpoints: u32) -> Event {
+        let id = id::new("evt");
+        let body = Body {
+            id: &id,
+            object: "event",
+            api_version: API_VERSION,
+            created: self.created,
+            data: Data {
+                object: self.object,
+                previous_attributes: self.previous,
+            },
+            livemode: self.livemode,
+            pending_webhooks: endpoints,
+            request: self.cause,
+            kind: self.kind,
+        };
+        let body = String::from(Box::<str>::from(json::render(&body)));
+        Event::new(id, self.kind, self.created, body, endpoints)
+    }
+}
+
 #[derive(Serialize)]
 struct Body<'a> {
     id: &'a str,
     object: &'static str,
     api_version: &'static str,
     created: i64,
-    data: Snapshot<'a>,
+    data: Data<'a>,
     livemode: bool,
     pending_webhooks: u32,
     request: &'a Cause,
@@ -121,10 +144,10 @@ struct Body<'a> {
 }
 
 #[derive(Serialize)]
-struct Snapshot<'a> {
+struct Data<'a> {
     object: &'a RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
-    previous_attributes: Option<Value>,
+    previous_attributes: Option<&'a RawValue>,
 }
 
 /// Whether `pattern`, a name or a group such as `charge.*` or `*`, covers `name`.

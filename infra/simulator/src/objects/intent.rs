@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::json;
 use crate::json::Empty;
 use crate::objects::charge::Charge;
+use crate::objects::failure::Failure;
 use crate::refusal::Refusal;
 use crate::table::Row;
 
@@ -71,11 +72,9 @@ pub(crate) enum Accepts {
 pub(crate) struct LastError {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) charge: Option<String>,
-    pub(crate) code: String,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) decline_code: Option<String>,
     pub(crate) doc_url: String,
-    pub(crate) message: String,
+    #[serde(flatten)]
+    pub(crate) failure: Failure,
     #[serde(rename = "type")]
     pub(crate) kind: String,
 }
@@ -97,6 +96,12 @@ pub(crate) struct Intent {
     pub(crate) currency: String,
     pub(crate) customer: Option<String>,
     pub(crate) description: Option<String>,
+    /// `metadata.payment_id` at the creation: later edits of the metadata do not change what the ledger reports.
+    #[serde(default)]
+    pub(crate) first_payment_id: Option<String>,
+    /// Whether `latest_charge` is not shown yet.
+    #[serde(default)]
+    pub(crate) hides_charge: bool,
     pub(crate) last_error: Option<Box<LastError>>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) page: Option<Box<str>>,
@@ -132,9 +137,22 @@ impl Intent {
         self.capture_method == "manual"
     }
 
-    /// The payment that `metadata.payment_id` names, or else the id of the intent.
+    /// The newest charge as far as Stripe shows it.
+    fn shown_charge(&self) -> Option<&str> {
+        self.latest_charge().filter(|_| !self.hides_charge)
+    }
+
+    /// The payment that `metadata.payment_id` named at the creation, or else the id of the intent.
     pub(crate) fn payment_id(&self) -> &str {
-        self.metadata.get("payment_id").unwrap_or(&self.id)
+        self.first_payment_id.as_deref().unwrap_or(&self.id)
+    }
+
+    /// Whether it accepts cards.
+    pub(crate) fn accepts_cards(&self) -> bool {
+        match &self.accepts {
+            Accepts::Automatic { .. } => true,
+            Accepts::Types(types) => types.iter().any(|kind| kind == "card"),
+        }
     }
 
     /// The intent as Stripe shows it; with `charge` as the expanded `latest_charge`.
@@ -198,9 +216,9 @@ impl Serialize for Shown<'_> {
         map.serialize_entry("customer", &it.customer)?;
         map.serialize_entry("description", &it.description)?;
         map.serialize_entry("last_payment_error", &it.last_error)?;
-        match self.charge {
+        match self.charge.filter(|_| !it.hides_charge) {
             Some(charge) => map.serialize_entry("latest_charge", &charge.shown())?,
-            None => map.serialize_entry("latest_charge", &it.latest_charge())?,
+            None => map.serialize_entry("latest_charge", &it.shown_charge())?,
         }
         map.serialize_entry("livemode", &false)?;
         map.serialize_entry("metadata", &it.metadata)?;

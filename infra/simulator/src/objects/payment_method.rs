@@ -1,7 +1,5 @@
 //! Stripe's test payment methods and how a payment with each of them ends.
 
-use crate::refusal::Refusal;
-
 /// A test payment method and how it behaves.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PaymentMethod {
@@ -53,6 +51,8 @@ pub(crate) enum Refunds {
 /// Why a charge is declined, as Stripe reports it.
 #[derive(Debug)]
 pub(crate) struct Decline {
+    /// `error.advice_code`.
+    pub(crate) advice: Option<&'static str>,
     /// `error.code`.
     pub(crate) code: &'static str,
     /// `error.decline_code`, for cards.
@@ -61,89 +61,96 @@ pub(crate) struct Decline {
     pub(crate) message: &'static str,
 }
 
-const fn declined(reason: &'static str, message: &'static str) -> Decline {
+const TRY_AGAIN: Option<&str> = Some("try_again_later");
+const CONFIRM_DATA: Option<&str> = Some("confirm_card_data");
+const DO_NOT_TRY: Option<&str> = Some("do_not_try_again");
+
+/// The decline of a card with `code` `card_declined`.
+const fn declined(
+    reason: &'static str,
+    advice: Option<&'static str>,
+    message: &'static str,
+) -> Decline {
     Decline {
+        advice,
         code: "card_declined",
         reason: Some(reason),
         message,
     }
 }
 
+/// The decline of a card whose `code` is also the reason.
 const fn refused(
     code: &'static str,
-    reason: Option<&'static str>,
+    advice: Option<&'static str>,
     message: &'static str,
 ) -> Decline {
     Decline {
+        advice,
         code,
-        reason,
+        reason: Some(code),
         message,
     }
 }
 
-static GENERIC: Decline = declined("generic_decline", "Your card was declined.");
-static INSUFFICIENT_FUNDS: Decline =
-    declined("insufficient_funds", "Your card has insufficient funds.");
-static LOST_CARD: Decline = declined("lost_card", "Your card was declined.");
-static STOLEN_CARD: Decline = declined("stolen_card", "Your card was declined.");
-static FRAUDULENT: Decline = declined("fraudulent", "Your card was declined.");
+/// The failure of a debit from a bank account.
+const fn returned(code: &'static str, message: &'static str) -> Decline {
+    Decline {
+        advice: None,
+        code,
+        reason: None,
+        message,
+    }
+}
+
+static GENERIC: Decline = declined("generic_decline", TRY_AGAIN, "Your card was declined.");
+static INSUFFICIENT_FUNDS: Decline = declined(
+    "insufficient_funds",
+    TRY_AGAIN,
+    "Your card has insufficient funds.",
+);
+static LOST_CARD: Decline = declined("lost_card", DO_NOT_TRY, "Your card was declined.");
+static STOLEN_CARD: Decline = declined("stolen_card", DO_NOT_TRY, "Your card was declined.");
+static FRAUDULENT: Decline = declined("fraudulent", DO_NOT_TRY, "Your card was declined.");
 static VELOCITY: Decline = declined(
     "card_velocity_exceeded",
+    TRY_AGAIN,
     "Your card was declined for making repeated attempts too frequently or exceeding its amount limit.",
 );
-static EXPIRED_CARD: Decline = refused(
-    "expired_card",
-    Some("expired_card"),
-    "Your card has expired.",
-);
+static EXPIRED_CARD: Decline = refused("expired_card", CONFIRM_DATA, "Your card has expired.");
 static INCORRECT_CVC: Decline = refused(
     "incorrect_cvc",
-    Some("incorrect_cvc"),
+    CONFIRM_DATA,
     "Your card's security code is incorrect.",
 );
 static PROCESSING_ERROR: Decline = refused(
     "processing_error",
-    Some("processing_error"),
+    TRY_AGAIN,
     "An error occurred while processing your card. Try again in a little bit.",
 );
-static NO_FUNDS_IN_BANK: Decline = refused(
+static NO_FUNDS_IN_BANK: Decline = returned(
     "insufficient_funds",
-    None,
     "The customer's account has insufficient funds to cover this payment.",
 );
-static NO_ACCOUNT: Decline = refused(
+static NO_ACCOUNT: Decline = returned(
     "no_account",
-    None,
     "The customer's bank account could not be located.",
 );
-static ACCOUNT_CLOSED: Decline = refused(
+static ACCOUNT_CLOSED: Decline = returned(
     "account_closed",
-    None,
     "The customer's bank account has been closed.",
 );
-static DEBIT_NOT_AUTHORIZED: Decline = refused(
+static DEBIT_NOT_AUTHORIZED: Decline = returned(
     "debit_not_authorized",
-    None,
     "The customer has notified their bank that this payment was unauthorized.",
 );
 
 /// The error of an authentication that the customer failed or gave up.
-pub(crate) static AUTHENTICATION_FAILED: Decline = refused(
+pub(crate) static AUTHENTICATION_FAILED: Decline = returned(
     "payment_intent_authentication_failure",
-    None,
     "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a \
      new PaymentMethod to attempt to fulfill this PaymentIntent again.",
 );
-
-/// Finds the test payment method called `name` for a request that names it in `payment_method`.
-///
-/// Stripe answers 400, not 404, for a payment method that it does not know.
-pub(crate) fn existing(name: &str) -> Result<PaymentMethod, Refusal> {
-    find(name).ok_or_else(|| {
-        let message = format!("No such PaymentMethod: '{name}'");
-        Refusal::parameter("resource_missing", "payment_method", message)
-    })
-}
 
 /// Finds the test payment method called `name`; `None` for a name that Stripe does not know either.
 pub(crate) fn find(name: &str) -> Option<PaymentMethod> {

@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 use crate::json;
 use crate::table::Row;
 
+/// Stripe's reason of a refund that releases an authorized amount which was not captured.
+pub(crate) const RELEASE: &str = "expired_uncaptured_charge";
+
 /// The statuses of a refund that the simulator uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -18,6 +21,8 @@ pub(crate) enum Status {
     Succeeded,
     /// The bank returned the money to the merchant.
     Failed,
+    /// Canceled before it was completed.
+    Canceled,
 }
 
 /// One refund.
@@ -48,6 +53,11 @@ impl Row for Refund {
 }
 
 impl Refund {
+    /// Whether it only releases an authorized amount, so that no money is paid back.
+    pub(crate) fn is_release(&self) -> bool {
+        self.reason.as_deref() == Some(RELEASE)
+    }
+
     /// The refund as Stripe shows it.
     pub(crate) fn render(&self) -> Box<RawValue> {
         json::render(&Shown {

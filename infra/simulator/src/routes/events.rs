@@ -8,17 +8,21 @@ use crate::store::{Call, Store};
 use crate::table;
 
 /// Parameters of `GET /v1/events/{id}`.
-pub(crate) const RETRIEVE: &[&str] = &["expand"];
+pub(crate) const RETRIEVE: &[&str] = &["expand[]"];
 /// Parameters of `GET /v1/events`.
 pub(crate) const LIST: &[&str] = &[
     "created",
+    "created[gt]",
+    "created[gte]",
+    "created[lt]",
+    "created[lte]",
     "delivery_success",
     "ending_before",
-    "expand",
+    "expand[]",
     "limit",
     "starting_after",
     "type",
-    "types",
+    "types[]",
 ];
 
 /// `GET /v1/events/{id}`.

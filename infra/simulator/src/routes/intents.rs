@@ -5,3 +5,4 @@ pub(crate) mod capture;
 pub(crate) mod confirm;
 pub(crate) mod create;
 pub(crate) mod read;
+pub(crate) mod update;

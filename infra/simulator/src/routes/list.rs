@@ -4,8 +4,8 @@ use hyper::Method;
 use serde_json::value::RawValue;
 
 use crate::refusal::Refusal;
-use crate::routes::intents::{cancel, capture, confirm, create, read};
-use crate::routes::{charges, events, refunds, webhook_endpoints};
+use crate::routes::intents::{cancel, capture, confirm, create, read, update};
+use crate::routes::{charges, disputes, events, refunds, webhook_endpoints};
 use crate::store::{Call, Store};
 
 /// The operation of a route on the store; it returns Stripe's JSON.
@@ -35,6 +35,7 @@ pub(crate) fn find<'a>(method: &Method, path: &[&'a str]) -> Option<(Route, &'a 
         "payment_intents" => payment_intents(method.as_str(), action),
         "refunds" => refunds(method.as_str(), action),
         "charges" => charges(method.as_str(), action),
+        "disputes" => disputes(method.as_str(), action),
         "events" => events(method.as_str(), action),
         "webhook_endpoints" => endpoints(method.as_str(), action),
         _ => None,
@@ -47,6 +48,7 @@ fn payment_intents(method: &str, action: &str) -> Option<Route> {
         ("POST", "") => route("payment_intents.create", create::PARAMETERS, create::create),
         ("GET", "") => route("payment_intents.list", read::LIST, read::list),
         ("GET", "/{id}") => route("payment_intents.retrieve", read::RETRIEVE, read::retrieve),
+        ("POST", "/{id}") => route("payment_intents.update", update::PARAMETERS, update::update),
         ("POST", "confirm") => route(
             "payment_intents.confirm",
             confirm::PARAMETERS,
@@ -67,6 +69,8 @@ fn refunds(method: &str, action: &str) -> Option<Route> {
         ("POST", "") => route("refunds.create", refunds::CREATE, refunds::create),
         ("GET", "") => route("refunds.list", refunds::LIST, refunds::list),
         ("GET", "/{id}") => route("refunds.retrieve", refunds::RETRIEVE, refunds::retrieve),
+        ("POST", "/{id}") => route("refunds.update", refunds::UPDATE, refunds::update),
+        ("POST", "cancel") => route("refunds.cancel", refunds::CANCEL, refunds::cancel),
         _ => return None,
     })
 }
@@ -75,6 +79,17 @@ fn charges(method: &str, action: &str) -> Option<Route> {
     Some(match (method, action) {
         ("GET", "") => route("charges.list", charges::LIST, charges::list),
         ("GET", "/{id}") => route("charges.retrieve", charges::RETRIEVE, charges::retrieve),
+        ("POST", "/{id}") => route("charges.update", charges::UPDATE, charges::update),
+        _ => return None,
+    })
+}
+
+fn disputes(method: &str, action: &str) -> Option<Route> {
+    Some(match (method, action) {
+        ("GET", "") => route("disputes.list", disputes::LIST, disputes::list),
+        ("GET", "/{id}") => route("disputes.retrieve", disputes::RETRIEVE, disputes::retrieve),
+        ("POST", "/{id}") => route("disputes.update", disputes::UPDATE, disputes::update),
+        ("POST", "close") => route("disputes.close", disputes::CLOSE, disputes::close),
         _ => return None,
     })
 }
@@ -101,7 +116,7 @@ fn endpoints(method: &str, action: &str) -> Option<Route> {
         ),
         ("GET", "/{id}") => route(
             "webhook_endpoints.retrieve",
-            &["expand"],
+            &["expand[]"],
             webhook_endpoints::retrieve,
         ),
         ("DELETE", "/{id}") => route("webhook_endpoints.delete", &[], webhook_endpoints::delete),

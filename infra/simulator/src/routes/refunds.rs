@@ -1,5 +1,7 @@
 //! `/v1/refunds`.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -10,29 +12,38 @@ use crate::objects::payment_method::Refunds;
 use crate::objects::refund::{Refund, Status};
 use crate::refusal::Refusal;
 use crate::store::{Call, Store};
-use crate::{id, table};
+use crate::{bank, id, table, validate};
 
 /// Parameters of `POST /v1/refunds`.
 pub(crate) const CREATE: &[&str] = &[
     "amount",
     "charge",
-    "expand",
-    "metadata",
+    "expand[]",
+    "metadata[*]",
     "payment_intent",
     "reason",
 ];
 /// Parameters of `GET /v1/refunds/{id}`.
-pub(crate) const RETRIEVE: &[&str] = &["expand"];
+pub(crate) const RETRIEVE: &[&str] = &["expand[]"];
 /// Parameters of `GET /v1/refunds`.
 pub(crate) const LIST: &[&str] = &[
     "charge",
     "created",
+    "created[gt]",
+    "created[gte]",
+    "created[lt]",
+    "created[lte]",
     "ending_before",
-    "expand",
+    "expand[]",
     "limit",
     "payment_intent",
     "starting_after",
 ];
+
+/// Parameters of `POST /v1/refunds/{id}`.
+pub(crate) const UPDATE: &[&str] = &["expand[]", "metadata[*]"];
+/// Parameters of `POST /v1/refunds/{id}/cancel`.
+pub(crate) const CANCEL: &[&str] = &["expand[]"];
 
 const REASONS: &[&str] = &["duplicate", "fraudulent", "requested_by_customer"];
 
@@ -40,9 +51,10 @@ const REASONS: &[&str] = &["duplicate", "fraudulent", "requested_by_customer"];
 pub(crate) fn create(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
     call.form.expands("")?;
     let asked = call.form.integer("amount")?;
-    let reason = reason(call.form)?;
-    let metadata = call.form.metadata()?;
+    let reason = validate::choice(call.form, "reason", REASONS)?;
+    let metadata = call.form.metadata(BTreeMap::new())?;
     let charge_id = find_charge(store, call.form)?;
+    check_dispute(store, &charge_id)?;
     let charge = store.charges.existing_mut(&charge_id, "charge")?;
     let amount = refundable(charge, asked)?;
     let behaviour = charge
@@ -69,7 +81,7 @@ pub(crate) fn create(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>
     let totals = store.ledger.totals(&refund.currency);
     match refund.status {
         Status::Succeeded => totals.refunded += amount,
-        Status::Pending | Status::Failed => totals.refund_pending += amount,
+        Status::Pending | Status::Failed | Status::Canceled => totals.refund_pending += amount,
     }
     let (id, shown) = (refund.id.clone(), refund.render());
     store.refunds.insert(refund);
@@ -82,18 +94,33 @@ pub(crate) fn create(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>
     Ok(shown)
 }
 
-fn reason(form: &Form) -> Result<Option<String>, Refusal> {
-    let reason = form.owned("reason");
-    match &reason {
-        Some(other) if !REASONS.contains(&other.as_str()) => {
-            let message = format!(
-                "Invalid reason: must be one of {}, not {other}",
-                REASONS.join(", ")
-            );
-            Err(Refusal::invalid(message).at("reason"))
-        }
-        _ => Ok(reason),
+/// `POST /v1/refunds/{id}`: changes the metadata.
+pub(crate) fn update(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
+    call.form.expands("")?;
+    let refund = store.refunds.existing_mut(call.id, "refund")?;
+    let metadata = call.form.metadata(refund.metadata.clone())?;
+    let previous = json!({"metadata": refund.metadata});
+    refund.metadata = metadata;
+    let shown = refund.render();
+    store.emit("refund.updated", &shown, Some(previous.clone()), call);
+    store.emit("charge.refund.updated", &shown, Some(previous), call);
+    Ok(shown)
+}
+
+/// `POST /v1/refunds/{id}/cancel`: cancels a refund that is pending.
+pub(crate) fn cancel(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
+    call.form.expands("")?;
+    let refund = store.refunds.existing(call.id, "refund")?;
+    if refund.status != Status::Pending {
+        let message = format!(
+            "The refund {} cannot be canceled: it is not pending.",
+            refund.id
+        );
+        return Err(Refusal::state("refund_not_cancelable", message));
     }
+    bank::refunds::settle(store, call.id, Some(Status::Canceled), call)?;
+    let refund = store.refunds.existing(call.id, "refund")?;
+    Ok(refund.render())
 }
 
 /// The charge that `charge` or `payment_intent` names.
@@ -127,6 +154,19 @@ fn find_charge(store: &Store, form: &Form) -> Result<String, Refusal> {
     }
 }
 
+fn check_dispute(store: &Store, charge_id: &str) -> Result<(), Refusal> {
+    let charge = store.charges.existing(charge_id, "charge")?;
+    let dispute = charge.dispute.as_deref();
+    match dispute.and_then(|id| store.disputes.find(id)) {
+        Some(dispute) if dispute.status.blocks_refunds() => {
+            let message =
+                format!("Charge {charge_id} has been charged back; cannot issue a refund.");
+            Err(Refusal::state("charge_disputed", message).charge(charge_id))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn refundable(charge: &charge::Charge, asked: Option<i64>) -> Result<i64, Refusal> {
     if charge.status != charge::Status::Succeeded || !charge.captured {
         let message = format!(
@@ -136,7 +176,7 @@ fn refundable(charge: &charge::Charge, asked: Option<i64>) -> Result<i64, Refusa
         return Err(Refusal::state("charge_not_refundable", message));
     }
     let left = charge.refundable();
-    if left == 0 {
+    if left <= 0 {
         let message = format!("Charge {} has already been refunded.", charge.id);
         return Err(Refusal::state("charge_already_refunded", message).charge(&charge.id));
     }

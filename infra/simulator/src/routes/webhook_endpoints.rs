@@ -13,15 +13,15 @@ use crate::{json, table};
 /// Parameters of `POST /v1/webhook_endpoints`.
 pub(crate) const CREATE: &[&str] = &[
     "url",
-    "enabled_events",
+    "enabled_events[]",
     "description",
-    "metadata",
+    "metadata[*]",
     "api_version",
     "connect",
-    "expand",
+    "expand[]",
 ];
 /// Parameters of `GET /v1/webhook_endpoints`.
-pub(crate) const LIST: &[&str] = &["limit", "starting_after", "ending_before", "expand"];
+pub(crate) const LIST: &[&str] = &["limit", "starting_after", "ending_before", "expand[]"];
 
 /// `POST /v1/webhook_endpoints`.
 pub(crate) fn create(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {

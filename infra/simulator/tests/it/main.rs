@@ -5,6 +5,9 @@
     reason = "a test may stop here"
 )]
 
+mod dashboard;
+mod disputes;
+mod events;
 mod faults;
 mod idempotency;
 mod intents;
@@ -12,6 +15,7 @@ mod ledger;
 mod lists;
 mod outcomes;
 mod refunds;
+mod refusals;
 mod requests;
 mod settings;
 mod shop;

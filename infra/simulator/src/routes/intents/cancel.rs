@@ -6,9 +6,10 @@ use crate::bank::cancellation;
 use crate::refusal::Refusal;
 use crate::routes::intents::read::answer;
 use crate::store::{Call, Store};
+use crate::validate;
 
 /// Parameters of the route.
-pub(crate) const PARAMETERS: &[&str] = &["cancellation_reason", "expand"];
+pub(crate) const PARAMETERS: &[&str] = &["cancellation_reason", "expand[]"];
 
 const REASONS: &[&str] = &[
     "abandoned",
@@ -20,16 +21,7 @@ const REASONS: &[&str] = &[
 /// Cancels an intent that has collected no money; an authorized amount is released.
 pub(crate) fn cancel(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
     call.form.expands("latest_charge")?;
-    let reason = call.form.text("cancellation_reason");
-    if let Some(reason) = reason
-        && !REASONS.contains(&reason)
-    {
-        let message = format!(
-            "Invalid cancellation_reason: must be one of {}, not {reason}",
-            REASONS.join(", ")
-        );
-        return Err(Refusal::invalid(message).at("cancellation_reason"));
-    }
-    cancellation::cancel(store, call.id, reason, call)?;
+    let reason = validate::choice(call.form, "cancellation_reason", REASONS)?;
+    cancellation::cancel(store, call.id, reason.as_deref(), call)?;
     answer(store, call.id, call.form)
 }

@@ -3,15 +3,19 @@
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use crate::bank::refunds;
 use crate::objects::intent::Status;
 use crate::refusal::Refusal;
 use crate::routes::intents::read::answer;
 use crate::store::{Call, Store};
+use crate::validate;
 
 /// Parameters of the route.
 pub(crate) const PARAMETERS: &[&str] = &[
     "amount_to_capture",
-    "expand",
+    "expand[]",
+    "final_capture",
+    "metadata[*]",
     "statement_descriptor",
     "statement_descriptor_suffix",
 ];
@@ -20,7 +24,18 @@ pub(crate) const PARAMETERS: &[&str] = &[
 pub(crate) fn capture(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
     call.form.expands("latest_charge")?;
     let asked = call.form.integer("amount_to_capture")?;
+    if call.form.has_value("final_capture") && !call.form.flag("final_capture")? {
+        let message = "Multicapture is not available for this account.";
+        return Err(Refusal::invalid(message).at("final_capture"));
+    }
+    let suffix = validate::descriptor(call.form, "statement_descriptor_suffix")?;
+    if call.form.has("statement_descriptor") {
+        let message = "The `statement_descriptor` parameter is not supported for card charges. Use \
+                       `statement_descriptor_suffix` instead.";
+        return Err(Refusal::invalid(message).at("statement_descriptor"));
+    }
     let intent = store.intents.existing(call.id, "intent")?;
+    let metadata = call.form.metadata(intent.metadata.clone())?;
     let amount = asked.unwrap_or(intent.amount_capturable);
     if intent.status == Status::Succeeded {
         let message =
@@ -47,6 +62,11 @@ pub(crate) fn capture(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue
         ));
     }
     let charge_id = intent.latest_charge().unwrap_or_default().to_owned();
+    let intent = store.intents.existing_mut(call.id, "intent")?;
+    intent.metadata = metadata;
+    if suffix.is_some() {
+        intent.statement_descriptor_suffix = suffix;
+    }
     collect(store, call, &charge_id, amount);
     answer(store, call.id, call.form)
 }
@@ -58,6 +78,7 @@ fn collect(store: &mut Store, call: &Call<'_>, charge_id: &str, amount: i64) {
     ) else {
         return;
     };
+    let rest = intent.amount_capturable - amount;
     intent.amount_capturable = 0;
     intent.amount_received = amount;
     charge.captured = true;
@@ -67,4 +88,5 @@ fn collect(store: &mut Store, call: &Call<'_>, charge_id: &str, amount: i64) {
     let previous = json!({"captured": false, "amount_captured": 0});
     store.emit_charge("charge.captured", charge_id, Some(previous), call);
     store.emit_intent("payment_intent.succeeded", call.id, call);
+    refunds::release(store, charge_id, rest, call);
 }

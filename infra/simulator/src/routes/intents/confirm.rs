@@ -5,26 +5,27 @@ use serde_json::value::RawValue;
 use crate::bank::charges;
 use crate::form::Form;
 use crate::objects::intent::{Accepts, Intent, Status};
-use crate::objects::payment_method;
 use crate::refusal::Refusal;
 use crate::routes::intents::read::answer;
 use crate::store::{Call, Store};
+use crate::validate;
 
 /// Parameters of the route.
 pub(crate) const PARAMETERS: &[&str] = &[
     "client_secret",
-    "expand",
+    "expand[]",
     "off_session",
     "payment_method",
-    "receipt_email",
+    "receipt_email=",
     "return_url",
-    "setup_future_usage",
+    "setup_future_usage=",
     "use_stripe_sdk",
 ];
 
 /// A confirmation with checked parameters.
 pub(crate) struct Confirmation {
     method_name: String,
+    receipt_email: Option<String>,
     return_url: Option<String>,
 }
 
@@ -58,8 +59,11 @@ pub(crate) fn check(intent: &Intent, form: &Form) -> Result<Confirmation, Refusa
             Refusal::state("payment_intent_unexpected_state", message).intent(intent.render(None))
         );
     };
-    let method = payment_method::existing(&method_name)?;
-    let return_url = form.owned("return_url");
+    let method = validate::payment_method(&method_name)?;
+    let return_url = validate::address(form, "return_url")?;
+    let receipt_email = validate::email(form, "receipt_email")?;
+    form.flag("off_session")?;
+    validate::choice(form, "setup_future_usage", &["off_session", "on_session"])?;
     match &intent.accepts {
         Accepts::Types(types) if !types.iter().any(|accepted| accepted == method.kind()) => {
             let message = format!(
@@ -78,6 +82,7 @@ pub(crate) fn check(intent: &Intent, form: &Form) -> Result<Confirmation, Refusa
         .at("return_url")),
         _ => Ok(Confirmation {
             method_name,
+            receipt_email,
             return_url,
         }),
     }
@@ -96,6 +101,9 @@ pub(crate) fn execute(
     };
     intent.payment_method = Some(confirmation.method_name);
     intent.return_url = confirmation.return_url;
+    if confirmation.receipt_email.is_some() {
+        intent.receipt_email = confirmation.receipt_email;
+    }
     intent.last_error = None;
     intent.page = None;
     match store.behaviour(id) {

@@ -10,13 +10,17 @@ use crate::store::{Call, Store};
 use crate::table;
 
 /// Parameters of `GET /v1/payment_intents/{id}`.
-pub(crate) const RETRIEVE: &[&str] = &["client_secret", "expand"];
+pub(crate) const RETRIEVE: &[&str] = &["client_secret", "expand[]"];
 /// Parameters of `GET /v1/payment_intents`.
 pub(crate) const LIST: &[&str] = &[
     "created",
+    "created[gt]",
+    "created[gte]",
+    "created[lt]",
+    "created[lte]",
     "customer",
     "ending_before",
-    "expand",
+    "expand[]",
     "limit",
     "starting_after",
 ];

@@ -1,0 +1,102 @@
+//! A customer disputes a charge, and the bank decides.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::id;
+use crate::objects::charge;
+use crate::objects::dispute::{Dispute, Status};
+use crate::refusal::Refusal;
+use crate::store::{Call, Store};
+
+/// How long a merchant has to answer: seven days.
+const RESPONSE_SECONDS: i64 = 7 * 24 * 3600;
+
+/// The claim of a customer.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// The disputed charge.
+    pub(crate) charge: String,
+    /// The disputed amount; all that was captured if absent.
+    pub(crate) amount: Option<i64>,
+    /// Stripe's reason, such as `fraudulent`.
+    pub(crate) reason: String,
+    /// The status in which it begins.
+    pub(crate) status: Status,
+}
+
+/// Opens a dispute and returns its id; unless it is an inquiry, the amount is withdrawn.
+pub(crate) fn open(store: &mut Store, claim: Claim, call: &Call<'_>) -> Result<String, Refusal> {
+    let charge = store.charges.existing_mut(&claim.charge, "charge")?;
+    if charge.status != charge::Status::Succeeded || !charge.captured || charge.dispute.is_some() {
+        let message = format!("The charge {} cannot be disputed.", charge.id);
+        return Err(Refusal::invalid(message).at("charge"));
+    }
+    let dispute = Dispute {
+        id: id::new("du"),
+        amount: claim.amount.unwrap_or(charge.amount_captured),
+        charge: charge.id.clone(),
+        created: call.now,
+        currency: charge.currency.clone(),
+        due_by: call.now + RESPONSE_SECONDS,
+        evidence: BTreeMap::new(),
+        is_withdrawn: false,
+        metadata: BTreeMap::new(),
+        payment_intent: charge.payment_intent.clone(),
+        reason: claim.reason,
+        status: claim.status,
+        submissions: 0,
+    };
+    charge.dispute = Some(dispute.id.clone());
+    let (id, shown) = (dispute.id.clone(), dispute.render());
+    store.disputes.insert(dispute);
+    store.emit("charge.dispute.created", &shown, None, call);
+    let withdraws = !claim.status.is_inquiry() && claim.status != Status::Prevented;
+    if withdraws {
+        move_funds(store, &id, true, call);
+    }
+    Ok(id)
+}
+
+/// Ends or escalates a dispute as the bank does; the amount of a won one is reinstated.
+pub(crate) fn decide(
+    store: &mut Store,
+    id: &str,
+    status: Status,
+    call: &Call<'_>,
+) -> Result<(), Refusal> {
+    let dispute = store.disputes.existing_mut(id, "dispute")?;
+    if dispute.status.is_final() {
+        let message = format!("The dispute {id} is already closed.");
+        return Err(Refusal::state("dispute_closed", message));
+    }
+    let previous = json!({"status": dispute.status});
+    dispute.status = status;
+    let is_withdrawn = dispute.is_withdrawn;
+    let kind = if status.is_final() {
+        "charge.dispute.closed"
+    } else {
+        "charge.dispute.updated"
+    };
+    store.emit_dispute(kind, id, Some(previous), call);
+    match status {
+        Status::Won | Status::Prevented if is_withdrawn => move_funds(store, id, false, call),
+        Status::NeedsResponse | Status::Lost if !is_withdrawn => move_funds(store, id, true, call),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn move_funds(store: &mut Store, id: &str, withdraw: bool, call: &Call<'_>) {
+    let Some(dispute) = store.disputes.find_mut(id) else {
+        return;
+    };
+    dispute.is_withdrawn = withdraw;
+    let kind = if withdraw {
+        "charge.dispute.funds_withdrawn"
+    } else {
+        "charge.dispute.funds_reinstated"
+    };
+    store.emit_dispute(kind, id, None, call);
+}
