@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The long proofs, each with the released binaries: `chaos` (every fault, at its full count), `attack`, `schemathesis`
+# The long proofs, each with release binaries: `chaos` (every fault, at its full count), `attack`, `schemathesis`
 # (requests made from the API's documents, for ten minutes) and `bench`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -8,7 +8,7 @@ cargo build --workspace --release
 for proof; do
     case $proof in
     # A token is valid for 15 minutes.
-    schemathesis) target/release/pawl services --doors -- infra/scripts/schemathesis.sh 600 ;;
+    schemathesis) target/release/pawl services --pawl -- infra/scripts/schemathesis.sh 600 ;;
     *) target/release/pawl "$proof" ;;
     esac
 done

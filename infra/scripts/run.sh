@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds what is needed and becomes `pawl dev`, or with `reset` removes what that keeps.
+# Builds `pawl` and runs `pawl dev`, or with `reset` removes the data of `pawl dev`.
 set -eu
 cd "$(dirname "$0")/../.."
 command=${1:-dev}

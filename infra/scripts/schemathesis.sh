@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Lets schemathesis attack the gateway and the auth service of GATEWAY_URL and AUTH_URL from their own documents:
+# Tests the gateway and the auth service of GATEWAY_URL and AUTH_URL with requests that schemathesis generates from their
+# OpenAPI documents:
 #
-#   target/debug/pawl services --doors -- infra/scripts/schemathesis.sh SECONDS
+#   target/debug/pawl services --pawl -- infra/scripts/schemathesis.sh SECONDS
 #
 # Half of the time for each. Fails when an answer is a 5xx or differs from what the document says.
 set -uo pipefail
@@ -12,13 +13,13 @@ python=$PWD/../../.pawl/python/bin/python
 
 failed=0
 attack() {
-    # What it learned of an earlier run is not kept: the same seed finds the same. Two workers meet a fault of CPython 3.11
+    # It keeps no data of an earlier run: the same seed gives the same requests. Two workers meet a bug of CPython 3.11
     # ("AST constructor recursion depth mismatch").
     PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$PWD "$python" -m schemathesis.cli --config-file "$1.toml" run "$2/openapi.json" --url "$2" \
         --checks all --max-time $((seconds / 2)) --workers 1 --continue-on-failure --generation-database none \
         --request-timeout 40 --seed "${SEED:-1}" || failed=1
 }
 attack gateway "$GATEWAY_URL"
-# A service without a document would pass everything.
+# A service without a document would pass every check.
 attack auth "$AUTH_URL"
 exit $failed

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what this checkout needs and the system lacks. Quiet, and without network, when nothing is missing.
+# Installs the programs that this checkout needs and the system lacks. Without output or network access if none is missing.
 #
 #   infra/scripts/setup.sh run     to build Pawl and run it: a C compiler, Postgres, Redis
 #   infra/scripts/setup.sh test    all of that, and for the tests: Kafka (Java, Maven), stripe-python, schemathesis, cargo-deny
@@ -19,13 +19,13 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 stop() { say "$*"; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# --- what is missing
+# --- missing packages
 
 packages=
-# missing WHAT PACKAGE...: remembers Debian's packages for something that was not found.
+# missing NAME PACKAGE...: records the Debian packages of a program that was not found.
 missing() {
-    what=$1; shift
-    say "missing: $what"
+    name=$1; shift
+    say "missing: $name"
     for package; do
         case " $packages " in *" $package "*) ;; *) packages="$packages $package" ;; esac
     done
@@ -58,8 +58,8 @@ fi
 
 # --- Debian's packages
 
-# Debian would make a cluster and start Postgres and Redis as services of the system. Pawl runs private ones and leaves
-# the system as it was: nothing may start while packages are installed, no cluster is made, and no service stays enabled.
+# Debian creates a cluster and starts Postgres and Redis as services of the system. Pawl runs private servers and leaves the
+# system as it was: no service may start during the installation, no cluster is created, and no service stays enabled.
 policy=/usr/sbin/policy-rc.d
 clusters=/etc/postgresql-common/createcluster.conf
 install_packages() {
@@ -67,12 +67,12 @@ install_packages() {
     if [ "$(id -u)" != 0 ]; then
         has sudo || stop "install these packages as root, then run this again:$packages"
         as_root=sudo
-        sudo -n true 2>/dev/null || [ -t 0 ] || stop "sudo wants a password and nobody is there to type it: apt-get install$packages"
+        sudo -n true 2>/dev/null || [ -t 0 ] || stop "sudo needs a password and there is no terminal to type it: apt-get install$packages"
     fi
     say "installing$packages"
     # shellcheck disable=SC2086 # the list is meant to be split
     $as_root env DEBIAN_FRONTEND=noninteractive POLICY="$policy" CLUSTERS="$clusters" sh -eu -c "$AS_ROOT" setup $packages \
-        >.pawl/apt.log 2>&1 </dev/null || { tail -n 15 .pawl/apt.log >&2; stop "apt-get failed; all it said is in .pawl/apt.log"; }
+        >.pawl/apt.log 2>&1 </dev/null || { tail -n 15 .pawl/apt.log >&2; stop "apt-get failed; its output is in .pawl/apt.log"; }
 }
 
 AS_ROOT='
@@ -83,7 +83,7 @@ AS_ROOT='
     apt() { apt-get -y -q -o DPkg::Lock::Timeout=300 --no-install-recommends "$@"; }
     trap restore EXIT
     trap "exit 1" HUP INT TERM
-    # What an interrupted run of ours set aside is the original; it is not set aside again.
+    # A file that an interrupted run of this script set aside is the original; it is not overwritten.
     if [ -e "$POLICY" ] && [ ! -e "$POLICY.pawl" ] && ! grep -q "by pawl" "$POLICY"; then cp -p "$POLICY" "$POLICY.pawl"; fi
     printf "#!/bin/sh\n# by pawl, while it installs packages\nexit 101\n" >"$POLICY"
     chmod 755 "$POLICY"
@@ -108,16 +108,16 @@ if [ -n "$packages" ]; then
     install_packages
 fi
 
-# --- what lives in .pawl
+# --- programs in .pawl
 
 [ "$want" = test ] || exit 0
 
-# Made aside and then moved, so that an interrupted download is not taken for the whole.
+# Downloaded to a temporary directory and then moved, so that an interrupted download is not taken for a complete one.
 if ! has_kafka; then
     say "downloading Apache Kafka's jars (44 MB) with Maven"
     rm -rf .pawl/kafka.new
     mvn -B -ntp -f infra/kafka/pom.xml -Djars="$PWD/.pawl/kafka.new/jars" package >.pawl/maven.log 2>&1 ||
-        { tail -n 15 .pawl/maven.log >&2; stop "Maven failed; all it said is in .pawl/maven.log"; }
+        { tail -n 15 .pawl/maven.log >&2; stop "Maven failed; its output is in .pawl/maven.log"; }
     cp infra/kafka/pom.xml .pawl/kafka.new/pom.xml
     rm -rf .pawl/kafka
     mv .pawl/kafka.new .pawl/kafka
@@ -131,6 +131,6 @@ if ! has_stripe || ! has_schemathesis; then
 fi
 if ! has_deny; then
     say "building cargo-deny $cargo_deny_version into .pawl/tools (two to four minutes, once)"
-    # It runs for a second: quick to build matters, quick to run does not. Without its features it fetches no advisories.
+    # It runs for a second, so a fast build matters more than a fast program. Without its features it fetches no advisories.
     CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --no-default-features --root .pawl/tools "cargo-deny@$cargo_deny_version"
 fi

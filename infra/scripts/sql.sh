@@ -1,23 +1,23 @@
 #!/bin/sh
-# Prepares the data of sqlx's checked queries in .sqlx: every query is asked of a real, freshly migrated Postgres.
+# Prepares the data of sqlx's checked queries in .sqlx: a freshly migrated Postgres describes every query.
 #
 #   infra/scripts/sql.sh          prepares it anew
 #   infra/scripts/sql.sh check    changes nothing; fails when it differs, or when clippy, which compiles everything, complains
 #
-# sqlx's macros write what they learn into SQLX_OFFLINE_DIR while they compile, so no command of sqlx's is needed. An
-# empty database is taken from DATABASE_URL, or without it from a private server.
+# sqlx's macros write these data into SQLX_OFFLINE_DIR while they compile, so the command-line tool of sqlx is not needed.
+# The database is a new one in the server of DATABASE_URL, or without it in a private server.
 set -eu
 cd "$(dirname "$0")/../.."
 mode=${1:-prepare}
 
 if [ "${PAWL_SQL_INSIDE:-}" = "" ]; then
     infra/scripts/setup.sh run
-    # The binary of before serves as well: the present one may not compile before its queries are prepared.
+    # An older binary is good enough: the present code may not compile before its queries are prepared.
     [ -x target/debug/pawl ] || cargo build --package pawl
     PAWL_SQL_INSIDE=yes exec env DATABASE_URL= target/debug/pawl services --kafka mock -- "$0" "$mode"
 fi
 
-# A database of its own on the server it was given.
+# A new database in that server.
 database=pawl_sql_$$
 psql -q "$DATABASE_URL" -c "create database $database"
 DATABASE_URL=${DATABASE_URL%/*}/$database
@@ -29,7 +29,7 @@ done
 fresh=$PWD/target/sqlx
 rm -rf "$fresh"
 mkdir -p "$fresh"
-# Cargo does not know that the database is an input: only what was touched asks it again.
+# Cargo does not know that the database is an input: touched files are compiled again.
 git ls-files '*/src/lib.rs' '*/src/main.rs' '*/tests/it/main.rs' | xargs touch
 
 export SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$fresh"
@@ -44,7 +44,7 @@ prepare)
 check)
     cargo clippy --workspace --all-targets -- -D warnings
     if ! diff -r "$fresh" .sqlx >&2; then
-        echo 'sql: .sqlx differs from what the database says: run `make sql` and commit the result' >&2
+        echo 'sql: .sqlx differs from the database: run `make sql` and commit the result' >&2
         exit 1
     fi
     echo "sql: $(find .sqlx -name '*.json' | wc -l) queries agree with the schema" >&2

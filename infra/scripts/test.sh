@@ -6,14 +6,14 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 
 results=$PWD/target/test
-# Handed on to the part of this script that runs among the servers.
+# Exported for the part of this script that runs with the servers.
 export PAWL_TEST_BEGAN=${PAWL_TEST_BEGAN:-$(date +%s)}
 say() {
     local seconds=$(($(date +%s) - PAWL_TEST_BEGAN))
     printf '\n== %s  (%d:%02d)\n' "$*" $((seconds / 60)) $((seconds % 60))
 }
 
-# step NAME COMMAND...: runs it and remembers a failure, so that one broken check does not hide the next.
+# step NAME COMMAND...: runs the command and records a failure; the next steps run all the same.
 step() {
     local name=$1
     shift
@@ -35,15 +35,26 @@ summary() {
         sed 's/^/  /' "$results/failed"
     fi
     say "all of it"
-    # Broken tests fail the step that ran them as well; they are not counted twice.
+    # Failed tests fail their step too; they are counted once.
     if [ "$failed" -gt 0 ] && grep -qx tests "$results/failed"; then checks=$((checks - 1)); fi
     if [ "$passed" = 0 ]; then failed=$((failed + 1)) && echo "no test ran"; fi
     echo "$passed passed, $((failed + checks)) failed"
     [ $((failed + checks)) = 0 ]
 }
 
-# The simulator's tests let stripe-python talk to it.
+# The simulator's tests call it with stripe-python.
 tests() { PAWL_PYTHON=$PWD/.pawl/python/bin/python cargo test --workspace --no-fail-fast 2>&1 | tee "$results/tests.log"; }
+
+# The command line of a production image: it builds without the features for development and proofs, and then holds
+# neither proofs, simulator and private servers nor a service's server or Swagger's page.
+production_tool() {
+    local unwanted='^(proof|servers|stripe-simulator|gateway|core-service|worker-service|utoipa-swagger-ui) '
+    if cargo tree --package pawl --no-default-features --edges normal --prefix none | grep -E "$unwanted" | sort -u; then
+        echo "pawl depends on the above without its default features"
+        return 1
+    fi
+    cargo clippy --package pawl --no-default-features -- -D warnings
+}
 
 deny() {
     local deny=cargo-deny
@@ -55,8 +66,8 @@ if [ "${1:-}" = with-servers ]; then
     step "queries against the schema, and clippy" env PAWL_SQL_INSIDE=yes infra/scripts/sql.sh check
     step tests tests
     step "fault campaign" target/debug/pawl chaos --payments 200 --kills 5
-    step "attack on the doors" target/debug/pawl attack
-    step "requests made from the API's documents" target/debug/pawl services --doors -- infra/scripts/schemathesis.sh 80
+    step "attack on the services" target/debug/pawl attack
+    step "requests made from the API's documents" target/debug/pawl services --pawl -- infra/scripts/schemathesis.sh 80
     exit 0
 fi
 
@@ -66,13 +77,14 @@ say set-up
 infra/scripts/setup.sh test || exit 1
 step formatting cargo fmt --all --check
 step "licences, duplicate versions, sources" deny
-# With the features of the tests' own dependencies from the start: otherwise everything would be built twice.
+# With --all-targets, so that the features of the tests' dependencies hold from the start and nothing is built twice.
 step build cargo build --workspace --all-targets
 if [ -s "$results/failed" ] && grep -qx build "$results/failed"; then
     summary
     exit 1
 fi
-# Servers of this test alone, whatever the environment or .env names.
+# Private servers for this run, even if the environment or .env names others.
 step servers env DATABASE_URL= REDIS_URL= KAFKA_BROKERS= target/debug/pawl services -- infra/scripts/test.sh with-servers
+step "the command line of a production image" production_tool
 RUSTDOCFLAGS="-D warnings" step documentation cargo doc --workspace --no-deps --quiet
 summary

@@ -6,7 +6,7 @@ mod services;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use facts::Facts;
 use infra::Env;
@@ -15,6 +15,11 @@ use services::{Listeners, Services, Settings};
 
 use crate::demo::Secrets;
 use crate::{demo, migrate, output};
+
+/// The exit code after Ctrl-C or SIGTERM during the start.
+const INTERRUPTED: u8 = 130;
+/// The time in which the services must answer.
+const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// Starts Postgres, Redis, Kafka, the Stripe simulator and every service, creates a demonstration account, and prints how
 /// to use it. Ctrl-C stops all of it; the payments are still there at the next start.
@@ -35,15 +40,16 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     infra::telemetry::start_at("pawl", "warn");
     let shutdown = infra::shutdown::signal();
     // Dropping a server stops it, so an early Ctrl-C leaves no server running either.
-    let mut running = tokio::select! {
-        running = Running::start(&options) => running?,
-        () = shutdown.cancelled() => return Ok(ExitCode::from(130)),
+    let running = shutdown
+        .run_until_cancelled(Box::pin(Running::start(&options)))
+        .await;
+    let Some(mut running) = running.transpose()? else {
+        return Ok(ExitCode::from(INTERRUPTED));
     };
     running.facts.print();
-    let failure = tokio::select! {
-        failure = running.services.failure() => Some(failure),
-        () = shutdown.cancelled() => None,
-    };
+    let failure = shutdown
+        .run_until_cancelled(running.services.failure())
+        .await;
     output::notice("stopping");
     running.stop().await;
     infra::telemetry::stop();
@@ -93,10 +99,9 @@ impl Running {
         let settings = Settings::new(&secrets, &addresses, &servers);
         let (services, simulator) = listeners.serve(&settings, &addresses, &secrets, state_file)?;
         let facts = Facts::new(&secrets, addresses, &settings, &servers);
-        tokio::select! {
-            answering = facts.until_all_answer() => answering?,
-            () = tokio::time::sleep(Duration::from_secs(30)) => bail!("the services do not answer after 30 s"),
-        }
+        let answering = tokio::time::timeout(START_LIMIT, facts.until_all_answer()).await;
+        answering
+            .with_context(|| format!("the services do not answer after {START_LIMIT:?}"))??;
         progress.done("gateway, auth, core, worker");
         facts.write(&file)?;
         Ok(Running {

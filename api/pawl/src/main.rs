@@ -60,11 +60,11 @@ enum Command {
     #[cfg(feature = "dev")]
     Services(services::Options),
     #[cfg(feature = "proof")]
-    Chaos(proof::chaos::Options),
+    Chaos(proof::chaos::ChaosOptions),
     #[cfg(feature = "proof")]
-    Bench(proof::bench::Options),
+    Bench(proof::bench::BenchOptions),
     #[cfg(feature = "proof")]
-    Attack(Box<proof::attack::Options>),
+    Attack(Box<proof::attack::AttackOptions>),
     /// The bare axum service with which `pawl bench --http` compares the gateway.
     #[cfg(feature = "proof")]
     #[command(hide = true)]

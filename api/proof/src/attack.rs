@@ -75,7 +75,7 @@ const AREAS: [(&str, Cases); 16] = [
 /// Without addresses it starts a stack of its own, with every limit on, and attacks that. It registers throw-away users
 /// with random addresses, sends requests only to the given addresses, and ends by itself. Exits with 1 when a case failed.
 #[derive(Debug, Args)]
-pub struct Options {
+pub struct AttackOptions {
     /// The public API.
     #[arg(long, value_name = "URL", requires = "auth")]
     gateway: Option<Url>,
@@ -127,26 +127,28 @@ pub struct Options {
 ///
 /// # Errors
 /// The command line is wrong, or the deployment cannot be reached.
-pub async fn run(options: &Options) -> Result<ExitCode> {
+pub async fn run(options: &AttackOptions) -> Result<ExitCode> {
     let shutdown = infra::shutdown::signal();
-    tokio::select! {
-        report = attack(options) => {
-            let report = report?;
-            output::line(report.table());
-            output::line(report.summary());
-            if let Some(file) = &options.json {
-                let text = serde_json::to_string_pretty(&report)?;
-                fs::write(file, text + "\n").with_context(|| format!("writing {}", file.display()))?;
-            }
-            Ok(if report.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
-        () = shutdown.cancelled() => bail!("interrupted"),
+    let report = shutdown
+        .run_until_cancelled(Box::pin(attack(options)))
+        .await;
+    let report = report.context("interrupted")??;
+    output::line(report.table());
+    output::line(report.summary());
+    if let Some(file) = &options.json {
+        let text = serde_json::to_string_pretty(&report)?;
+        fs::write(file, text + "\n").with_context(|| format!("writing {}", file.display()))?;
     }
+    Ok(if report.passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
-async fn attack(options: &Options) -> Result<Report> {
+async fn attack(options: &AttackOptions) -> Result<Report> {
     if options.gateway.is_some() {
-        return Ok(Report::of(
+        return Ok(Report::new(
             all(&given_target(options)?, &options.only).await?,
         ));
     }
@@ -154,11 +156,11 @@ async fn attack(options: &Options) -> Result<Report> {
     let outcomes = all(&stack.target()?, &options.only).await;
     stack.stop().await?;
     // This stack has all that a case can need.
-    Ok(Report::of(outcomes?).without_skips())
+    Ok(Report::new(outcomes?).without_skips())
 }
 
 /// The target of the command line.
-fn given_target(options: &Options) -> Result<Target> {
+fn given_target(options: &AttackOptions) -> Result<Target> {
     let (Some(gateway), Some(auth)) = (options.gateway.clone(), options.auth.clone()) else {
         bail!("give --gateway and --auth, or neither");
     };
@@ -212,7 +214,7 @@ async fn all(target: &Target, only: &[String]) -> Result<Vec<Outcome>> {
     let cases: Vec<Case> = AREAS
         .into_iter()
         .filter(|(area, _)| only.is_empty() || only.iter().any(|only| only == area))
-        .flat_map(|(area, cases)| cases().into_iter().map(|case| case.of(area)))
+        .flat_map(|(area, cases)| cases().into_iter().map(|case| case.in_area(area)))
         .collect();
     let progress = output::Count::new("cases", cases.len());
     let cases = cases.into_iter().enumerate();

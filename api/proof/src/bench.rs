@@ -6,6 +6,7 @@
 mod board;
 pub mod hello;
 mod http;
+mod http_report;
 mod load;
 mod machine;
 mod naive;
@@ -29,10 +30,10 @@ use report::{Latency, Measured, Report, Round, Setting};
 use servers::Progress;
 use sqlx::postgres::PgPool;
 
-use crate::fleet::{Fleet, Options as FleetOptions, Sharing, commit, run_name};
+use crate::fleet::{Fleet, FleetOptions, Sharing, commit, run_name};
 use crate::output;
 
-pub use self::options::Options;
+pub use self::options::BenchOptions;
 
 /// The load at which latencies are stated.
 const LOW_LOAD_PER_SECOND: u64 = 200;
@@ -43,17 +44,17 @@ const WARM_UP: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// This is a debug build, a process does not start, or a payment does not succeed.
-pub async fn run(options: Options) -> Result<ExitCode> {
+pub async fn run(options: BenchOptions) -> Result<ExitCode> {
     if cfg!(debug_assertions) && !options.allow_debug {
         bail!(
             "this is a debug build: run `cargo build --release --workspace --bins`, then `target/release/pawl bench`"
         );
     }
     let shutdown = infra::shutdown::signal();
-    let (table, json) = tokio::select! {
-        figures = figures(&options) => figures?,
-        () = shutdown.cancelled() => bail!("interrupted"),
-    };
+    let figures = shutdown
+        .run_until_cancelled(Box::pin(figures(&options)))
+        .await;
+    let (table, json) = figures.context("interrupted")??;
     output::line(table);
     if let Some(file) = &options.json {
         fs::write(file, json + "\n").with_context(|| format!("writing {}", file.display()))?;
@@ -62,7 +63,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 }
 
 /// The figures that the options ask for, as a table and as JSON.
-async fn figures(options: &Options) -> Result<(String, String)> {
+async fn figures(options: &BenchOptions) -> Result<(String, String)> {
     if options.http {
         let report = http::measure(options).await?;
         return Ok((report.table(), serde_json::to_string_pretty(&report)?));
@@ -71,7 +72,7 @@ async fn figures(options: &Options) -> Result<(String, String)> {
     Ok((report.table(), serde_json::to_string_pretty(&report)?))
 }
 
-async fn measure(options: &Options) -> Result<Report> {
+async fn measure(options: &BenchOptions) -> Result<Report> {
     let mut progress = Progress::new();
     let fleet_options = FleetOptions {
         name: run_name("bench"),
@@ -123,12 +124,12 @@ async fn measure(options: &Options) -> Result<Report> {
         endpoint: options.endpoint,
     };
     fleet.stop(true).await?;
-    Ok(Report::of(&rounds, setting))
+    Ok(Report::new(&rounds, setting))
 }
 
 struct Bench<'a> {
     fleet: &'a Fleet,
-    options: &'a Options,
+    options: &'a BenchOptions,
     receiver: Option<Receiver>,
 }
 
@@ -308,7 +309,7 @@ fn measured(
     Ok(Measured {
         payments_per_second: done / time.as_secs_f64(),
         deliveries_per_second: 0.0,
-        latency: Latency::of(&window.post_latency, &window.done_latency),
+        latency: Latency::new(&window.post_latency, &window.done_latency),
         cpu_us_per_payment: cpu.collect::<Result<_>>()?,
     })
 }

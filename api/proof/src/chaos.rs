@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use campaign::{Campaign, Fault, Goal, Outcome};
 use clap::Args;
 use client::{Client, Memory};
@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 use verdict::{Evidence, Verdict};
 
-use crate::fleet::{Fleet, Options as FleetOptions, Sharing, commit, run_name};
+use crate::fleet::{Fleet, FleetOptions, Sharing, commit, run_name};
 use crate::output;
 
 /// The time after the last fault in which all work must be finished.
@@ -39,7 +39,7 @@ const SHOWN: usize = 10;
 /// seldom. Redis is always a private one, since it is flushed; Postgres and Kafka are private, or those of `DATABASE_URL`
 /// and `KAFKA_BROKERS`.
 #[derive(Debug, Clone, Args)]
-pub struct Options {
+pub struct ChaosOptions {
     /// The least number of payments.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
     payments: u64,
@@ -75,23 +75,25 @@ struct Report {
 ///
 /// # Errors
 /// A process does not start, or the faults do not all happen.
-pub async fn run(options: Options) -> Result<ExitCode> {
+pub async fn run(options: ChaosOptions) -> Result<ExitCode> {
     let shutdown = infra::shutdown::signal();
-    tokio::select! {
-        report = campaign(&options) => {
-            let report = report?;
-            show(&report);
-            if let Some(file) = &options.json {
-                let text = serde_json::to_string_pretty(&report)?;
-                fs::write(file, text + "\n").with_context(|| format!("writing {}", file.display()))?;
-            }
-            Ok(if report.verdict.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
-        () = shutdown.cancelled() => bail!("interrupted"),
+    let report = shutdown
+        .run_until_cancelled(Box::pin(campaign(&options)))
+        .await;
+    let report = report.context("interrupted")??;
+    show(&report);
+    if let Some(file) = &options.json {
+        let text = serde_json::to_string_pretty(&report)?;
+        fs::write(file, text + "\n").with_context(|| format!("writing {}", file.display()))?;
     }
+    Ok(if report.verdict.passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
-async fn campaign(options: &Options) -> Result<Report> {
+async fn campaign(options: &ChaosOptions) -> Result<Report> {
     let goal = goal(options);
     let commit = commit();
     output::line(format!(
@@ -133,7 +135,7 @@ async fn campaign(options: &Options) -> Result<Report> {
     })
 }
 
-fn goal(options: &Options) -> Goal {
+fn goal(options: &ChaosOptions) -> Goal {
     let all = <Fault as clap::ValueEnum>::value_variants();
     let chosen = if options.faults.is_empty() {
         all

@@ -30,7 +30,7 @@ use self::process::Process;
 
 pub(crate) use self::connection::Connection;
 pub(crate) use self::cpu::microseconds as cpu_of;
-pub(crate) use self::options::{Options, Sharing};
+pub(crate) use self::options::{FleetOptions, Sharing};
 pub(crate) use self::run::{commit, run_name};
 #[cfg(test)]
 pub(crate) use self::simulator::Account;
@@ -63,7 +63,7 @@ impl Fleet {
     /// # Errors
     /// A server or a service does not start.
     pub async fn for_a_command(progress: &mut Progress) -> Result<Fleet> {
-        let options = Options {
+        let options = FleetOptions {
             name: run_name("services"),
             workers: 1,
             sharing: Sharing::Polite,
@@ -88,7 +88,7 @@ impl Fleet {
     }
 
     /// Starts everything; returns when all of it answers.
-    pub(crate) async fn start(options: &Options, progress: &mut Progress) -> Result<Fleet> {
+    pub(crate) async fn start(options: &FleetOptions, progress: &mut Progress) -> Result<Fleet> {
         let home = Home::find()?;
         let run = home.join("runs").join(&options.name);
         fs::create_dir_all(&run).with_context(|| format!("creating {}", run.display()))?;

@@ -1,4 +1,4 @@
-//! A collector of traces: OTLP over HTTP, as far as a test needs it.
+//! A minimal collector of traces: OTLP over HTTP.
 
 use std::sync::{Arc, Mutex};
 

@@ -44,7 +44,7 @@ fn stop(workshop: &Workshop, mut child: Child) {
     assert_eq!(workshop.servers(), [""; 0]);
 }
 
-/// Runs the line of the announcement that asks this service for this path, as if pasted.
+/// Runs the printed line with this path, as a person who pastes it.
 fn paste(workshop: &Workshop, path: &str) -> Value {
     let output = fs::read_to_string(workshop.join("output")).unwrap();
     let line = output
@@ -119,7 +119,7 @@ fn the_lines_it_prints_work_and_its_payments_are_found_again() {
 }
 
 #[test]
-fn what_a_killed_one_left_is_taken_over() {
+fn the_servers_of_a_killed_process_are_replaced() {
     let workshop = Workshop::new();
     let (mut child, _) = start(&workshop);
     let payment = paste(&workshop, "Prefer");
@@ -145,7 +145,7 @@ fn an_early_signal_leaves_nothing_running() {
     });
     signal(&child, Signal::SIGINT);
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    // What initdb had asked of its own helpers (`postgres -V`) ends by itself a moment later.
+    // A helper process of initdb (`postgres -V`) ends by itself a moment later.
     wait_for("the end of all of it", || workshop.servers().is_empty());
 }
 
@@ -161,10 +161,10 @@ fn a_busy_port_is_named_before_anything_starts() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&output.stderr);
+    let error = String::from_utf8_lossy(&output.stderr);
     assert!(
-        told.contains("CORE_ADDR") && told.contains(&address.port().to_string()),
-        "{told}"
+        error.contains("CORE_ADDR") && error.contains(&address.port().to_string()),
+        "{error}"
     );
     assert!(!workshop.join(".pawl/dev/postgres").exists());
 }
@@ -180,8 +180,8 @@ fn every_fault_of_the_environment_is_named_at_once() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&output.stderr);
+    let error = String::from_utf8_lossy(&output.stderr);
     for name in ["GATEWAY_ADDR", "WORKER_CONCURRENCY", "JWT_PRIVATE_KEY"] {
-        assert!(told.contains(name), "{name} is not in {told}");
+        assert!(error.contains(name), "{name} is not in {error}");
     }
 }

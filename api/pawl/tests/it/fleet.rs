@@ -1,4 +1,4 @@
-//! Every service as a process of its own, on servers of its own, with all that it wrote.
+//! Every service as a process of its own, on private servers, with its output.
 
 use std::fs;
 use std::fs::File;
@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 use crate::program::{Workshop, signal, wait_for};
 
-/// How long the fleet may take to do what a test waits for.
+/// The time in which an awaited event must happen.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) const STRIPE_KEY: &str = "sk_test_51PawlTelemetry0123456789abcdef";
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_PawlTelemetry0123456789abcdef";
-/// Opens the auth service.
+/// The API key that the auth service accepts at its start.
 pub(crate) const BOOTSTRAP_KEY: &str = "pawl_bootstrap_telemetry_0123456789";
 /// PKCS#8 of an Ed25519 key that signs nothing else.
 pub(crate) const PRIVATE_KEY: &str =
@@ -45,7 +45,7 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts everything, with more of an environment; returns when all of it answers.
+    /// Starts everything with more environment variables; returns when all of it answers.
     pub(crate) async fn start(more: &[(&str, &str)]) -> Self {
         let workshop = Workshop::new();
         let servers = workshop
@@ -60,14 +60,14 @@ impl Fleet {
             .spawn()
             .unwrap();
         wait_for("the servers", || workshop.join("servers").exists());
-        let told = fs::read_to_string(workshop.join("servers")).unwrap();
-        let mut environment: Vec<(String, String)> = told
+        let lines = fs::read_to_string(workshop.join("servers")).unwrap();
+        let mut environment: Vec<(String, String)> = lines
             .lines()
             .filter_map(|line| line.split_once('='))
             .filter(|(name, _)| ["DATABASE_URL", "REDIS_URL", "KAFKA_BROKERS"].contains(name))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        assert_eq!(environment.len(), 3, "{told}");
+        assert_eq!(environment.len(), 3, "{lines}");
 
         let addresses = free_addresses(PROCESSES.len());
         let at = |name: &str| {
@@ -117,7 +117,7 @@ impl Fleet {
         fleet
     }
 
-    /// Makes the schema, and the account with its API key.
+    /// Creates the schema, and the account with its API key.
     fn prepare(&mut self) {
         for command in ["migrate", "seed"] {
             let done = self
@@ -183,7 +183,7 @@ impl Fleet {
         format!("http://{}", self.variable(variable))
     }
 
-    /// What the processes are told.
+    /// An environment variable of the processes.
     pub(crate) fn variable(&self, name: &str) -> &str {
         let found = self
             .environment
@@ -200,8 +200,8 @@ impl Fleet {
             .json(body)
     }
 
-    /// Replaces the simulator's rules of misbehaviour.
-    pub(crate) async fn misbehave(&self, rules: Value) {
+    /// Replaces the simulator's faults.
+    pub(crate) async fn inject(&self, rules: Value) {
         let put = self
             .http
             .put(format!("{}/_sim/faults", self.url("stripe-simulator")));
@@ -248,7 +248,7 @@ impl Fleet {
         }
     }
 
-    /// Asks all processes to end and waits until they have; the servers go on.
+    /// Ends all processes and waits for them; the servers continue.
     pub(crate) fn stop(&mut self) {
         for mut process in self.processes.drain(..).rev() {
             signal(&process, Signal::SIGTERM);
@@ -256,12 +256,12 @@ impl Fleet {
         }
     }
 
-    /// All that a process wrote so far.
+    /// The output of a process so far.
     pub(crate) fn wrote(&self, binary: &str) -> String {
         fs::read_to_string(self.log(binary)).unwrap()
     }
 
-    /// All that every process wrote so far, by the name of its binary.
+    /// The output of every process so far, by the name of its binary.
     pub(crate) fn output(&self) -> Vec<(&'static str, String)> {
         PROCESSES
             .map(|(binary, _)| (binary, self.wrote(binary)))
@@ -284,7 +284,7 @@ impl Drop for Fleet {
     }
 }
 
-/// Asks, and returns the JSON of an answer that must have this status.
+/// Sends a request, and returns the JSON of its answer, which must have this status.
 pub(crate) async fn ask(request: RequestBuilder, status: u16) -> Value {
     let answer = request.send().await.unwrap();
     let seen = answer.status();
@@ -293,7 +293,7 @@ pub(crate) async fn ask(request: RequestBuilder, status: u16) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// Addresses of this machine out of the range from which connections get theirs, so that nobody takes one meanwhile.
+/// Free addresses of this machine, outside of the range from which connections get ports, so that no connection takes one.
 fn free_addresses(count: usize) -> Vec<SocketAddr> {
     let first = 12_000 + u16::try_from(std::process::id() % 6_000).unwrap();
     let start =

@@ -1,5 +1,6 @@
-//! The commands of `pawl` as a person calls them: real processes, real servers, an empty directory each.
+//! The commands of `pawl` as a person calls them: real processes and servers, each test in an empty directory.
 
+#![cfg(feature = "dev")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,6 +10,7 @@
 mod collector;
 mod dev;
 mod fleet;
+mod id;
 mod manage;
 mod metrics;
 mod program;

@@ -6,8 +6,8 @@ use sqlx::postgres::PgPool;
 
 use crate::fleet::{Fleet, ask};
 
-/// What each service tells from its start, and what a payment leaves behind.
-const TOLD: [(&str, &[&str]); 4] = [
+/// The metrics of each service after its start and one payment.
+const METRICS: [(&str, &[&str]); 4] = [
     (
         "auth-service",
         &[
@@ -60,7 +60,7 @@ const TOLD: [(&str, &[&str]); 4] = [
 ];
 
 #[tokio::test]
-async fn each_service_tells_its_numbers_once_and_names_nobody() {
+async fn each_service_exposes_its_metrics_once_and_without_ids() {
     let fleet = Fleet::start(&[("RUST_LOG", "warn")]).await;
     let pay = fleet
         .pay("pm_card_visa", "counted")
@@ -77,7 +77,7 @@ async fn each_service_tells_its_numbers_once_and_names_nobody() {
     fleet
         .reaches("worker-service", "pawl_inbox_total", "", 2.0)
         .await;
-    for (service, names) in TOLD {
+    for (service, names) in METRICS {
         let page = fleet.metrics(service).await;
         for name in names {
             assert!(
@@ -108,10 +108,10 @@ async fn each_service_tells_its_numbers_once_and_names_nobody() {
         .metric("gateway", "pawl_payments_created_total", "")
         .await;
     assert!((created - 1.0).abs() < f64::EPSILON, "{created}");
-    what_waits_is_told(&fleet).await;
+    waiting_work_is_counted(&fleet).await;
 }
 
-/// No series stands twice, and each is of a kind that was told before it.
+/// No series appears twice, and the kind of each is declared before it.
 fn is_well_formed(page: &str) {
     let (mut seen, mut kinds, mut explained) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for line in page.lines().filter(|line| !line.is_empty()) {
@@ -122,7 +122,7 @@ fn is_well_formed(page: &str) {
             _ => {
                 let (series, value) = line.rsplit_once(' ').unwrap();
                 assert!(value.parse::<f64>().is_ok(), "{line}");
-                assert!(seen.insert(series), "{line} stands twice");
+                assert!(seen.insert(series), "{line} appears twice");
                 let name = series.split('{').next().unwrap();
                 let of = ["_bucket", "_sum", "_count"]
                     .into_iter()
@@ -138,8 +138,8 @@ fn is_well_formed(page: &str) {
     assert_eq!(kinds, explained);
 }
 
-/// Work that nobody does is seen in Postgres, by whichever worker looks.
-async fn what_waits_is_told(fleet: &Fleet) {
+/// Any worker counts the waiting work in Postgres.
+async fn waiting_work_is_counted(fleet: &Fleet) {
     let pool = PgPool::connect(fleet.variable("DATABASE_URL"))
         .await
         .unwrap();

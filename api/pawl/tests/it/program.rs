@@ -1,4 +1,4 @@
-//! Runs `pawl` in a directory of its own, and finds out what it left behind.
+//! Runs `pawl` in a directory of its own, and finds the processes that it left running.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-/// A directory that has nothing to do with this checkout.
+/// A directory outside of this checkout.
 pub(crate) struct Workshop(TempDir);
 
 impl Workshop {
@@ -54,7 +54,7 @@ impl Workshop {
         self.processes().into_iter().map(|(_, line)| line).collect()
     }
 
-    /// Ends those processes that would stop the servers of a killed `pawl`.
+    /// Ends the guard processes, which would stop the servers of a killed `pawl`.
     pub(crate) fn kill_guards(&self) {
         for (id, line) in self.processes() {
             if line.contains(" guard ") {
@@ -82,7 +82,7 @@ impl Workshop {
 }
 
 impl Drop for Workshop {
-    /// What lies elsewhere because Postgres could not reach it here.
+    /// Removes the directories in `/var/tmp` that Postgres used because it could not enter this one.
     fn drop(&mut self) {
         for place in links_below(self.path()) {
             let holder = place
@@ -111,10 +111,10 @@ pub(crate) fn signal(child: &Child, signal: Signal) {
 }
 
 /// Polls until `done`, for at most a minute.
-pub(crate) fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn wait_for(event: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_mins(1);
     while !done() {
-        assert!(Instant::now() < deadline, "waited a minute for {what}");
+        assert!(Instant::now() < deadline, "waited a minute for {event}");
         thread::sleep(Duration::from_millis(20));
     }
 }

@@ -1,4 +1,4 @@
-//! No secret that was used in a run stands in what the processes wrote, in Kafka, or in a key of Redis.
+//! No secret that was used in a run is in the output of a process, in Kafka, or in a key of Redis.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const SPACED_CARD: &str = "4000 0025 0000 3155";
 /// Beginnings and middles that only a secret has. A new kind of secret is a line here.
 const MARKS: [&str; 5] = ["sk_test_", "sk_live_", "whsec_", "_secret_", "pawl_rt_"];
 
-/// Our own crates tell everything, the others much.
+/// The own crates log everything, the others much.
 const EVERYTHING: &str = "debug,gateway=trace,auth_service=trace,core_service=trace,worker_service=trace,authz=trace,\
                           engine=trace,infra=trace,contracts=trace,workflows=trace,stripe_simulator=trace";
 
@@ -35,9 +35,9 @@ async fn no_secret_is_in_logs_in_kafka_or_in_a_key_of_redis() {
     ];
     secrets.extend([PASSWORD, WRONG_PASSWORD, WRONG_KEY, CARD, SPACED_CARD].map(str::to_owned));
     secrets.extend(MARKS.map(str::to_owned));
-    secrets.extend(live(&fleet).await);
+    secrets.extend(use_secrets(&fleet).await);
 
-    // What was published is what was committed; and the last webhook is dealt with.
+    // All committed transitions are published, and the last webhook is applied.
     fleet
         .reaches("worker-service", "pawl_inbox_total", "", 4.0)
         .await;
@@ -60,10 +60,10 @@ async fn no_secret_is_in_logs_in_kafka_or_in_a_key_of_redis() {
     places.push(("Kafka", published(&fleet, moves).await));
     let mut found = Vec::new();
     for (place, text) in &places {
-        let told = secrets
+        let leaked = secrets
             .iter()
             .filter(|secret| text.contains(secret.as_str()));
-        found.extend(told.map(|secret| {
+        found.extend(leaked.map(|secret| {
             let line = text.lines().find(|line| line.contains(secret.as_str()));
             format!("{secret} is in {place}: {}", line.unwrap_or(text))
         }));
@@ -72,12 +72,12 @@ async fn no_secret_is_in_logs_in_kafka_or_in_a_key_of_redis() {
     names_are_there(&fleet);
 }
 
-/// Does what people and programs do with secrets; returns those that were made meanwhile.
-async fn live(fleet: &Fleet) -> Vec<String> {
+/// Uses the secrets as people and programs do; returns those that were generated meanwhile.
+async fn use_secrets(fleet: &Fleet) -> Vec<String> {
     let token = log_in(fleet).await;
-    // The first call is refused once: the job is put off, and says so.
+    // The first call fails once: the job is retried later, and the log says so.
     let fault = json!([{"fault": "error_before", "probability": 1.0, "count": 1}]);
-    fleet.misbehave(fault).await;
+    fleet.inject(fault).await;
     let with_token = fleet.pay("pm_card_visa", "1").bearer_auth(&token);
     let with_key = fleet
         .pay("pm_card_visa_chargeDeclined", "2")
@@ -94,7 +94,7 @@ async fn live(fleet: &Fleet) -> Vec<String> {
     made
 }
 
-/// Registers somebody, and returns a token after two logins that were refused.
+/// Registers a user, and returns a token after two refused logins.
 async fn log_in(fleet: &Fleet) -> String {
     let auth = |path: &str, password: &str, key: &str| {
         let person = json!({"email": "grep@pawl.example", "password": password});
@@ -110,7 +110,7 @@ async fn log_in(fleet: &Fleet) -> String {
     login["token"].as_str().unwrap().to_owned()
 }
 
-/// Sends secrets that open nothing, and such as must not be sent.
+/// Sends invalid secrets, and secrets where they must not be sent.
 async fn misuse(fleet: &Fleet, token: &str, client_secret: &str) {
     let pay = || fleet.pay("pm_card_visa", "3");
     ask(pay().header("X-API-Key", WRONG_KEY), 401).await;
@@ -132,7 +132,7 @@ async fn misuse(fleet: &Fleet, token: &str, client_secret: &str) {
     ask(webhook.header("Stripe-Signature", "t=1,v1=00"), 400).await;
 }
 
-/// The names by which lines are found: of requests, and of jobs with their payments and traces.
+/// The log lines have the ids by which they are found: of requests, and of jobs with their payments and traces.
 fn names_are_there(fleet: &Fleet) {
     let lines = |binary: &str| -> Vec<Value> {
         let text = fleet.wrote(binary);
@@ -166,7 +166,7 @@ fn names_are_there(fleet: &Fleet) {
     );
 }
 
-/// Everything on the topic, of which there is this much.
+/// All messages of the topic, of which there must be this number.
 pub(crate) async fn published(fleet: &Fleet, messages: f64) -> String {
     let consumer = kafka_consumer(fleet.variable("KAFKA_BROKERS"), "grep");
     consumer.subscribe(&[contracts::event::TOPIC]).unwrap();
@@ -174,7 +174,7 @@ pub(crate) async fn published(fleet: &Fleet, messages: f64) -> String {
     let mut seen = 0.0;
     while seen < messages {
         let message = tokio::time::timeout(Duration::from_mins(1), consumer.recv()).await;
-        // The mock makes the topic when it is first asked for.
+        // The mock creates the topic at its first use.
         let Ok(message) = message.expect("all is on the topic") else {
             continue;
         };

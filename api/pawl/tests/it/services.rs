@@ -14,7 +14,7 @@ fn arguments<'a>(command: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn the_command_finds_servers_that_answer_and_its_exit_code_is_ours() {
+fn the_command_finds_servers_that_answer_and_its_exit_code_is_passed_on() {
     let workshop = Workshop::new();
     let script = r#"psql -q "$DATABASE_URL" -c 'select 1' && redis-cli -u "$REDIS_URL" ping && [ -n "$KAFKA_BROKERS" ] && exit 7"#;
     let output = workshop
@@ -59,9 +59,9 @@ fn servers_that_the_environment_names_are_used_and_none_is_started() {
         .env("KAFKA_BROKERS", "elsewhere:9092")
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
+    let printed = String::from_utf8_lossy(&output.stdout);
     assert_eq!(
-        told,
+        printed,
         "postgres://elsewhere/pawl redis://elsewhere elsewhere:9092\n"
     );
     assert!(!workshop.join(".pawl/services/1/postgres").exists());

@@ -1,4 +1,4 @@
-//! One payment is one trace, from the POST that asked for it to what Kafka is told, through all processes.
+//! One payment is one trace through all processes, from its POST to its messages on Kafka.
 
 use contracts::id::PaymentId;
 use uuid::Uuid;
@@ -64,15 +64,15 @@ async fn the_trace_of_a_payment_bears_its_id_and_goes_through_every_process() {
     worked_on(&spans, &first);
     asked_for(&all, &trace, &first);
 
-    let told = published(&fleet, moves).await;
+    let messages = published(&fleet, moves).await;
     let traceparent = format!("00-{trace}-{first}-01");
     // In the event, and in a header of the message.
     let in_events = format!("\"traceparent\":\"{traceparent}\"");
-    assert_eq!(told.matches(&in_events).count(), 5, "{told}");
-    assert_eq!(told.matches(&traceparent).count(), 10, "{told}");
+    assert_eq!(messages.matches(&in_events).count(), 5, "{messages}");
+    assert_eq!(messages.matches(&traceparent).count(), 10, "{messages}");
 }
 
-/// The first span is the gateway's, has the id that everybody computes, and no parent.
+/// The first span is the gateway's; its id follows from the payment's id, and it has no parent.
 fn accepted(spans: &[Sent], first: &str) {
     let accepted = named(spans, "payment accepted", 1)[0];
     assert_eq!(
@@ -83,7 +83,7 @@ fn accepted(spans: &[Sent], first: &str) {
     assert_eq!(hex(&accepted.span.links[0].trace_id), CLIENT_TRACE);
 }
 
-/// Jobs, the calls within them, webhooks and messages hang on it.
+/// Jobs, their calls, webhooks and messages are its descendants.
 fn worked_on(spans: &[Sent], first: &str) {
     for kind in ["create_intent", "confirm_intent"] {
         let job = named(spans, &format!("job {kind}"), 1)[0];
@@ -109,13 +109,13 @@ fn worked_on(spans: &[Sent], first: &str) {
         .filter(|sent| sent.span.name == "webhook")
         .collect();
     assert!(webhooks.len() >= 2, "{webhooks:?}");
-    let told: Vec<&Sent> = spans
+    let messages: Vec<&Sent> = spans
         .iter()
         .filter(|sent| sent.span.name.starts_with("publish "))
         .collect();
-    assert_eq!(told.len(), 5, "{told:?}");
+    assert_eq!(messages.len(), 5, "{messages:?}");
     named(spans, "publish payment.succeeded", 1);
-    for sent in webhooks.into_iter().chain(told) {
+    for sent in webhooks.into_iter().chain(messages) {
         assert_eq!(
             (sent.service.as_str(), hex(&sent.span.parent_span_id)),
             ("worker-service", first.to_owned())
@@ -123,7 +123,7 @@ fn worked_on(spans: &[Sent], first: &str) {
     }
 }
 
-/// The request belongs to its client's trace, and leads to the payment's.
+/// The request belongs to its client's trace, and links to the payment's.
 fn asked_for(all: &[Sent], trace: &str, first: &str) {
     let request = named(all, "POST /api/v1/payments", 1)[0];
     assert_eq!(hex(&request.span.trace_id), CLIENT_TRACE);
@@ -134,7 +134,7 @@ fn asked_for(all: &[Sent], trace: &str, first: &str) {
         (hex(&link.trace_id), hex(&link.span_id)),
         (trace.to_owned(), first.to_owned())
     );
-    // Nobody needs a span of who asked whether it lives.
+    // Health checks have no span.
     assert!(
         all.iter()
             .all(|sent| !sent.attribute("http.route").ends_with("/health"))

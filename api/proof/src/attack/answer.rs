@@ -29,7 +29,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) async fn of(response: Response) -> Result<Answer> {
+    pub(super) async fn read(response: Response) -> Result<Answer> {
         Ok(Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
@@ -103,19 +103,19 @@ impl Answer {
     /// bare status means any code.
     pub(super) fn refused(&self, codes: &[&str]) -> Result<Seen> {
         if let Some(fault) = self.fault() {
-            return Seen::of(false, fault);
+            return Seen::new(false, fault);
         }
-        let told = self.status_and_code();
+        let seen = self.status_and_code();
         let held = codes
             .iter()
-            .any(|code| *code == told || *code == self.status.to_string());
-        Seen::of(held, told)
+            .any(|code| *code == seen || *code == self.status.to_string());
+        Seen::new(held, seen)
     }
 
     /// Whether it is the one 401 that does not reveal the cause.
     pub(super) fn generic(&self) -> Result<Seen> {
         if self.status == 401 && self.header("www-authenticate").is_none() {
-            return Seen::of(false, "401 without WWW-Authenticate");
+            return Seen::new(false, "401 without WWW-Authenticate");
         }
         self.refused(&["401 unauthenticated"])
     }

@@ -38,7 +38,7 @@ pub(super) fn cases() -> Vec<Case> {
             "401: it acts for no merchant",
             |visitor| bootstrap(visitor).boxed(),
         ),
-        case("made by somebody who is no admin", "403", |visitor| {
+        case("created by a user who is no admin", "403", |visitor| {
             forbidden(visitor).boxed()
         }),
         case(
@@ -57,7 +57,7 @@ pub(super) fn cases() -> Vec<Case> {
         case("one that the account has not, revoked", "404", |visitor| {
             unknown(visitor).boxed()
         }),
-        case("listed by somebody who is no admin", "403", |visitor| {
+        case("listed by a user who is no admin", "403", |visitor| {
             listed(visitor).boxed()
         }),
     ]
@@ -115,7 +115,7 @@ async fn walk(visitor: &Visitor<'_>) -> Result<Seen> {
         }
     }
     if seen.is_empty() {
-        return Seen::of(false, "no route in /openapi.json");
+        return Seen::new(false, "no route in /openapi.json");
     }
     let summary = format!("401 on {} routes", seen.len());
     Seen::all(seen, &summary)
@@ -186,7 +186,7 @@ async fn shown_once(visitor: &Visitor<'_>) -> Result<Seen> {
         .await?;
     revoke(visitor, &admin, &id).await?;
     if answer.status != 201 || list.status != 200 {
-        return Seen::of(
+        return Seen::new(
             false,
             format!(
                 "{}, list {}",
@@ -203,7 +203,7 @@ async fn shown_once(visitor: &Visitor<'_>) -> Result<Seen> {
     let kept = answer
         .header("cache-control")
         .is_some_and(|said| said.contains("no-store"));
-    Seen::of(
+    Seen::new(
         random >= 22 && visible && hidden && kept,
         format!(
             "{random} characters, {}, {}",
@@ -225,7 +225,7 @@ async fn several(visitor: &Visitor<'_>) -> Result<Seen> {
     revoke(visitor, &admin, &one_id).await?;
     revoke(visitor, &admin, &two_id).await?;
     let held = one != two && answers.0.status == 200 && answers.1.status == 200;
-    Seen::of(
+    Seen::new(
         held,
         format!(
             "{} and {}",
@@ -252,7 +252,7 @@ async fn revoked(visitor: &Visitor<'_>) -> Result<Seen> {
     revoke(visitor, &admin, &other_id).await?;
     let held =
         before.status == 200 && gone.is_success() && after.status == 401 && lives.status == 200;
-    Seen::of(
+    Seen::new(
         held,
         format!(
             "{}, revoked {}, then {} after {seconds:.1?}; the other {}",

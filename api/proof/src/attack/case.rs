@@ -24,7 +24,7 @@ pub(super) struct Case {
     check: Check,
 }
 
-/// A case of an area that is named by [`Case::of`].
+/// A case of an area that is named by [`Case::in_area`].
 pub(super) fn case(
     name: impl Into<String>,
     expected: impl Into<String>,
@@ -59,8 +59,8 @@ pub(super) struct Outcome {
 }
 
 impl Case {
-    /// The same case, of this area.
-    pub(super) fn of(mut self, area: &'static str) -> Case {
+    /// The same case in this area.
+    pub(super) fn in_area(mut self, area: &'static str) -> Case {
         self.area = area;
         self
     }

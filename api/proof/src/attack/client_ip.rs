@@ -61,7 +61,7 @@ pub(super) fn cases() -> Vec<Case> {
     for (name, forged) in FORGED {
         let sentence = "429: one client all the same";
         cases.push(case(
-            format!("{name} from a stranger"),
+            format!("{name} from an untrusted address"),
             sentence,
             move |visitor| stranger(visitor, forged).boxed(),
         ));
@@ -118,13 +118,13 @@ async fn limited(visitor: &Visitor<'_>, ask: impl Fn(u32) -> RequestBuilder) -> 
     for number in 1..=u32::try_from(limit)? + 2 {
         let answer = visitor.once(ask(number)).await?;
         if answer.status == 429 {
-            return Seen::of(true, format!("429 after {number}"));
+            return Seen::new(true, format!("429 after {number}"));
         }
         if answer.status != 401 {
-            return Seen::of(false, answer.status_and_code());
+            return Seen::new(false, answer.status_and_code());
         }
     }
-    Seen::of(false, format!("{} passed, {limit} allowed", limit + 3))
+    Seen::new(false, format!("{} passed, {limit} allowed", limit + 3))
 }
 
 fn guess(visitor: &Visitor<'_>, headers: Vec<(&'static str, String)>) -> RequestBuilder {
@@ -194,7 +194,7 @@ async fn vouched(visitor: &Visitor<'_>) -> Result<Seen> {
     if limit.is_none() {
         return Err(Skip("needs a rate limit at the auth service").into());
     }
-    Seen::of(passed == 30, format!("{passed} of 30 users passed"))
+    Seen::new(passed == 30, format!("{passed} of 30 users passed"))
 }
 
 async fn network(visitor: &Visitor<'_>) -> Result<Seen> {
@@ -211,7 +211,7 @@ async fn network(visitor: &Visitor<'_>) -> Result<Seen> {
         if answer.status == 429 {
             let next = login(visitor, &format!("2001:db8:{seed:x}:2::1"))?;
             let neighbour = visitor.once(next).await?;
-            return Seen::of(
+            return Seen::new(
                 neighbour.status == 401,
                 format!(
                     "429 after {number}; the next /64: {}",
@@ -220,7 +220,7 @@ async fn network(visitor: &Visitor<'_>) -> Result<Seen> {
             );
         }
     }
-    Seen::of(false, "60 passed")
+    Seen::new(false, "60 passed")
 }
 
 async fn thousand(visitor: &Visitor<'_>) -> Result<Seen> {
@@ -236,7 +236,7 @@ async fn thousand(visitor: &Visitor<'_>) -> Result<Seen> {
                 .raw(service, request.as_bytes(), Duration::from_secs(5))
                 .await?,
         );
-        seen.push(Seen::of((400..500).contains(&status), status.to_string())?);
+        seen.push(Seen::new((400..500).contains(&status), status.to_string())?);
     }
     Seen::all(seen, "401, 404 or 431")
 }
@@ -261,7 +261,7 @@ async fn garbage(visitor: &Visitor<'_>) -> Result<Seen> {
             let at_gateway = other
                 .once(other.gateway(Method::GET, PATH).header(name, value))
                 .await?;
-            seen.push(Seen::of(
+            seen.push(Seen::new(
                 at_gateway.status == 401,
                 format!("{name}: {value:?}: {}", at_gateway.status_and_code()),
             )?);
@@ -269,7 +269,7 @@ async fn garbage(visitor: &Visitor<'_>) -> Result<Seen> {
         let answer = visitor
             .once(login(visitor, "198.19.0.1")?.header("x-real-ip", value))
             .await?;
-        seen.push(Seen::of(
+        seen.push(Seen::new(
             answer.status < 500,
             format!("x-real-ip twice: {value:?}: {}", answer.status_and_code()),
         )?);

@@ -51,7 +51,7 @@ async fn login(visitor: &Visitor<'_>) -> Result<Seen> {
         .post_auth("/api/v1/auth/login", &unknown)
         .await?;
     if !wrong.same(&unknown) || headers(&wrong) != headers(&unknown) {
-        return Seen::of(
+        return Seen::new(
             false,
             format!(
                 "{} {:?}, {} {:?}",
@@ -83,7 +83,7 @@ async fn key(visitor: &Visitor<'_>) -> Result<Seen> {
         "",
     ] {
         let answer = visitor.ask(ask(Some(key))).await?;
-        seen.push(Seen::of(
+        seen.push(Seen::new(
             answer.same(&none),
             format!("another body for {key:?}: {}", answer.text),
         )?);

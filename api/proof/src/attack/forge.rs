@@ -17,7 +17,7 @@ pub(super) struct Forge {
 
 impl Forge {
     /// Splits a token into its parts.
-    pub(super) fn of(token: &str) -> Result<Forge> {
+    pub(super) fn parse(token: &str) -> Result<Forge> {
         let mut parts = token.split('.');
         let mut part = || parts.next().context("a token without three parts");
         let read = |part: &str| -> Result<Value> {
@@ -118,7 +118,7 @@ mod tests {
             .claim("exp", json!("1"))
             .claim("sub", Value::Null)
             .signed(&key);
-        let forged = Forge::of(&token).unwrap();
+        let forged = Forge::parse(&token).unwrap();
         assert_eq!(forged.claims, json!({"exp": "1"}));
         let (text, signature) = token.rsplit_once('.').unwrap();
         UnparsedPublicKey::new(&ED25519, key.public_key())

@@ -108,12 +108,12 @@ fn protected(answer: &Answer) -> Result<Seen> {
         .find(|name| answer.header(name).is_some());
     let unsafe_inline = says("content-security-policy", "unsafe");
     match (missing, banner) {
-        (Some((name, word)), _) => Seen::of(
+        (Some((name, word)), _) => Seen::new(
             false,
             format!("{}: no {word} in {name}", answer.status_and_code()),
         ),
-        (None, Some(banner)) => Seen::of(false, format!("{}: {banner}", answer.status_and_code())),
-        (None, None) => Seen::of(!unsafe_inline, answer.status_and_code()),
+        (None, Some(banner)) => Seen::new(false, format!("{}: {banner}", answer.status_and_code())),
+        (None, None) => Seen::new(!unsafe_inline, answer.status_and_code()),
     }
 }
 
@@ -123,7 +123,7 @@ async fn hsts(visitor: &Visitor<'_>) -> Result<Seen> {
         let answer = visitor
             .once(visitor.gateway(Method::GET, "/health"))
             .await?;
-        return Seen::of(
+        return Seen::new(
             answer.header(HSTS).is_some(),
             format!("{:?}", answer.header(HSTS)),
         );
@@ -145,7 +145,7 @@ async fn hsts(visitor: &Visitor<'_>) -> Result<Seen> {
         .header(HSTS)
         .is_some_and(|value| value.contains("max-age="))
         && plain.header(HSTS).is_none();
-    Seen::of(
+    Seen::new(
         held,
         format!("{:?}, and {:?}", behind.header(HSTS), plain.header(HSTS)),
     )
@@ -170,7 +170,7 @@ async fn no_store(visitor: &Visitor<'_>) -> Result<Seen> {
     ];
     let seen = answers.iter().map(|answer| {
         let said = answer.header("cache-control").unwrap_or("nothing");
-        Seen::of(
+        Seen::new(
             said.contains("no-store"),
             format!("{}: {said}", answer.status_and_code()),
         )
@@ -190,7 +190,7 @@ async fn request_id(visitor: &Visitor<'_>) -> Result<Seen> {
                 .header("X-Request-Id", &mine),
         )
         .await?;
-    let mut seen = vec![Seen::of(
+    let mut seen = vec![Seen::new(
         kept.header("x-request-id") == Some(mine.as_str()),
         "a good id is lost",
     )?];
@@ -205,7 +205,7 @@ async fn request_id(visitor: &Visitor<'_>) -> Result<Seen> {
         let ours = answer
             .header("x-request-id")
             .is_some_and(|id| !id.is_empty() && id != odd && id.is_ascii());
-        seen.push(Seen::of(ours, format!("{odd:?} is kept"))?);
+        seen.push(Seen::new(ours, format!("{odd:?} is kept"))?);
     }
     Seen::all(seen, "kept, or made anew")
 }
@@ -222,7 +222,7 @@ async fn cors(visitor: &Visitor<'_>) -> Result<Seen> {
                 .header("Origin", origin)
                 .header("Access-Control-Request-Method", "POST");
             let answer = visitor.once(request).await?;
-            seen.push(Seen::of(
+            seen.push(Seen::new(
                 answer.header("access-control-allow-origin").is_none(),
                 format!("{origin} is allowed"),
             )?);

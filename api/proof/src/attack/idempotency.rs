@@ -105,7 +105,7 @@ async fn invalid(visitor: &Visitor<'_>) -> Result<Seen> {
 async fn longest(visitor: &Visitor<'_>) -> Result<Seen> {
     let token = visitor.user().await?.token;
     let answer = create(visitor, &token, &"k".repeat(255), 100).await?;
-    Seen::of(answer.status == 201, answer.status_and_code())
+    Seen::new(answer.status == 201, answer.status_and_code())
 }
 
 async fn replayed(visitor: &Visitor<'_>) -> Result<Seen> {
@@ -115,7 +115,7 @@ async fn replayed(visitor: &Visitor<'_>) -> Result<Seen> {
     let said = second.header("idempotent-replayed") == Some("true")
         && first.header("idempotent-replayed").is_none();
     let held = first.status == 201 && second.status == 201 && first.text == second.text && said;
-    Seen::of(
+    Seen::new(
         held,
         format!(
             "{}, then {}, replayed {said}",
@@ -143,14 +143,14 @@ async fn raced(visitor: &Visitor<'_>) -> Result<Seen> {
     let held = made == 1
         && statuses.contains(&201)
         && statuses.iter().all(|status| matches!(status, 201 | 409));
-    Seen::of(held, format!("{made} payment, {statuses:?}"))
+    Seen::new(held, format!("{made} payment, {statuses:?}"))
 }
 
 async fn users(visitor: &Visitor<'_>) -> Result<Seen> {
     let key = random_text();
     let one = create(visitor, &visitor.user().await?.token, &key, 100).await?;
     let two = create(visitor, &visitor.user().await?.token, &key, 101).await?;
-    Seen::of(
+    Seen::new(
         two.status == 201 && one.field("id") != two.field("id"),
         format!("{} and {}", one.status_and_code(), two.status_and_code()),
     )
@@ -171,7 +171,7 @@ async fn paths(visitor: &Visitor<'_>) -> Result<Seen> {
             .header("Idempotency-Key", &key);
         let answer = visitor.ask(request.json(&json!({}))).await?;
         let named = answer.field("id") == payment["id"].as_str().unwrap_or_default();
-        seen.push(Seen::of(
+        seen.push(Seen::new(
             answer.status == 200 && named,
             answer.status_and_code(),
         )?);
@@ -183,7 +183,7 @@ async fn refused(visitor: &Visitor<'_>) -> Result<Seen> {
     let (token, key) = (visitor.user().await?.token, random_text());
     let first = create(visitor, &token, &key, 0).await?;
     let second = create(visitor, &token, &key, 100).await?;
-    Seen::of(
+    Seen::new(
         first.status == 422 && second.status == 201,
         format!(
             "{}, then {}",
@@ -200,7 +200,7 @@ async fn reference(visitor: &Visitor<'_>) -> Result<Seen> {
     let second = visitor.post(&token, PAYMENTS, &body).await?;
     Seen::all(
         [
-            Seen::of(first.status == 201, first.status_and_code())?,
+            Seen::new(first.status == 201, first.status_and_code())?,
             second.refused(&["409 reference_taken"])?,
         ],
         "409 reference_taken",

@@ -128,7 +128,7 @@ async fn yen(visitor: &Visitor<'_>) -> Result<Seen> {
     let answer = visitor.post(&token, PAYMENTS, &body).await?;
     let view = answer.json();
     let held = answer.status == 201 && view["amount"] == 100 && view["currency"] == "jpy";
-    Seen::of(
+    Seen::new(
         held,
         format!(
             "{}: {} {}",
@@ -213,7 +213,7 @@ async fn method(visitor: &Visitor<'_>) -> Result<Seen> {
             )
             .await?;
         seen.push(answer.refused(&["405 method_not_allowed"])?);
-        seen.push(Seen::of(
+        seen.push(Seen::new(
             answer
                 .header("allow")
                 .is_some_and(|allow| !allow.is_empty()),
@@ -277,7 +277,7 @@ async fn repeated(visitor: &Visitor<'_>) -> Result<Seen> {
     let body =
         json!({"amount": 1099, "currency": "eur", "description": CARD, "metadata": {CARD: CARD}});
     let answer = visitor.post(&token, PAYMENTS, &body).await?;
-    Seen::of(
+    Seen::new(
         answer.status == 422 && !answer.text.contains("4242"),
         answer.status_and_code(),
     )

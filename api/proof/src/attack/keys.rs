@@ -40,17 +40,17 @@ async fn public(visitor: &Visitor<'_>) -> Result<Seen> {
         .iter()
         .find(|member| keys.iter().any(|key| !key[**member].is_null()))
     {
-        return Seen::of(false, format!("{member:?} of a key"));
+        return Seen::new(false, format!("{member:?} of a key"));
     }
     let named = keys.iter().all(|key| key["kid"].is_string());
-    Seen::of(
+    Seen::new(
         answer.status == 200 && !keys.is_empty() && named,
         format!("{} with {} keys", answer.status, keys.len()),
     )
 }
 
 async fn named(visitor: &Visitor<'_>) -> Result<Seen> {
-    let header = Forge::of(&visitor.user().await?.token)?.header;
+    let header = Forge::parse(&visitor.user().await?.token)?.header;
     let answer = visitor
         .ask(visitor.bare_auth(Method::GET, "/.well-known/jwks.json"))
         .await?;
@@ -62,7 +62,7 @@ async fn named(visitor: &Visitor<'_>) -> Result<Seen> {
         .iter()
         .any(|key| key["kid"] == header["kid"] && key["kid"].is_string());
     let sound = header["alg"] == "EdDSA" || header["alg"] == "RS256";
-    Seen::of(
+    Seen::new(
         shown && sound,
         format!(
             "{}, kid {}",

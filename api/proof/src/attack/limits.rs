@@ -144,7 +144,7 @@ async fn remaining(visitor: &Visitor<'_>) -> Result<Seen> {
     }
     let seen = answers.iter().flat_map(|(name, answer)| {
         HEADERS.iter().map(move |header| {
-            Seen::of(
+            Seen::new(
                 answer.number(header).is_some(),
                 format!("{name}: no {header}"),
             )
@@ -166,7 +166,7 @@ async fn counted(visitor: &Visitor<'_>) -> Result<Seen> {
     let held = left(&first)
         .zip(left(&second))
         .is_some_and(|(first, second)| first == second + 1);
-    Seen::of(
+    Seen::new(
         held,
         format!("{:?}, then {:?}", left(&first), left(&second)),
     )
@@ -185,11 +185,11 @@ async fn edge(
         .iter()
         .find(|answer| !passed(answer) && answer.status != 429)
     {
-        return Seen::of(false, odd.status_and_code());
+        return Seen::new(false, odd.status_and_code());
     }
     let through = answers.iter().filter(|answer| passed(answer)).count();
     // All are sent at once, so that the bucket gets no new token meanwhile: at 10 a minute one takes 6 s.
-    Seen::of(
+    Seen::new(
         through as u64 == limit,
         format!("{through} passed, {limit} allowed"),
     )
@@ -243,7 +243,7 @@ async fn refusal(visitor: &Visitor<'_>) -> Result<Seen> {
     let agreed = answer.number("x-ratelimit-retry-after") == Some(wait)
         && answer.number("x-ratelimit-remaining") == Some(0);
     let seen = answer.refused(&["429 rate_limited"])?;
-    let waits = Seen::of(
+    let waits = Seen::new(
         (1..=60).contains(&wait) && agreed,
         format!("Retry-After {wait}, headers that disagree"),
     )?;
@@ -262,7 +262,7 @@ async fn apart(visitor: &Visitor<'_>) -> Result<Seen> {
     let other = visitor
         .once(visitor.gateway(Method::GET, PATH).bearer_auth(&two))
         .await?;
-    Seen::of(other.status == 200, other.status_and_code())
+    Seen::new(other.status == 200, other.status_and_code())
 }
 
 async fn together(visitor: &Visitor<'_>) -> Result<Seen> {
@@ -288,7 +288,7 @@ async fn guessed(visitor: &Visitor<'_>, header: &str, start: &str) -> Result<See
             .header(header, format!("{start}{}", random_text()))
     };
     let (passed, answer) = until_refused(visitor, ask).await?;
-    Seen::of(
+    Seen::new(
         answer.status == 429,
         format!("{} after {passed}", answer.status_and_code()),
     )
@@ -302,7 +302,7 @@ async fn guessed_at_auth(visitor: &Visitor<'_>) -> Result<Seen> {
             .json(&json!({}))
     };
     let (passed, answer) = until_refused(visitor, ask).await?;
-    Seen::of(
+    Seen::new(
         answer.status == 429,
         format!("{} after {passed}", answer.status_and_code()),
     )
@@ -344,7 +344,7 @@ async fn merchant(visitor: &Visitor<'_>) -> Result<Seen> {
             .await?,
     )?;
     let key = limit_of_key(visitor, None).await?;
-    Seen::of(
+    Seen::new(
         key.is_none_or(|key| key > person),
         format!("{person} for a user, {key:?} for a key"),
     )
@@ -352,7 +352,7 @@ async fn merchant(visitor: &Visitor<'_>) -> Result<Seen> {
 
 async fn own(visitor: &Visitor<'_>) -> Result<Seen> {
     let key = limit_of_key(visitor, Some(7)).await?;
-    Seen::of(
+    Seen::new(
         key == Some(7),
         format!("{key:?} for a key that may ask 7 times"),
     )
@@ -381,7 +381,7 @@ async fn exempt(visitor: &Visitor<'_>) -> Result<Seen> {
                 400,
             ),
         ] {
-            seen.push(Seen::of(answer.status == usual, answer.status_and_code())?);
+            seen.push(Seen::new(answer.status == usual, answer.status_and_code())?);
         }
     }
     Seen::all(seen, "200, 200 and 400, twenty times")

@@ -99,11 +99,11 @@ async fn foreign(visitor: &Visitor<'_>, method: &str, path: &str) -> Result<Seen
     Seen::all(
         [
             answer.refused(&["404 not_found"])?,
-            Seen::of(
+            Seen::new(
                 answer.same(&unknown),
                 format!("{}, unknown {}", answer.text, unknown.text),
             )?,
-            Seen::of(untouched && own.status == 200, "the payment moved")?,
+            Seen::new(untouched && own.status == 200, "the payment moved")?,
         ],
         "404 not_found, the same body",
     )
@@ -118,7 +118,7 @@ async fn list(visitor: &Visitor<'_>) -> Result<Seen> {
         .await?
         .json();
     let count = |list: &Value| list["data"].as_array().map_or(usize::MAX, Vec::len);
-    Seen::of(
+    Seen::new(
         count(&own) == 1 && count(&answer) == 0,
         format!("{} of its own, {} of others", count(&own), count(&answer)),
     )
@@ -154,7 +154,7 @@ async fn intent(visitor: &Visitor<'_>) -> Result<Seen> {
     let unknown = visitor
         .get(&stranger.token, "/api/v1/payment_intents/pi_nobody")
         .await?;
-    Seen::of(
+    Seen::new(
         own.status == 200 && answer.status == 404 && answer.same(&unknown),
         format!(
             "own {}, another's {}, unknown {}",

@@ -17,9 +17,9 @@ const RETRY: &str = "/api/v1/ops/jobs/job_01h2xcejqtf2nbrexx3vqjhp41/retry";
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case(
-            "nobody at the operations API",
+            "the operations API without a token",
             "401, the one answer",
-            |visitor| nobody(visitor).boxed(),
+            |visitor| without_a_token(visitor).boxed(),
         ),
         case(
             "a merchant's user at the operations API",
@@ -61,11 +61,11 @@ pub(super) fn cases() -> Vec<Case> {
 /// A new user with this role in the admin's account, logged in there; and the user's id.
 async fn member(visitor: &Visitor<'_>, admin: &User, role: &str) -> Result<(User, String)> {
     let user = visitor.user().await?;
-    let account = Forge::of(&admin.token)?.claims["account"]
+    let account = Forge::parse(&admin.token)?.claims["account"]
         .as_str()
         .context("a token without account")?
         .to_owned();
-    let id = Forge::of(&user.token)?.claims["sub"]
+    let id = Forge::parse(&user.token)?.claims["sub"]
         .as_str()
         .context("a token without sub")?
         .to_owned();
@@ -92,7 +92,7 @@ async fn remove(visitor: &Visitor<'_>, admin: &User, id: &str) -> Result<()> {
     Ok(())
 }
 
-async fn nobody(visitor: &Visitor<'_>) -> Result<Seen> {
+async fn without_a_token(visitor: &Visitor<'_>) -> Result<Seen> {
     let read = visitor.ask(visitor.core(Method::GET, JOBS)?).await?;
     let write = visitor.ask(visitor.core(Method::POST, RETRY)?).await?;
     Seen::all([read.generic()?, write.generic()?], "401 unauthenticated")
@@ -121,7 +121,7 @@ async fn viewer_reads(visitor: &Visitor<'_>) -> Result<Seen> {
     let (viewer, id) = member(visitor, &admin, "viewer").await?;
     let answer = visitor.ask(request.bearer_auth(&viewer.token)).await?;
     remove(visitor, &admin, &id).await?;
-    Seen::of(answer.status == 200, answer.status_and_code())
+    Seen::new(answer.status == 200, answer.status_and_code())
 }
 
 async fn viewer_writes(visitor: &Visitor<'_>) -> Result<Seen> {
@@ -166,7 +166,7 @@ async fn demoted(visitor: &Visitor<'_>) -> Result<Seen> {
     let seen = answer.refused(&["403 forbidden", "401 unauthenticated"])?;
     Seen::all(
         [
-            Seen::of(changed.is_success(), changed.status_and_code())?,
+            Seen::new(changed.is_success(), changed.status_and_code())?,
             seen,
         ],
         &answer.status_and_code(),
@@ -206,7 +206,7 @@ async fn walk(visitor: &Visitor<'_>) -> Result<Seen> {
     }
     remove(visitor, &admin, &id).await?;
     if seen.is_empty() {
-        return Seen::of(false, "no route in /openapi.json");
+        return Seen::new(false, "no route in /openapi.json");
     }
     let summary = format!("403 on {} routes", seen.len());
     Seen::all(seen, &summary)
@@ -231,7 +231,7 @@ async fn last_admin(visitor: &Visitor<'_>) -> Result<Seen> {
     if admins != 1 {
         return Err(super::seen::Skip("needs an account with a single admin").into());
     }
-    let id = Forge::of(&admin.token)?.claims["sub"]
+    let id = Forge::parse(&admin.token)?.claims["sub"]
         .as_str()
         .unwrap_or_default()
         .to_owned();
@@ -258,7 +258,7 @@ async fn audit(visitor: &Visitor<'_>) -> Result<Seen> {
         )
         .await?
         .json();
-    let who = Forge::of(&admin.token)?.claims["sub"].clone();
+    let who = Forge::parse(&admin.token)?.claims["sub"].clone();
     let records = list["data"].as_array().cloned().unwrap_or_default();
     let about: Vec<_> = records
         .iter()
@@ -267,7 +267,7 @@ async fn audit(visitor: &Visitor<'_>) -> Result<Seen> {
     let whole = about.iter().all(|record| {
         record["user_id"] == who && record["ip"].is_string() && record["created_at"].is_string()
     });
-    Seen::of(
+    Seen::new(
         about.len() >= 2 && whole,
         format!(
             "{} records of it, {}",

@@ -98,7 +98,7 @@ async fn refused(visitor: &Visitor<'_>, url: &str, private: bool) -> Result<Seen
     Seen::all(
         [
             answer.refused(&["422 invalid_field"])?,
-            Seen::of(named, "another param than url")?,
+            Seen::new(named, "another param than url")?,
         ],
         "422 invalid_field, param url",
     )
@@ -112,15 +112,15 @@ async fn foreign(visitor: &Visitor<'_>) -> Result<Seen> {
         .ask(request.json(&endpoint("https://93.184.215.14/hook")))
         .await?;
     if !made.is_success() {
-        return Seen::of(
+        return Seen::new(
             false,
             format!("an endpoint could not be made: {}", made.status_and_code()),
         );
     }
     let path = format!("{ENDPOINTS}/{}", made.field("id"));
-    let nobodys = format!("{ENDPOINTS}/we_01h2xcejqtf2nbrexx3vqjhp41");
+    let unknown_path = format!("{ENDPOINTS}/we_01h2xcejqtf2nbrexx3vqjhp41");
     let read = visitor.get(&stranger.token, &path).await?;
-    let unknown = visitor.get(&stranger.token, &nobodys).await?;
+    let unknown = visitor.get(&stranger.token, &unknown_path).await?;
     let request = visitor.gateway(Method::DELETE, &path);
     let gone = visitor.ask(request.bearer_auth(&stranger.token)).await?;
     let own = visitor
@@ -131,7 +131,7 @@ async fn foreign(visitor: &Visitor<'_>) -> Result<Seen> {
         .await?;
     api_keys::revoke(visitor, &admin, &id).await?;
     let secret = own.text.contains("whsec_");
-    Seen::of(
+    Seen::new(
         matches!(read.status, 403 | 404)
             && read.same(&unknown)
             && gone.status == read.status

@@ -9,7 +9,7 @@ use servers::Progress;
 use super::forge;
 use super::target::{Addresses, Admin, Target};
 use super::visitor::random_text;
-use crate::fleet::{Fleet, Options, Sharing, run_name};
+use crate::fleet::{Fleet, FleetOptions, Sharing, run_name};
 
 /// The one address from which the stack trusts the headers of a proxy.
 const PROXY: [u8; 4] = [127, 7, 7, 7];
@@ -25,7 +25,7 @@ impl OwnStack {
     /// Starts everything and creates an account with an admin.
     pub(super) async fn start() -> Result<OwnStack> {
         let mut progress = Progress::new();
-        let options = Options {
+        let options = FleetOptions {
             name: run_name("attack"),
             workers: 1,
             sharing: Sharing::Polite,

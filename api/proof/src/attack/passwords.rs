@@ -129,7 +129,7 @@ async fn longest(visitor: &Visitor<'_>) -> Result<Seen> {
             .user_with(&email, &"\u{1f40e}".repeat(length))
             .await?;
     }
-    Seen::of(true, "201, and 200")
+    Seen::new(true, "201, and 200")
 }
 
 async fn cut(visitor: &Visitor<'_>) -> Result<Seen> {
@@ -153,7 +153,7 @@ async fn huge(visitor: &Visitor<'_>) -> Result<Seen> {
     let start = Instant::now();
     let answer = login(visitor, &user, &"x".repeat(60_000)).await?;
     let quick = start.elapsed() < Duration::from_secs(1);
-    Seen::of(
+    Seen::new(
         quick && matches!(answer.status, 401 | 422),
         format!("{} after {:.1?}", answer.status_and_code(), start.elapsed()),
     )
@@ -184,11 +184,11 @@ async fn storm(visitor: &Visitor<'_>) -> Result<Seen> {
         .iter()
         .find(|answer| !matches!(answer.status, 401 | 429 | 503));
     if let Some(odd) = odd {
-        return Seen::of(false, odd.status_and_code());
+        return Seen::new(false, odd.status_and_code());
     }
     let refused = answers.iter().filter(|answer| answer.status == 401).count();
     let held = status == 200 && slowest < Duration::from_secs(1) && refused > 0;
-    Seen::of(
+    Seen::new(
         held,
         format!("/health {status} within {slowest:.1?}; {refused} of {STORM} verified"),
     )
@@ -220,7 +220,7 @@ async fn change(visitor: &Visitor<'_>) -> Result<Seen> {
         && old.status == 401
         && new.status == 200
         && session.status == 401;
-    Seen::of(
+    Seen::new(
         held,
         format!(
             "wrong {}, changed {}, then old {}, new {}, old session {}",

@@ -41,7 +41,7 @@ pub(super) fn cases() -> Vec<Case> {
         }),
         case("without API key", "401", |visitor| keyless(visitor).boxed()),
         case(
-            "tokens are kept by nobody on the way",
+            "answers with tokens are not cached",
             "Cache-Control: no-store",
             |visitor| stored(visitor).boxed(),
         ),
@@ -60,11 +60,11 @@ async fn rotated(visitor: &Visitor<'_>) -> Result<Seen> {
     let answer = refresh(visitor, &user.refresh).await?;
     let (token, next) = (answer.field("token"), answer.field("refresh_token"));
     if answer.status != 200 || next.is_empty() || next == user.refresh || token == user.token {
-        return Seen::of(false, answer.status_and_code());
+        return Seen::new(false, answer.status_and_code());
     }
     let works = visitor.get(&token, "/api/v1/payments").await?;
     let again = refresh(visitor, &next).await?;
-    Seen::of(
+    Seen::new(
         works.status == 200 && again.status == 200,
         format!(
             "200, then {} and {}",
@@ -80,7 +80,7 @@ async fn reused(visitor: &Visitor<'_>) -> Result<Seen> {
     let reused = refresh(visitor, &user.refresh).await?;
     let heir = refresh(visitor, &first.field("refresh_token")).await?;
     let held = first.status == 200 && reused.status == 401 && heir.status == 401;
-    Seen::of(
+    Seen::new(
         held,
         format!(
             "{}, again {}, its heir {}",
@@ -103,13 +103,13 @@ async fn raced(visitor: &Visitor<'_>) -> Result<Seen> {
         .iter()
         .find(|answer| !matches!(answer.status, 200 | 401));
     if let Some(odd) = odd {
-        return Seen::of(false, odd.status_and_code());
+        return Seen::new(false, odd.status_and_code());
     }
     // The refused requests proved that the token was copied, so the new token of the accepted one must be revoked.
     for answer in &won {
         let heir = refresh(visitor, &answer.field("refresh_token")).await?;
         if heir.status != 401 {
-            return Seen::of(
+            return Seen::new(
                 false,
                 format!(
                     "{} won, and an heir lives: {}",
@@ -119,7 +119,7 @@ async fn raced(visitor: &Visitor<'_>) -> Result<Seen> {
             );
         }
     }
-    Seen::of(
+    Seen::new(
         won.len() <= 1,
         format!("{} of 5 won, the family ended", won.len()),
     )
@@ -131,7 +131,7 @@ async fn families(visitor: &Visitor<'_>) -> Result<Seen> {
     refresh(visitor, &one.refresh).await?;
     refresh(visitor, &one.refresh).await?;
     let other = refresh(visitor, &two.refresh).await?;
-    Seen::of(other.status == 200, other.status_and_code())
+    Seen::new(other.status == 200, other.status_and_code())
 }
 
 async fn logged_out(visitor: &Visitor<'_>) -> Result<Seen> {
@@ -139,7 +139,7 @@ async fn logged_out(visitor: &Visitor<'_>) -> Result<Seen> {
     let body = json!({"refresh_token": user.refresh});
     let out = visitor.post_auth("/api/v1/auth/logout", &body).await?;
     let after = refresh(visitor, &user.refresh).await?;
-    Seen::of(
+    Seen::new(
         out.status == 204 && after.status == 401,
         format!(
             "{}, then {}",
@@ -156,7 +156,7 @@ async fn nothing(visitor: &Visitor<'_>) -> Result<Seen> {
         let answer = visitor
             .post_auth("/api/v1/auth/logout", &json!({"refresh_token": token}))
             .await?;
-        seen.push(Seen::of(
+        seen.push(Seen::new(
             matches!(answer.status, 204 | 401),
             answer.status_and_code(),
         )?);
@@ -188,7 +188,7 @@ async fn keyless(visitor: &Visitor<'_>) -> Result<Seen> {
         .ask(request.json(&json!({"refresh_token": user.refresh})))
         .await?;
     let after = refresh(visitor, &user.refresh).await?;
-    Seen::of(
+    Seen::new(
         refused.status == 401 && after.status == 200,
         format!(
             "{}; the token stays: {}",
@@ -207,7 +207,7 @@ async fn stored(visitor: &Visitor<'_>) -> Result<Seen> {
     ];
     let seen = answers.iter().map(|answer| {
         let said = answer.header("cache-control").unwrap_or("nothing");
-        Seen::of(
+        Seen::new(
             answer.is_success() && said.contains("no-store"),
             format!("{}: {said}", answer.status),
         )

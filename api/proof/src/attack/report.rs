@@ -20,7 +20,7 @@ pub(super) struct Report {
 
 impl Report {
     /// The report passes if no case failed and at least one held: an attack without a case proves nothing.
-    pub(super) fn of(cases: Vec<Outcome>) -> Report {
+    pub(super) fn new(cases: Vec<Outcome>) -> Report {
         let count = |verdict| cases.iter().filter(|case| case.verdict == verdict).count();
         let (ok, failed) = (count(Verdict::Ok), count(Verdict::Failed));
         Report {
@@ -39,7 +39,7 @@ impl Report {
                 case.verdict = Verdict::Failed;
             }
         }
-        Report::of(self.cases)
+        Report::new(self.cases)
     }
 
     /// The table, with one row for each case.
@@ -94,14 +94,14 @@ mod tests {
             (vec![Verdict::Skipped], false),
             (vec![], false),
         ] {
-            let report = Report::of(verdicts.iter().copied().map(outcome).collect());
+            let report = Report::new(verdicts.iter().copied().map(outcome).collect());
             assert_eq!(report.passed, passed, "{verdicts:?}");
         }
     }
 
     #[test]
     fn a_skipped_case_fails_where_nothing_may_be_left_out() {
-        let report = Report::of(vec![outcome(Verdict::Ok), outcome(Verdict::Skipped)]);
+        let report = Report::new(vec![outcome(Verdict::Ok), outcome(Verdict::Skipped)]);
         assert!(report.passed);
         let strict = report.without_skips();
         assert_eq!(
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_table_names_what_failed() {
-        let table = Report::of(vec![outcome(Verdict::Failed)]).table();
+        let table = Report::new(vec![outcome(Verdict::Failed)]).table();
         assert!(
             table.contains("FAILED") && table.contains("tokens"),
             "{table}"

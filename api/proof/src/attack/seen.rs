@@ -19,7 +19,7 @@ impl Seen {
         clippy::unnecessary_wraps,
         reason = "a case ends in it, and on its way a case may fail"
     )]
-    pub(super) fn of(held: bool, what: impl Into<String>) -> Result<Seen> {
+    pub(super) fn new(held: bool, what: impl Into<String>) -> Result<Seen> {
         let what = what.into();
         Ok(if held {
             Seen::Held(what)

@@ -110,7 +110,7 @@ const KEYED: [(&str, Change); 16] = [
         forge.head("typ", json!("refresh+jwt"))
     }),
     ("no typ", |forge| forge.head("typ", Value::Null)),
-    ("crit that nobody knows", |forge| {
+    ("an unknown crit", |forge| {
         forge.head("crit", json!(["exp"]))
     }),
     ("an unknown role", |forge| {
@@ -145,7 +145,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "jku and x5u that lead to us",
-            "401, and nobody comes",
+            "401, and no request for the key",
             |visitor| own_address(visitor).boxed(),
         ),
         case("of 64 KB", "401 or 431 within 2 s", |visitor| {
@@ -199,7 +199,7 @@ async fn public_key(visitor: &Visitor<'_>) -> Result<Vec<u8>> {
 
 async fn genuine(visitor: &Visitor<'_>) -> Result<Seen> {
     let answer = visitor.get(&visitor.user().await?.token, PATH).await?;
-    Seen::of(answer.status == 200, answer.status_and_code())
+    Seen::new(answer.status == 200, answer.status_and_code())
 }
 
 async fn unusable(visitor: &Visitor<'_>) -> Result<Seen> {
@@ -223,7 +223,7 @@ async fn unusable(visitor: &Visitor<'_>) -> Result<Seen> {
             )
             .await?;
         seen.push(answer.generic()?);
-        seen.push(Seen::of(
+        seen.push(Seen::new(
             answer.same(&none),
             format!("another body for {header:?}"),
         )?);
@@ -252,20 +252,20 @@ async fn query(visitor: &Visitor<'_>) -> Result<Seen> {
 async fn refresh(visitor: &Visitor<'_>) -> Result<Seen> {
     let user = visitor.user().await?;
     if user.refresh.is_empty() {
-        return Seen::of(false, "a login without refresh_token");
+        return Seen::new(false, "a login without refresh_token");
     }
     visitor.get(&user.refresh, PATH).await?.generic()
 }
 
 async fn forged(visitor: &Visitor<'_>, forgery: Forgery) -> Result<Seen> {
-    let forge = Forge::of(&visitor.user().await?.token)?;
+    let forge = Forge::parse(&visitor.user().await?.token)?;
     let token = forgery(&forge, &public_key(visitor).await?);
     visitor.get(&token, PATH).await?.generic()
 }
 
 async fn changed(visitor: &Visitor<'_>, change: Change) -> Result<Seen> {
     let key = visitor.signing_key()?;
-    let forge = Forge::of(&visitor.user().await?.token)?;
+    let forge = Forge::parse(&visitor.user().await?.token)?;
     visitor
         .get(&change(forge).signed(key), PATH)
         .await?
@@ -274,16 +274,16 @@ async fn changed(visitor: &Visitor<'_>, change: Change) -> Result<Seen> {
 
 async fn resigned(visitor: &Visitor<'_>) -> Result<Seen> {
     let key = visitor.signing_key()?;
-    let forge = Forge::of(&visitor.user().await?.token)?;
+    let forge = Forge::parse(&visitor.user().await?.token)?;
     let answer = visitor.get(&forge.signed(key), PATH).await?;
-    Seen::of(answer.status == 200, answer.status_and_code())
+    Seen::new(answer.status == 200, answer.status_and_code())
 }
 
 async fn own_key(visitor: &Visitor<'_>) -> Result<Seen> {
     let key = Ed25519KeyPair::generate().ok().context("no randomness")?;
     let x = URL_SAFE_NO_PAD.encode(key.public_key());
     let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": x, "kid": "ours"});
-    let forge = Forge::of(&visitor.user().await?.token)?;
+    let forge = Forge::parse(&visitor.user().await?.token)?;
     let kept = forge.clone().head("jwk", jwk.clone()).signed(&key);
     let seen = visitor.get(&kept, PATH).await?.generic()?;
     let renamed = forge
@@ -299,7 +299,7 @@ async fn own_key(visitor: &Visitor<'_>) -> Result<Seen> {
 async fn own_address(visitor: &Visitor<'_>) -> Result<Seen> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let ours = format!("http://{}/keys", listener.local_addr()?);
-    let forge = Forge::of(&visitor.user().await?.token)?;
+    let forge = Forge::parse(&visitor.user().await?.token)?;
     let mut seen = Vec::new();
     for name in ["jku", "x5u"] {
         let token = forge
@@ -313,8 +313,8 @@ async fn own_address(visitor: &Visitor<'_>) -> Result<Seen> {
     let came = tokio::time::timeout(Duration::from_millis(300), listener.accept())
         .await
         .is_ok();
-    seen.push(Seen::of(!came, "a request for our key")?);
-    Seen::all(seen, "401 unauthenticated, and nobody came")
+    seen.push(Seen::new(!came, "a request for our key")?);
+    Seen::all(seen, "401 unauthenticated, and no request for the key")
 }
 
 async fn huge(visitor: &Visitor<'_>) -> Result<Seen> {
@@ -329,7 +329,7 @@ async fn huge(visitor: &Visitor<'_>) -> Result<Seen> {
     let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await;
     let answer = read(&mut stream, Duration::from_secs(5)).await;
     let quick = start.elapsed() < Duration::from_secs(2);
-    Seen::of(
+    Seen::new(
         quick && matches!(status(&answer), 401 | 431),
         format!("{} after {:.1?}", status(&answer), start.elapsed()),
     )

@@ -137,7 +137,7 @@ async fn declared(visitor: &Visitor<'_>) -> Result<Seen> {
         let lower = answer.to_lowercase();
         let whole =
             lower.contains("body_too_large") && lower.contains("x-content-type-options: nosniff");
-        seen.push(Seen::of(
+        seen.push(Seen::new(
             status(&answer) == 413 && whole,
             format!("{path}: {}", status(&answer)),
         )?);
@@ -176,7 +176,7 @@ async fn chunked(visitor: &Visitor<'_>) -> Result<Seen> {
             .raw(service, text.as_bytes(), Duration::from_secs(5))
             .await?;
         let refused = status(&answer) == 413 && answer.contains("body_too_large");
-        seen.push(Seen::of(refused, format!("{path}: {}", status(&answer)))?);
+        seen.push(Seen::new(refused, format!("{path}: {}", status(&answer)))?);
     }
     Seen::all(seen, "413 body_too_large")
 }
@@ -231,7 +231,7 @@ async fn many_headers(visitor: &Visitor<'_>) -> Result<Seen> {
             .raw(service, request.as_bytes(), Duration::from_secs(5))
             .await?,
     );
-    Seen::of(matches!(status, 200 | 400 | 431), status.to_string())
+    Seen::new(matches!(status, 200 | 400 | 431), status.to_string())
 }
 
 /// Sends `head`, then a byte each second until the connection is closed; the time until then, and the answer.
@@ -267,7 +267,7 @@ fn cut((time, answer): &(Duration, String), statuses: &[u16]) -> Result<Seen> {
     } else {
         status.to_string()
     };
-    Seen::of(
+    Seen::new(
         *time <= SLOW && statuses.contains(&status),
         format!("{told} after {time:.0?}"),
     )
@@ -324,7 +324,7 @@ async fn idle(visitor: &Visitor<'_>) -> Result<Seen> {
         .await?;
     let time = start.elapsed();
     drop(connections);
-    Seen::of(
+    Seen::new(
         answer.status == 200 && time < Duration::from_secs(1),
         format!("{} after {time:.1?}", answer.status),
     )
@@ -342,7 +342,7 @@ async fn smuggled(visitor: &Visitor<'_>) -> Result<Seen> {
         .await?;
     // RFC 9112, 6.1: chunked wins and the connection is closed, or the whole is refused.
     let smuggled = answer.contains("route_not_found");
-    Seen::of(
+    Seen::new(
         !smuggled && (400..500).contains(&status(&answer)),
         format!(
             "{}{}",
@@ -368,7 +368,7 @@ async fn odd(visitor: &Visitor<'_>, head: &str) -> Result<Seen> {
             .await?;
         let status = status(&answer);
         let refused = status == 0 || status == 501 || (400..500).contains(&status);
-        seen.push(Seen::of(refused, status.to_string())?);
+        seen.push(Seen::new(refused, status.to_string())?);
     }
     Seen::all(seen, "4xx, or closed")
 }

@@ -120,7 +120,7 @@ impl<'a> Visitor<'a> {
 
     /// Sends a request once.
     pub(super) async fn once(&self, request: RequestBuilder) -> Result<Answer> {
-        Answer::of(request.send().await.context("no answer")?).await
+        Answer::read(request.send().await.context("no answer")?).await
     }
 
     /// Sends a request; if a rate limit refuses it, waits for `Retry-After` and sends it once more.

@@ -170,7 +170,7 @@ async fn signed(visitor: &Visitor<'_>, header: Header) -> Result<Seen> {
 
 async fn genuine(visitor: &Visitor<'_>) -> Result<Seen> {
     let answer = deliver_signed(visitor, &event()).await?;
-    Seen::of(answer.is_success(), answer.status_and_code())
+    Seen::new(answer.is_success(), answer.status_and_code())
 }
 
 async fn among(visitor: &Visitor<'_>) -> Result<Seen> {
@@ -178,7 +178,7 @@ async fn among(visitor: &Visitor<'_>) -> Result<Seen> {
     let good = tag(visitor.webhook_secret()?, time, &body);
     let signature = format!("t={time},v0=00,v1={},v1={good},v1=", "0".repeat(64));
     let answer = deliver(visitor, &body, Some(&signature)).await?;
-    Seen::of(answer.is_success(), answer.status_and_code())
+    Seen::new(answer.is_success(), answer.status_and_code())
 }
 
 async fn replayed(visitor: &Visitor<'_>) -> Result<Seen> {
@@ -190,7 +190,7 @@ async fn replayed(visitor: &Visitor<'_>) -> Result<Seen> {
     let mut seen = Vec::new();
     for _ in 0..3 {
         let answer = deliver(visitor, &body, Some(&signature)).await?;
-        seen.push(Seen::of(answer.is_success(), answer.status_and_code())?);
+        seen.push(Seen::new(answer.is_success(), answer.status_and_code())?);
     }
     Seen::all(seen, "200, three times")
 }
@@ -225,12 +225,12 @@ async fn mismatch(visitor: &Visitor<'_>) -> Result<Seen> {
             event["account"] = account.into();
         }
         let answer = deliver_signed(visitor, &event.to_string()).await?;
-        seen.push(Seen::of(answer.is_success(), answer.status_and_code())?);
+        seen.push(Seen::new(answer.is_success(), answer.status_and_code())?);
     }
     // A webhook is applied shortly after it was received; a deferred one must not be applied later either.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let after = visitor.get(&user.token, &path).await?.json();
-    seen.push(Seen::of(
+    seen.push(Seen::new(
         after["status"] != "succeeded",
         "the payment succeeded",
     )?);

@@ -7,20 +7,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use comfy_table::Table;
 use infra::limit::{Bucket, Limiter, WithoutRedis};
-use serde::Serialize;
 use serde_json::{Value, json};
 use servers::Progress;
 use tokio::task::JoinSet;
 
 use super::hello;
 use super::hello::Hello;
+use super::http_report::{HttpReport, HttpRound, HttpSetting, Rate};
 use super::machine::{build, machine};
-use super::options::Options;
-use super::report::median;
+use super::options::BenchOptions;
 use crate::fleet::{
-    Connection, Fleet, Options as FleetOptions, Sharing, commit, cpu_of, credentials, run_name,
+    Connection, Fleet, FleetOptions, Sharing, commit, cpu_of, credentials, run_name,
 };
 
 /// The time that is not measured: connections are opened and caches filled.
@@ -31,116 +29,11 @@ const THREADS: &str = "1";
 const NEVER_REACHED: &str = "1000000000";
 /// Users whose buckets are checked in turn.
 const USERS: usize = 1_000;
-/// Logins at the same moment.
+/// Logins at the same time.
 const LOGINS: usize = 8;
 
-/// Requests per second, and the server's CPU time for each.
-#[derive(Debug, Clone, Copy)]
-struct Rate {
-    per_second: f64,
-    cpu_us: f64,
-}
-
-/// One round.
-struct Round {
-    hello: Rate,
-    unlimited: Rate,
-    limited: Rate,
-    decisions: f64,
-    logins: f64,
-}
-
-/// The circumstances of a measurement.
-#[derive(Debug, Serialize)]
-struct Setting {
-    commit: String,
-    machine: String,
-    build: &'static str,
-    rounds: usize,
-    seconds: u64,
-    connections: usize,
-    threads: &'static str,
-    argon2: &'static str,
-}
-
-/// The medians over all rounds.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
-    bare_hello_per_second: f64,
-    cached_get_per_second: f64,
-    cached_get_limited_per_second: f64,
-    ratio: f64,
-    ratio_limited: f64,
-    cpu_us_per_hello: f64,
-    cpu_us_per_cached_get: f64,
-    cpu_us_per_cached_get_limited: f64,
-    limiter_decisions_per_second: f64,
-    logins_per_second: f64,
-    setting: Setting,
-}
-
-impl Report {
-    fn of(rounds: &[Round], setting: Setting) -> Report {
-        Report {
-            bare_hello_per_second: median(rounds, |round| round.hello.per_second),
-            cached_get_per_second: median(rounds, |round| round.unlimited.per_second),
-            cached_get_limited_per_second: median(rounds, |round| round.limited.per_second),
-            ratio: median(rounds, |it| it.unlimited.per_second / it.hello.per_second),
-            ratio_limited: median(rounds, |it| it.limited.per_second / it.hello.per_second),
-            cpu_us_per_hello: median(rounds, |round| round.hello.cpu_us),
-            cpu_us_per_cached_get: median(rounds, |round| round.unlimited.cpu_us),
-            cpu_us_per_cached_get_limited: median(rounds, |round| round.limited.cpu_us),
-            limiter_decisions_per_second: median(rounds, |round| round.decisions),
-            logins_per_second: median(rounds, |round| round.logins),
-            setting,
-        }
-    }
-
-    /// The report for people.
-    pub(super) fn table(&self) -> String {
-        let mut table = Table::new();
-        table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
-        table.set_header(["", "per second", "of a bare hello", "CPU µs of the server"]);
-        for (name, per_second, ratio, cpu) in [
-            (
-                "axum, bare hello",
-                self.bare_hello_per_second,
-                1.0,
-                self.cpu_us_per_hello,
-            ),
-            (
-                "cached GET, limits off",
-                self.cached_get_per_second,
-                self.ratio,
-                self.cpu_us_per_cached_get,
-            ),
-            (
-                "cached GET, limited",
-                self.cached_get_limited_per_second,
-                self.ratio_limited,
-                self.cpu_us_per_cached_get_limited,
-            ),
-        ] {
-            table.add_row([
-                name,
-                &format!("{per_second:.0}"),
-                &format!("{ratio:.2}"),
-                &format!("{cpu:.1}"),
-            ]);
-        }
-        table.add_row([
-            "limiter decisions",
-            &format!("{:.0}", self.limiter_decisions_per_second),
-            "",
-            "",
-        ]);
-        table.add_row(["logins", &format!("{:.1}", self.logins_per_second), "", ""]);
-        table.to_string()
-    }
-}
-
 /// Measures.
-pub(super) async fn measure(options: &Options) -> Result<Report> {
+pub(super) async fn measure(options: &BenchOptions) -> Result<HttpReport> {
     let mut progress = Progress::new();
     let fleet_options = FleetOptions {
         name: run_name("http"),
@@ -165,7 +58,7 @@ pub(super) async fn measure(options: &Options) -> Result<Report> {
     }
     progress.end();
     fleet.stop(true).await?;
-    let setting = Setting {
+    let setting = HttpSetting {
         commit: commit(),
         machine: machine(),
         build: build(),
@@ -175,7 +68,7 @@ pub(super) async fn measure(options: &Options) -> Result<Report> {
         threads: THREADS,
         argon2: "argon2id, m=19456 KiB, t=2, p=1",
     };
-    Ok(Report::of(&rounds, setting))
+    Ok(HttpReport::new(&rounds, setting))
 }
 
 /// A server, the request for it, and its process.
@@ -201,7 +94,7 @@ impl Subjects {
         fleet: &Fleet,
         hello: &Hello,
         limited: (SocketAddr, i32),
-        options: &Options,
+        options: &BenchOptions,
     ) -> Result<Subjects> {
         let token = fleet.log_in().await?;
         let path = cached_payment(fleet, &token).await?;
@@ -233,7 +126,7 @@ impl Subjects {
         })
     }
 
-    async fn round(&self, progress: &mut Progress) -> Result<Round> {
+    async fn round(&self, progress: &mut Progress) -> Result<HttpRound> {
         progress.begin("bare hello");
         let hello = self.rate(&self.hello, self.connections).await?;
         progress.done(format!("{:.0}/s", hello.per_second));
@@ -249,7 +142,7 @@ impl Subjects {
         progress.begin("logins");
         let logins = self.rate(&self.login, LOGINS).await?.per_second;
         progress.done(format!("{logins:.1}/s"));
-        Ok(Round {
+        Ok(HttpRound {
             hello,
             unlimited,
             limited,

@@ -9,7 +9,7 @@ use clap::Args;
 /// Starts gateway, auth service, workers and simulator as processes of their own (build them with --release first), on a
 /// private Postgres, Redis and Kafka, or on those of `DATABASE_URL`, `REDIS_URL` and `KAFKA_BROKERS`.
 #[derive(Debug, Clone, Args)]
-pub struct Options {
+pub struct BenchOptions {
     /// Writes the figures to this file as JSON.
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,

@@ -32,7 +32,7 @@ pub(crate) struct Latency {
 
 impl Latency {
     /// Of two histograms in microseconds.
-    pub(crate) fn of(post: &Histogram<u64>, done: &Histogram<u64>) -> Latency {
+    pub(crate) fn new(post: &Histogram<u64>, done: &Histogram<u64>) -> Latency {
         Latency {
             post_p50_ms: milliseconds(post, 0.5),
             post_p99_ms: milliseconds(post, 0.99),
@@ -83,7 +83,7 @@ pub(crate) struct Report {
 
 impl Report {
     /// The medians of the rounds.
-    pub(crate) fn of(rounds: &[Round], setting: Setting) -> Report {
+    pub(crate) fn new(rounds: &[Round], setting: Setting) -> Report {
         let payments_per_second = median(rounds, |round| round.saturated.payments_per_second);
         let naive_transitions_per_second =
             median(rounds, |round| round.naive_transitions_per_second);
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_report_holds_medians_and_the_contracts_keys() {
-        let report = Report::of(&[round(900.0), round(100.0), round(600.0)], setting());
+        let report = Report::new(&[round(900.0), round(100.0), round(600.0)], setting());
         assert!((report.ratio - 0.6).abs() < 1e-9);
         let json = serde_json::to_value(&report).unwrap();
         for key in [

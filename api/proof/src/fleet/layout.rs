@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use infra::env::{ExposeSecret as _, SecretString};
 use servers::{Environment, Servers};
 
-use super::options::Options;
+use super::options::FleetOptions;
 use super::process::Spec;
 
 /// The API key that the auth service accepts from the load generator.
@@ -41,7 +41,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// A free address for each process.
-    pub(super) fn new(servers: &Servers, options: &Options) -> Result<Layout> {
+    pub(super) fn new(servers: &Servers, options: &FleetOptions) -> Result<Layout> {
         let mut free = addresses();
         let mut free = || free.next().context("no port of this machine is free");
         let (simulator, auth, gateway, core, spare) = (free()?, free()?, free()?, free()?, free()?);

@@ -2,7 +2,7 @@
 
 /// The processes to start, and their environment.
 #[derive(Debug, Clone)]
-pub(crate) struct Options {
+pub(crate) struct FleetOptions {
     /// The name of the directory under `.pawl/runs/`.
     pub(crate) name: String,
     /// Worker processes.
