@@ -166,7 +166,7 @@ impl Cache {
             Ok(None) => "miss",
             Err(_) => "away",
         };
-        READS.of([result]).increment(1);
+        READS.with_labels([result]).increment(1);
         view
     }
 

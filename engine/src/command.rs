@@ -21,7 +21,7 @@ impl Engine {
         command: Command,
         idempotency: Idempotency,
     ) -> Result<Answer, Error> {
-        let (since, name) = (trace::since(), name(&command));
+        let (since, name) = (trace::begin(), name(&command));
         let (event, answers) = meant(command);
         let origin = Origin::Command {
             event,
@@ -41,7 +41,7 @@ impl Engine {
             Outcome::Answered(answer) => {
                 trace::link(payment);
                 if let Some(since) = since.filter(|_| !answer.replayed) {
-                    since.span(
+                    since.record(
                         payment,
                         format!("{name} accepted"),
                         SpanKind::Internal,

@@ -85,7 +85,7 @@ impl<W: Work> Lane<W> {
 
 async fn run<W: Work>(work: Arc<W>, mut receiver: mpsc::Receiver<Waiting<W>>) {
     let mut batch = Vec::with_capacity(GROUP);
-    let sizes = GROUPS.of([W::LANE]);
+    let sizes = GROUPS.with_labels([W::LANE]);
     while receiver.recv_many(&mut batch, GROUP).await > 0 {
         sizes.record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         let (members, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();

@@ -35,7 +35,7 @@ pub(crate) struct Create {
     expires_seconds: Option<f64>,
     idempotency: Idempotency,
     answer: Answer,
-    since: Option<trace::Since>,
+    since: Option<trace::PendingSpan>,
 }
 
 /// What became of it.
@@ -154,7 +154,7 @@ impl Create {
             },
             record,
             idempotency,
-            since: trace::since(),
+            since: trace::begin(),
         })
     }
 }
@@ -163,12 +163,12 @@ impl Create {
     /// Counts the payment and begins its trace. Its client may be gone by now: it is told here and not where it was asked
     /// for.
     fn tell(&self) {
-        CREATED.of([]).increment(1);
+        CREATED.with_labels([]).increment(1);
         count(&self.transitions);
         if let Some(since) = &self.since {
             let payment = self.record.payment.id;
             let id = KeyValue::new("payment", PaymentId::from(payment).to_string());
-            since.first(payment, "payment accepted".to_owned(), vec![id]);
+            since.record_first(payment, "payment accepted".to_owned(), vec![id]);
         }
     }
 }

@@ -61,7 +61,7 @@ static BREAKER: Gauges<0> = Gauges::new(
 pub(crate) async fn sample(pool: &PgPool, stripe: &Client, shutdown: &CancellationToken) {
     loop {
         BREAKER
-            .of([])
+            .with_labels([])
             .set(u8::from(stripe.state() != State::Closed));
         if let Err(error) = read_backlog(pool).await {
             // Report NaN instead of stale values.
@@ -102,14 +102,14 @@ async fn read_backlog(pool: &PgPool) -> sqlx::Result<()> {
 /// The gauges that show the backlog, in the order of `values` above.
 fn all() -> [&'static Gauge; 9] {
     [
-        JOBS.of(["queued"]),
-        JOBS.of(["running"]),
-        DEAD.of([]),
-        OLDEST_DUE.of([]),
-        DELIVERIES.of([]),
-        DELIVERIES_OLDEST_DUE.of([]),
-        INBOX.of([]),
-        OUTBOX.of([]),
-        OUTBOX_OLDEST.of([]),
+        JOBS.with_labels(["queued"]),
+        JOBS.with_labels(["running"]),
+        DEAD.with_labels([]),
+        OLDEST_DUE.with_labels([]),
+        DELIVERIES.with_labels([]),
+        DELIVERIES_OLDEST_DUE.with_labels([]),
+        INBOX.with_labels([]),
+        OUTBOX.with_labels([]),
+        OUTBOX_OLDEST.with_labels([]),
     ]
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use contracts::id::PaymentId;
 use infra::metrics::Counters;
 use infra::trace;
-use infra::trace::{KeyValue, Since, SpanKind};
+use infra::trace::{KeyValue, PendingSpan, SpanKind};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -176,7 +176,7 @@ impl Applier {
         mut transaction: sqlx::Transaction<'static, sqlx::Postgres>,
         waiting: Vec<Waiting>,
     ) -> sqlx::Result<()> {
-        let since = trace::since();
+        let since = trace::begin();
         let mut read = self.read(&mut transaction, waiting).await?;
         pass_over_known(&mut transaction, &mut read).await?;
         let open = || read.iter().filter(|it| it.fate.is_none());
@@ -263,15 +263,15 @@ impl Applier {
 }
 
 /// Counts what became of events, and tells it in the traces of their payments.
-fn tell(marks: &[(String, Fate, Option<Uuid>)], since: Option<&Since>) {
+fn tell(marks: &[(String, Fate, Option<Uuid>)], since: Option<&PendingSpan>) {
     for (id, fate, payment) in marks {
-        EVENTS.of([fate.status()]).increment(1);
+        EVENTS.with_labels([fate.status()]).increment(1);
         if let (Some(since), Some(payment)) = (since, payment) {
             let attributes = vec![
                 KeyValue::new("stripe.event", id.clone()),
                 KeyValue::new("status", fate.status()),
             ];
-            since.span(
+            since.record(
                 *payment,
                 "webhook".to_owned(),
                 SpanKind::Consumer,

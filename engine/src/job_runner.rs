@@ -102,8 +102,8 @@ impl JobRunner {
         };
         crash::job_point(kind, "called");
         let (next, outcome) = self.commit(&job, deed).await;
-        JOBS.of([kind, outcome]).increment(1);
-        TIMES.of([kind]).record(begun.elapsed());
+        JOBS.with_labels([kind, outcome]).increment(1);
+        TIMES.with_labels([kind]).record(begun.elapsed());
         Span::current().record("outcome", outcome);
         crash::job_point(kind, "finished");
         next

@@ -1,4 +1,4 @@
-//! Whose request it is: the address of the client behind the proxies that we trust.
+//! The client's IP address, behind the proxies that are trusted.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -8,15 +8,15 @@ use ipnet::IpNet;
 use crate::Env;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The header in which a back end names its own user's address.
+/// The header in which a back end states its own user's address.
 pub const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// The proxies whose word about the client is believed. Nobody else's is.
+/// The proxies whose headers about the client are trusted. Nobody else's are.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// Reads `TRUSTED_PROXIES`: addresses and networks (`10.0.0.0/8`) with commas between. Nobody is trusted without it.
+    /// Reads `TRUSTED_PROXIES`: addresses and networks (`10.0.0.0/8`) separated by commas. Without it no proxy is trusted.
     pub fn from_env(env: &mut Env) -> Self {
         let list = env.optional("TRUSTED_PROXIES").unwrap_or_default();
         let mut networks = Vec::new();
@@ -38,30 +38,30 @@ impl TrustedProxies {
         Self(networks)
     }
 
-    /// The client's address: the peer's own, or if the peer is a trusted proxy, the rightmost hop that is not one.
+    /// The client's address: the peer's own or, if the peer is a trusted proxy, the rightmost hop that is not trusted.
     ///
-    /// `X-Forwarded-For` and `Forwarded` (RFC 7239) tell the hops; `X-Real-IP` counts where neither is present. What is
-    /// left of the first hop that cannot be read may be anybody's invention and is not looked at. If the two kinds of
-    /// list name different clients, one of them was forged, and the answer is the peer.
+    /// `X-Forwarded-For` and `Forwarded` (RFC 7239) list the hops; `X-Real-IP` is used only without them. Hops to the left
+    /// of one that cannot be parsed are ignored, because anybody may have written them. If the two headers lead to different
+    /// clients, one of them was forged, and the result is the peer.
     #[must_use]
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
             return peer;
         }
-        let forwarded_for = self.last_untrusted(peer, headers, &X_FORWARDED_FOR, address);
+        let forwarded_for = self.last_untrusted(peer, headers, &X_FORWARDED_FOR, parse_address);
         let forwarded = self.last_untrusted(peer, headers, &header::FORWARDED, |hop| {
             hop.split(';').find_map(|pair| {
                 let (name, value) = pair.split_once('=')?;
                 name.trim()
                     .eq_ignore_ascii_case("for")
-                    .then(|| address(value.trim().trim_matches('"')))?
+                    .then(|| parse_address(value.trim().trim_matches('"')))?
             })
         });
         match (forwarded_for, forwarded) {
             (Some(one), Some(other)) if one != other => peer,
             (Some(client), _) | (None, Some(client)) => client,
-            (None, None) => named(headers).unwrap_or(peer),
+            (None, None) => real_ip(headers).unwrap_or(peer),
         }
     }
 
@@ -69,7 +69,7 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Walks a list of hops from its right end; nothing if the header is not there.
+    /// The last hop, from the right, that is not trusted; `None` without the header.
     fn last_untrusted(
         &self,
         peer: IpAddr,
@@ -80,7 +80,7 @@ impl TrustedProxies {
         let mut client = None;
         let lines: Vec<_> = headers.get_all(name).iter().collect();
         for line in lines.into_iter().rev() {
-            // A line that is no text was not written by a proxy of ours.
+            // A line that is not text was not written by a trusted proxy.
             let Ok(line) = line.to_str() else {
                 return client.or(Some(peer));
             };
@@ -98,17 +98,20 @@ impl TrustedProxies {
     }
 }
 
-/// The one address in `X-Real-IP`, whoever sent it. Ask only where the sender has proven that it may say so.
+/// The single address in `X-Real-IP`, whoever sent it. Use it only for senders that are allowed to state it.
 #[must_use]
-pub fn named(headers: &HeaderMap) -> Option<IpAddr> {
+pub fn real_ip(headers: &HeaderMap) -> Option<IpAddr> {
     let mut values = headers.get_all(X_REAL_IP).iter();
     let value = values.next()?.to_str().ok()?;
-    values.next().is_none().then(|| address(value.trim()))?
+    values
+        .next()
+        .is_none()
+        .then(|| parse_address(value.trim()))?
 }
 
-/// The part of an address that a limit is kept for: an IPv4 address whole, of IPv6 the /64 that one customer gets.
+/// The part of an address to which a rate limit applies: the whole IPv4 address, or the IPv6 /64 that one customer gets.
 #[must_use]
-pub fn limited(address: IpAddr) -> IpAddr {
+pub fn rate_limit_key(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let mut segments = address.segments();
@@ -119,8 +122,8 @@ pub fn limited(address: IpAddr) -> IpAddr {
     }
 }
 
-/// An address as proxies write it: bare, with a port, or an IPv6 one in brackets.
-fn address(text: &str) -> Option<IpAddr> {
+/// Parses an address as proxies write it: bare, with a port, or IPv6 in brackets.
+fn parse_address(text: &str) -> Option<IpAddr> {
     let bare = text
         .strip_prefix('[')
         .and_then(|text| text.strip_suffix(']'))
@@ -139,9 +142,11 @@ mod tests {
 
     const PROXY: &str = "10.0.0.1";
 
-    fn seen(peer: &str, headers: &[(&'static str, &str)]) -> String {
-        let trusted =
-            TrustedProxies::from_env(&mut Env::of([("TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.7")]));
+    fn client(peer: &str, headers: &[(&'static str, &str)]) -> String {
+        let trusted = TrustedProxies::from_env(&mut Env::from_pairs([(
+            "TRUSTED_PROXIES",
+            "10.0.0.0/8, 192.0.2.7",
+        )]));
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
@@ -150,20 +155,20 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_speaks_for_nobody() {
+    fn headers_of_an_untrusted_peer_are_ignored() {
         for header in ["x-forwarded-for", "x-real-ip"] {
-            assert_eq!(seen("203.0.113.9", &[(header, "1.2.3.4")]), "203.0.113.9");
+            assert_eq!(client("203.0.113.9", &[(header, "1.2.3.4")]), "203.0.113.9");
         }
         assert_eq!(
-            seen("203.0.113.9", &[("forwarded", "for=1.2.3.4")]),
+            client("203.0.113.9", &[("forwarded", "for=1.2.3.4")]),
             "203.0.113.9"
         );
     }
 
     #[test]
-    fn the_rightmost_hop_that_is_no_proxy_counts() {
+    fn the_rightmost_untrusted_hop_is_the_client() {
         let thousand = "6.6.6.6, ".repeat(1000) + "1.2.3.4";
-        for (headers, client) in [
+        for (headers, expected) in [
             (vec![], PROXY),
             (vec![("x-forwarded-for", "1.2.3.4")], "1.2.3.4"),
             (vec![("x-forwarded-for", "6.6.6.6, 1.2.3.4")], "1.2.3.4"),
@@ -194,12 +199,12 @@ mod tests {
                 "1.2.3.4",
             ),
         ] {
-            assert_eq!(seen(PROXY, &headers), client, "{headers:?}");
+            assert_eq!(client(PROXY, &headers), expected, "{headers:?}");
         }
     }
 
     #[test]
-    fn what_cannot_be_read_or_contradicts_leads_back_to_the_proxy() {
+    fn unreadable_or_contradicting_headers_lead_to_the_proxy() {
         for headers in [
             vec![("x-forwarded-for", "garbage")],
             vec![("x-forwarded-for", "1.2.3.4, ")],
@@ -211,25 +216,25 @@ mod tests {
             vec![("x-real-ip", "not an address")],
             vec![("x-forwarded-for", "1.2.3.4"), ("forwarded", "for=6.6.6.6")],
         ] {
-            assert_eq!(seen(PROXY, &headers), PROXY, "{headers:?}");
+            assert_eq!(client(PROXY, &headers), PROXY, "{headers:?}");
         }
     }
 
     #[test]
-    fn a_limit_is_kept_for_a_whole_customer() {
+    fn a_rate_limit_applies_to_a_whole_ipv6_network() {
         for (address, kept) in [
             ("203.0.113.9", "203.0.113.9"),
             ("::ffff:203.0.113.9", "203.0.113.9"),
             ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
             ("2001:db8:1:2::1", "2001:db8:1:2::"),
         ] {
-            assert_eq!(limited(address.parse().unwrap()).to_string(), kept);
+            assert_eq!(rate_limit_key(address.parse().unwrap()).to_string(), kept);
         }
     }
 
     #[test]
-    fn a_network_that_is_none_is_a_fault() {
-        let mut env = Env::of([("TRUSTED_PROXIES", "10.0.0.0/8,10.0.0.0/99")]);
+    fn an_invalid_network_is_a_fault() {
+        let mut env = Env::from_pairs([("TRUSTED_PROXIES", "10.0.0.0/8,10.0.0.0/99")]);
         TrustedProxies::from_env(&mut env);
         let said = env.finish().unwrap_err().to_string();
         assert!(said.contains("10.0.0.0/99"), "{said}");

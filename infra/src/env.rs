@@ -1,4 +1,4 @@
-//! The environment, read once and judged as a whole: every fault is collected and named together.
+//! The environment variables, read once: all faults in them are collected and reported together.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,13 +8,13 @@ use std::sync::OnceLock;
 
 pub use secrecy::{ExposeSecret, SecretString};
 
-/// Stripe's own API; with a live key no other base is accepted.
+/// Stripe's API; with a live key no other base is accepted.
 pub const STRIPE_API_BASE: &str = "https://api.stripe.com";
 
-/// The values of `.env.example` carry one of these, so that they are recognised wherever they turn up.
+/// Each secret of `.env.example` contains one of these marks, by which it is recognised as a demonstration value.
 const DEMO_MARKS: [&str; 3] = ["pawl_demo", "PawlDemo", "changeme"];
 
-/// Variables that are addresses, with the beginning of their scheme and the form to show.
+/// Variables that are addresses, with the start of their scheme and the form that a fault shows.
 const ADDRESSES: [(&str, &str, &str); 2] = [
     (
         "DATABASE_URL",
@@ -24,8 +24,8 @@ const ADDRESSES: [(&str, &str, &str); 2] = [
     ("REDIS_URL", "redis", "redis://host:port"),
 ];
 
-/// Variables that may be given as `NAME_FILE`, the path of a file that holds the value: orchestrators hand out secrets
-/// as files.
+/// Variables that may be given as `NAME_FILE`, the path of a file that holds the value: orchestrators provide secrets as
+/// files.
 const FROM_FILES: [&str; 7] = [
     "DATABASE_URL",
     "REDIS_URL",
@@ -36,7 +36,8 @@ const FROM_FILES: [&str; 7] = [
     "SHOP_API_KEY",
 ];
 
-/// The variables of this process: those of the environment, and below them those of `.env` where it exists.
+/// The variables of this process: those of its environment, and for names that are unset there, those of `.env` if it
+/// exists.
 ///
 /// An empty value counts as unset, so that a line of `.env` can be emptied instead of removed.
 #[derive(Debug)]
@@ -45,7 +46,7 @@ pub struct Env {
     faults: Vec<String>,
 }
 
-/// Everything that is wrong with the environment, one fault a line, each with what to do about it.
+/// All faults of the environment, one per line, each with its remedy.
 #[derive(Debug, thiserror::Error)]
 pub struct Faults(Vec<String>);
 
@@ -59,12 +60,12 @@ impl Display for Faults {
 }
 
 impl Env {
-    /// Takes the environment as it is now, with `.env` (in this directory or one above it) filling the gaps.
+    /// Reads the environment as it is now; variables that are unset come from `.env` in this directory or one above it.
     #[must_use]
     pub fn load() -> Self {
-        let (ambient, fault) = ambient();
-        let mut variables = ambient.clone();
-        // Not `vars()`: it panics at a variable that is not Unicode, even one that is none of ours.
+        let (variables, fault) = dotenv();
+        let mut variables = variables.clone();
+        // Not `vars()`: it panics at any variable that is not Unicode, even one that we do not use.
         variables.extend(std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         }));
@@ -75,8 +76,8 @@ impl Env {
         .with_files()
     }
 
-    /// An environment of exactly these variables; neither the process's own nor `.env` is looked at.
-    pub fn of<N: Into<String>, V: Into<String>>(
+    /// An environment of exactly these variables; neither the process's own nor `.env` is read.
+    pub fn from_pairs<N: Into<String>, V: Into<String>>(
         variables: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
         Self {
@@ -102,7 +103,7 @@ impl Env {
                 continue;
             }
             match std::fs::read_to_string(&path) {
-                // Editors and `echo` end a file with a line break that is no part of the secret.
+                // Editors and `echo` end a file with a line break that is not part of the secret.
                 Ok(value) => {
                     let value = value.trim_end_matches(['\n', '\r']).to_owned();
                     self.variables.insert(name.to_owned(), value);
@@ -115,16 +116,16 @@ impl Env {
         self
     }
 
-    /// Gives a variable a value unless it has one.
+    /// Sets a variable unless it is set.
     pub fn fill(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        let held = self.variables.entry(name.into()).or_default();
-        if held.is_empty() {
-            *held = value.into();
+        let value_now = self.variables.entry(name.into()).or_default();
+        if value_now.is_empty() {
+            *value_now = value.into();
         }
     }
 
-    /// The value of a variable that must be there; a missing one is a fault, and the empty string stands in for it. An
-    /// address of something else than the name says is a fault too.
+    /// The value of a required variable. If it is missing, that is a fault and the result is empty. An address with the
+    /// wrong scheme for its variable is a fault too.
     pub fn required(&mut self, name: &str) -> String {
         let Some(value) = self.optional(name) else {
             self.fault(format!(
@@ -133,7 +134,7 @@ impl Env {
             return String::new();
         };
         for (_, scheme, form) in ADDRESSES.iter().filter(|(known, ..)| *known == name) {
-            // The value itself is not repeated: it may hold a password.
+            // The value itself is not shown: it may hold a password.
             if !value
                 .split_once("://")
                 .is_some_and(|(given, _)| given.starts_with(scheme))
@@ -144,8 +145,8 @@ impl Env {
         value
     }
 
-    /// Like [`Env::required`], for a value that must never be printed. Beside a live Stripe key a secret copied
-    /// from `.env.example` is a fault.
+    /// [`Env::required`] for a value that must never be printed. With a live Stripe key, a secret from `.env.example` is a
+    /// fault.
     pub fn secret(&mut self, name: &str) -> SecretString {
         let value = self.required(name);
         if self.is_live() && is_demo(&value) {
@@ -156,7 +157,7 @@ impl Env {
         value.into()
     }
 
-    /// The value of a variable that may be absent.
+    /// The value of an optional variable.
     #[must_use]
     pub fn optional(&self, name: &str) -> Option<String> {
         self.variables
@@ -165,37 +166,37 @@ impl Env {
             .cloned()
     }
 
-    /// A variable read as `T`, or `default` if it is absent; a value that cannot be read is a fault.
+    /// A variable parsed as `T`, or `default` if it is unset; a value that cannot be parsed is a fault.
     pub fn parsed<T: FromStr>(&mut self, name: &str, default: T) -> T {
         match self.optional(name) {
             None => default,
             Some(value) => value.trim().parse().unwrap_or_else(|_| {
                 self.fault(format!(
                     "{name} is {value:?}, which is not a valid {}",
-                    kind::<T>()
+                    type_name::<T>()
                 ));
                 default
             }),
         }
     }
 
-    /// The processor's key (`STRIPE_API_KEY`) and address (`STRIPE_API_BASE`, Stripe's own by default).
+    /// Stripe's key (`STRIPE_API_KEY`) and address (`STRIPE_API_BASE`, Stripe's own by default).
     pub fn stripe(&mut self) -> (SecretString, String) {
         (self.secret("STRIPE_API_KEY"), self.stripe_base())
     }
 
-    /// Records a fault that a configuration found by itself; it is named with all others by [`Env::finish`].
+    /// Records a fault found by a service's configuration; [`Env::finish`] reports it with all others.
     pub fn fault(&mut self, fault: impl Into<String>) {
         self.faults.push(fault.into());
     }
 
-    /// Ends the reading; what was read may be used only if this is `Ok`.
+    /// Ends the reading; the values read may be used only if this is `Ok`.
     ///
-    /// A live key beside the address of anything but Stripe is a fault of every service, whether it reads them or not:
-    /// it would give the key away, and a simulator would say that money had moved which had not.
+    /// A live key with an address other than Stripe's is a fault in every service, whether the service reads them or not:
+    /// the key would be sent elsewhere, and a simulator would report payments that did not happen.
     ///
     /// # Errors
-    /// All faults met since [`Env::load`].
+    /// All faults found since [`Env::load`].
     pub fn finish(mut self) -> Result<(), Faults> {
         let base = self.stripe_base();
         if self.is_live() && base != STRIPE_API_BASE {
@@ -222,7 +223,7 @@ impl Env {
         )
     }
 
-    /// Whether real money moves here: the key in the environment is one of Stripe's live keys.
+    /// Whether real money moves: the key in the environment is one of Stripe's live keys.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.optional("STRIPE_API_KEY")
@@ -230,30 +231,30 @@ impl Env {
     }
 }
 
-/// Whether a secret is one that everybody can read in `.env.example`.
+/// Whether a secret is a demonstration value of `.env.example`, which everybody can read.
 #[must_use]
 pub fn is_demo(secret: &str) -> bool {
     DEMO_MARKS.iter().any(|mark| secret.contains(mark))
 }
 
-/// One variable before anything else is up (the log filter); an empty one counts as unset.
+/// One variable, for settings that are needed before [`Env::load`] (the log filter); an empty value counts as unset.
 pub(crate) fn early(name: &str) -> Option<String> {
     std::env::var(name)
         .ok()
-        .or_else(|| ambient().0.get(name).cloned())
+        .or_else(|| dotenv().0.get(name).cloned())
         .filter(|value| !value.is_empty())
 }
 
-/// What `.env` holds, read once; `std::env` itself is never changed.
-fn ambient() -> &'static (HashMap<String, String>, Option<String>) {
-    static AMBIENT: OnceLock<(HashMap<String, String>, Option<String>)> = OnceLock::new();
-    AMBIENT.get_or_init(|| {
+/// The variables of `.env`, read once, and its fault if it cannot be parsed; `std::env` itself is never changed.
+fn dotenv() -> &'static (HashMap<String, String>, Option<String>) {
+    static DOTENV: OnceLock<(HashMap<String, String>, Option<String>)> = OnceLock::new();
+    DOTENV.get_or_init(|| {
         let Ok(lines) = dotenvy::dotenv_iter() else {
             return (HashMap::new(), None);
         };
         match lines.collect::<Result<_, _>>() {
             Ok(variables) => (variables, None),
-            // The error itself would quote the line, which may hold a secret.
+            // The error quotes the line, which may hold a secret.
             Err(_) => (
                 HashMap::new(),
                 Some(
@@ -265,8 +266,8 @@ fn ambient() -> &'static (HashMap<String, String>, Option<String>) {
     })
 }
 
-/// The last part of a type's name: `SocketAddr`, `u32`.
-fn kind<T>() -> &'static str {
+/// The last part of a type's name, such as `SocketAddr` or `u32`.
+fn type_name<T>() -> &'static str {
     let name = std::any::type_name::<T>();
     name.rsplit("::").next().unwrap_or(name)
 }

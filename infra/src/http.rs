@@ -254,7 +254,7 @@ async fn answer(
     let id = RequestId::of(&request);
     let method = request.method().clone();
     let over_tls = came_over_tls(&request);
-    let span = trace::of_request(&request, id.as_str());
+    let span = trace::request_span(&request, id.as_str());
     let counted = answering.counted.clone();
     let (mut response, route) = match refusal(&request, &id) {
         Some(refusal) => (refusal, None),
@@ -265,7 +265,7 @@ async fn answer(
         }
     };
     let (route, status) = (route.as_ref().map(MatchedPath::as_str), response.status());
-    trace::answered(&span, &method, route, status);
+    trace::record_answer(&span, &method, route, status);
     let took = begun.elapsed();
     counted.note(&method, route, status, took);
     // Not the path: it is whatever somebody sent.

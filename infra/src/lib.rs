@@ -1,6 +1,7 @@
-//! Everything between Pawl and its surroundings: the environment, logs, HTTP, Postgres, Redis and Kafka.
+//! The infrastructure of all services: environment variables, logs, metrics, traces, HTTP, Postgres, Redis and Kafka.
 //!
-//! This crate knows protocols, not payments, and imports nothing of ours. It is the only reader of the environment.
+//! This crate implements protocols, not payments, and imports no other crate of this project. Only this crate reads the
+//! environment.
 
 pub mod breaker;
 pub mod client_ip;
@@ -26,17 +27,17 @@ use tokio_util::sync::CancellationToken;
 
 pub use env::Env;
 
-/// Services allocate much, in small pieces, on several threads: a fifth of their time with the system's allocator.
-// A test of this crate's own links it twice, and there can be one.
+/// Services make many small allocations on several threads, which take a fifth of their time with the system's allocator.
+// A test of this crate links it twice, and only one allocator is allowed.
 #[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Runs one service from its environment to its end; a service's `main` is a call of this function.
 ///
-/// Logging is started first, then `configure` reads the environment. If anything was wrong with it, every fault is
-/// named on stderr and the process exits with 1 before anything is bound or connected. `run` gets the configuration
-/// and a token that is cancelled at SIGTERM or Ctrl-C; an error from it is logged and exits with 1.
+/// It starts logging, and then `configure` reads the environment. If that finds faults, all are printed to stderr and the
+/// process exits with 1, before it binds or connects to anything. `run` gets the configuration and a token that is
+/// cancelled at SIGTERM or Ctrl-C; an error from it is logged, and the process exits with 1.
 pub fn main<C, F, R>(
     service: &'static str,
     configure: impl FnOnce(&mut Env) -> C,
@@ -64,13 +65,17 @@ where
         }
     };
     let ended = runtime.block_on(async { run(config, shutdown::signal()).await });
-    // Work left on blocking threads must not hold up a process that was told to stop.
+    // Work on blocking threads must not delay the end of the process.
     runtime.shutdown_background();
     telemetry::stop();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(service, error = format!("{error:#}"), "the service failed");
+            tracing::error!(
+                service,
+                error = format!("{error:#}"),
+                "the service failed; the process exits with 1"
+            );
             ExitCode::FAILURE
         }
     }

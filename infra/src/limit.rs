@@ -162,7 +162,7 @@ impl Limiter {
         } else {
             "refused"
         };
-        DECISIONS.of([outcome, kept]).increment(1);
+        DECISIONS.with_labels([outcome, kept]).increment(1);
         Some(decision)
     }
 

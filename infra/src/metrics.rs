@@ -7,7 +7,7 @@
 //!
 //! static LOGINS: Counters<1> = Counters::new("pawl_logins_total", "Logins, by how they ended.", ["outcome"]);
 //!
-//! LOGINS.of(["accepted"]).increment(1);
+//! LOGINS.with_labels(["accepted"]).increment(1);
 //! # assert!(infra::metrics::text().contains(r#"pawl_logins_total{outcome="accepted"} 1"#));
 //! ```
 //!
@@ -125,7 +125,7 @@ impl<M, const N: usize> Family<M, N> {
     }
 
     /// The metric with these label values. Only the first call for them allocates; a hot loop keeps the result.
-    pub fn of(&self, values: [&'static str; N]) -> &'static M {
+    pub fn with_labels(&self, values: [&'static str; N]) -> &'static M {
         let made = self.made.read();
         if let Some(number) = made.get(&values) {
             return number;
@@ -165,9 +165,9 @@ pub fn watch_pool(service: &'static str, pool: PgPool, shutdown: CancellationTok
     tokio::spawn(async move {
         loop {
             let (all, idle) = (pool.size(), u32::try_from(pool.num_idle()).unwrap_or(0));
-            CONNECTIONS.of([service, "idle"]).set(idle);
+            CONNECTIONS.with_labels([service, "idle"]).set(idle);
             CONNECTIONS
-                .of([service, "used"])
+                .with_labels([service, "used"])
                 .set(all.saturating_sub(idle));
             if shutdown
                 .run_until_cancelled(tokio::time::sleep(SAMPLE))
@@ -189,9 +189,11 @@ fn registry() -> &'static PrometheusHandle {
         install()
     });
     if fresh {
-        BUILD.of([env!("CARGO_PKG_VERSION")]).set(1);
+        BUILD.with_labels([env!("CARGO_PKG_VERSION")]).set(1);
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        STARTED.of([]).set(since.unwrap_or_default().as_secs_f64());
+        STARTED
+            .with_labels([])
+            .set(since.unwrap_or_default().as_secs_f64());
     }
     registry
 }

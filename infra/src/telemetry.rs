@@ -1,4 +1,4 @@
-//! Logs, readable on a terminal and one JSON object a line everywhere else, always on stderr; and where traces go.
+//! Logging to stderr, readable on a terminal and one JSON object per line everywhere else; and the export of traces.
 
 mod line;
 mod otlp;
@@ -16,19 +16,19 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::trace;
 
-/// How long the last spans may take to be sent when a process ends.
+/// How long the export of the last spans may take when a process ends.
 const FLUSH: Duration = Duration::from_secs(3);
 
-/// Starts logging for this process and sends panics through it; calling it again changes nothing.
+/// Starts logging for this process, panics included; a second call changes nothing.
 ///
-/// `RUST_LOG` (from the environment or `.env`) chooses what is logged, `info` if it is absent. Each line bears what is
-/// known of the work that wrote it: `service`, `request_id`, and the fields of the spans around it (`payment`, `job`,
-/// `trace_id`). With `OTEL_EXPORTER_OTLP_ENDPOINT`, traces are sent there.
+/// `RUST_LOG` (from the environment or `.env`) is the log filter, `info` by default. Each line has `service`, `request_id`,
+/// and the fields of the spans around it (`payment`, `job`, `trace_id`). With `OTEL_EXPORTER_OTLP_ENDPOINT`, traces are
+/// exported to that address.
 pub fn start(service: &'static str) {
     start_at(service, "info");
 }
 
-/// Like [`start`], for a program that speaks to a person by other means: `default` is what is logged without `RUST_LOG`.
+/// [`start`] with `default` as the log filter without `RUST_LOG`, for a program whose output for people is not its log.
 pub fn start_at(service: &'static str, default: &str) {
     let wanted = crate::env::early("RUST_LOG");
     let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(default));
@@ -40,7 +40,7 @@ pub fn start_at(service: &'static str, default: &str) {
         Err(error) => (None, Some(error)),
     };
     let started = match tracer.clone() {
-        // One filter for all: what it does not let through is not even looked at.
+        // One filter for the whole registry, which skips disabled events at the lowest cost.
         None => Registry::default()
             .with(filter)
             .with(logs(service))
@@ -58,21 +58,28 @@ pub fn start_at(service: &'static str, default: &str) {
     }
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        tracing::error!(place, cause = panic.payload_as_str(), "a task panicked");
+        tracing::error!(
+            place,
+            cause = panic.payload_as_str(),
+            "a task panicked; its work is lost unless its caller retries it"
+        );
     }));
     if broken {
-        tracing::warn!(RUST_LOG = wanted, "RUST_LOG is not a filter and is ignored");
+        tracing::warn!(
+            RUST_LOG = wanted,
+            "failed to parse RUST_LOG; using the default log filter"
+        );
     }
     if let Some(error) = fault {
         tracing::error!(
             error,
-            "no traces are sent: look at the variables OTEL_EXPORTER_OTLP_…"
+            "failed to start the export of traces; no traces are sent until the OTEL_EXPORTER_OTLP_… variables are corrected"
         );
     }
     tracing::debug!(pid = std::process::id(), "logging started");
 }
 
-/// Sends the spans that wait, for at most three seconds; nothing is traced afterwards. The last thing that a process does.
+/// Exports the remaining spans, for at most three seconds, and ends tracing. Called when a process ends.
 pub fn stop() {
     otlp::stop(FLUSH);
 }
@@ -89,7 +96,7 @@ where
         log.event_format(line::Readable::new()).boxed()
     } else {
         log.fmt_fields(JsonFields::new())
-            .event_format(line::Json::of(service))
+            .event_format(line::Json::new(service))
             .boxed()
     }
 }
@@ -106,14 +113,15 @@ where
         .with_target(false)
 }
 
-/// Spans for traces alone are no part of a log, and where nobody traces they cost nothing.
+/// Removes spans that are only for traces from logs; without an export they cost nothing.
 fn untraced() -> Directive {
     format!("{}=off", trace::TARGET)
         .parse()
         .unwrap_or_else(|_| LevelFilter::INFO.into())
 }
 
-/// What traces show: those spans, and the engine's own that logs show too, with what is logged in them.
+/// The spans in traces: those that are only for traces, and the engine's own, which logs show too, with the log lines in
+/// them.
 fn traced() -> Targets {
     Targets::new()
         .with_target(trace::TARGET, LevelFilter::INFO)

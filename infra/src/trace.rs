@@ -1,12 +1,11 @@
-//! Traces: spans in `OpenTelemetry`'s sense, sent where `OTEL_EXPORTER_OTLP_ENDPOINT` says, or nowhere and at no cost.
+//! Traces: `OpenTelemetry` spans, exported to `OTEL_EXPORTER_OTLP_ENDPOINT`; without it they cost nothing.
 //!
-//! A thing that is worked on for longer than one request, in several processes, has one trace for all of it, and nobody
-//! has to store or hand on which: the trace's id is the thing's UUID, and the id of its first span is the UUID's second
-//! half. Whoever knows the thing finds its trace; whoever works on it adds a span. A request belongs to its client's
-//! trace, and the two are linked.
+//! An object that several processes work on for longer than one request (a payment) has one trace. No process has to store
+//! or pass on the trace's id: it is the object's UUID, and the id of its first span is the second half of the UUID. Each
+//! process that works on the object adds a span. A request belongs to its client's trace, and the two are linked.
 //!
-//! What lasts is a `tracing` span of the target [`TARGET`], which no log shows; what was done for many at once is told
-//! afterwards, one [`Since`] each.
+//! Work on one object is a `tracing` span with the target [`TARGET`], which no log shows. Work on many objects at once is
+//! recorded when it is done, as one [`PendingSpan`] for each object.
 
 use std::cell::Cell;
 use std::fmt;
@@ -33,93 +32,93 @@ pub use opentelemetry::trace::SpanKind;
 /// The target of spans that only traces show.
 pub const TARGET: &str = "otel";
 
-/// What is asked every few seconds and tells nothing.
+/// Paths that monitoring requests every few seconds; they are not traced.
 const UNTRACED: [&str; 5] = ["/health", "/api/health", "/livez", "/readyz", "/metrics"];
 
-/// What spans are made with, once the process sends any.
+/// The tracer, if this process exports spans.
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
 thread_local! {
-    /// The ids of the span that this thread makes next, if it is the first of a thing's trace.
+    /// The ids for the next span of this thread, if it is the first of an object's trace.
     static NEXT: Cell<Option<(TraceId, SpanId)>> = const { Cell::new(None) };
 }
 
-/// From here on spans are made by this tracer.
+/// Sets the tracer of this process.
 pub(crate) fn start(tracer: SdkTracer) {
     let _ = TRACER.set(tracer);
 }
 
-/// The `traceparent` (W3C Trace Context) of work that follows from a thing. It is the same whoever tells it and when;
-/// its flag says whether the thing is among the share that is traced, here or by anybody.
+/// The `traceparent` (W3C Trace Context) for work that follows from an object, the same in every process. Its flag says
+/// whether the object is in the share that is traced.
 #[must_use]
-pub fn traceparent(thing: Uuid) -> String {
-    let (trace, first) = ids(thing);
-    let flags = u8::from(share::holds(trace));
+pub fn traceparent(object: Uuid) -> String {
+    let (trace, first) = ids(object);
+    let flags = u8::from(share::contains(trace));
     format!("00-{trace}-{first}-{flags:02x}")
 }
 
-/// Makes a span, which logs may show under a name of its own, part of a thing's trace under this one.
-pub fn join(span: &Span, thing: Uuid, name: fmt::Arguments<'_>) {
+/// Makes a span part of an object's trace, under this name; logs may show it under another one.
+pub fn join(span: &Span, object: Uuid, name: fmt::Arguments<'_>) {
     if TRACER.get().is_some() {
-        let _ = span.set_parent(Context::new().with_remote_span_context(first_of(thing)));
+        let _ = span.set_parent(Context::new().with_remote_span_context(first_span(object)));
         span.context().span().update_name(name.to_string());
     }
 }
 
-/// Says in the span that is open now, a request's, which thing it is about.
-pub fn link(thing: Uuid) {
+/// Links the current span, a request's, to an object's trace.
+pub fn link(object: Uuid) {
     if TRACER.get().is_some() {
-        Span::current().add_link(first_of(thing));
+        Span::current().add_link(first_span(object));
     }
 }
 
-/// A moment from which work is going on that will be told when it is done, and the request that asked for it.
+/// A span that has started and is recorded when its work is done, linked to the request that asked for the work.
 #[derive(Debug, Clone)]
-pub struct Since {
-    at: SystemTime,
+pub struct PendingSpan {
+    started_at: SystemTime,
     request: Option<SpanContext>,
 }
 
-/// The moment now, and the request that is being answered, if one is; nothing where no traces are sent.
+/// Starts a span now, linked to the current request, if there is one; `None` if no traces are exported.
 #[must_use]
-pub fn since() -> Option<Since> {
+pub fn begin() -> Option<PendingSpan> {
     TRACER.get()?;
     let request = Span::current().context().span().span_context().clone();
-    Some(Since {
-        at: SystemTime::now(),
+    Some(PendingSpan {
+        started_at: SystemTime::now(),
         request: Some(request).filter(SpanContext::is_valid),
     })
 }
 
-impl Since {
-    /// Tells the first span of a thing's trace, which ends now.
-    pub fn first(&self, thing: Uuid, name: String, attributes: Vec<KeyValue>) {
-        NEXT.set(Some(ids(thing)));
-        self.tell(name, SpanKind::Internal, attributes, &Context::new());
+impl PendingSpan {
+    /// Records it as the first span of an object's trace; it ends now.
+    pub fn record_first(&self, object: Uuid, name: String, attributes: Vec<KeyValue>) {
+        NEXT.set(Some(ids(object)));
+        self.export(name, SpanKind::Internal, attributes, &Context::new());
         NEXT.set(None);
     }
 
-    /// Tells another span of a thing's trace, which ends now.
-    pub fn span(&self, thing: Uuid, name: String, kind: SpanKind, attributes: Vec<KeyValue>) {
-        let parent = Context::new().with_remote_span_context(first_of(thing));
-        self.tell(name, kind, attributes, &parent);
+    /// Records it as a further span of an object's trace; it ends now.
+    pub fn record(&self, object: Uuid, name: String, kind: SpanKind, attributes: Vec<KeyValue>) {
+        let parent = Context::new().with_remote_span_context(first_span(object));
+        self.export(name, kind, attributes, &parent);
     }
 
-    fn tell(&self, name: String, kind: SpanKind, attributes: Vec<KeyValue>, parent: &Context) {
+    fn export(&self, name: String, kind: SpanKind, attributes: Vec<KeyValue>, parent: &Context) {
         let Some(tracer) = TRACER.get() else { return };
         let links = self.request.clone().map(Link::with_context);
         let span = SpanBuilder::from_name(name)
             .with_kind(kind)
-            .with_start_time(self.at)
+            .with_start_time(self.started_at)
             .with_attributes(attributes)
             .with_links(links.into_iter().collect());
-        // It ends where it is dropped.
+        // A span ends when it is dropped.
         drop(tracer.build_with_context(span, parent));
     }
 }
 
-/// The span of a request, in the trace that its client names, or in one of its own.
-pub(crate) fn of_request<B>(request: &Request<B>, id: &str) -> Span {
+/// The span of a request, in the trace of its client, or in a new one.
+pub(crate) fn request_span<B>(request: &Request<B>, id: &str) -> Span {
     if TRACER.get().is_none() || UNTRACED.contains(&request.uri().path()) {
         return Span::none();
     }
@@ -139,13 +138,13 @@ pub(crate) fn of_request<B>(request: &Request<B>, id: &str) -> Span {
     span
 }
 
-/// Completes a request's span.
-pub(crate) fn answered(span: &Span, method: &Method, route: Option<&str>, status: StatusCode) {
+/// Adds the answer to a request's span.
+pub(crate) fn record_answer(span: &Span, method: &Method, route: Option<&str>, status: StatusCode) {
     if span.is_disabled() {
         return;
     }
     let route = route.unwrap_or("none");
-    // A recorded `otel.name` would come too late.
+    // Recording `otel.name` has no effect any more at this point.
     span.context()
         .span()
         .update_name(format!("{method} {route}"));
@@ -156,7 +155,7 @@ pub(crate) fn answered(span: &Span, method: &Method, route: Option<&str>, status
     }
 }
 
-/// The trace of the span that is open now.
+/// The id of the current span's trace.
 pub(crate) fn current() -> Option<TraceId> {
     TRACER.get()?;
     let context = Context::current();
@@ -165,19 +164,21 @@ pub(crate) fn current() -> Option<TraceId> {
     span.is_valid().then(|| span.trace_id())
 }
 
-/// A thing's trace and the first span in it. No UUID that was made has a second half of zeros: its variant stands there.
-fn ids(thing: Uuid) -> (TraceId, SpanId) {
-    let (_, half) = thing.as_u64_pair();
-    (TraceId::from(thing.as_u128()), SpanId::from(half))
+/// The ids of an object's trace and of the first span in it. The second half of a UUID is never zero: it contains the
+/// variant.
+fn ids(object: Uuid) -> (TraceId, SpanId) {
+    let (_, half) = object.as_u64_pair();
+    (TraceId::from(object.as_u128()), SpanId::from(half))
 }
 
-fn first_of(thing: Uuid) -> SpanContext {
-    let (trace, first) = ids(thing);
-    let flags = TraceFlags::default().with_sampled(share::holds(trace));
+/// The context of the first span of an object's trace.
+fn first_span(object: Uuid) -> SpanContext {
+    let (trace, first) = ids(object);
+    let flags = TraceFlags::default().with_sampled(share::contains(trace));
     SpanContext::new(trace, first, flags, true, TraceState::default())
 }
 
-/// Gives each span a random id, but for the first of a thing's trace.
+/// Generates the ids of spans: random, except for the first span of an object's trace.
 #[derive(Debug, Default)]
 pub(crate) struct Ids(RandomIdGenerator);
 
@@ -193,7 +194,7 @@ impl IdGenerator for Ids {
     }
 }
 
-/// Headers, for those who look for `traceparent`.
+/// Reads `traceparent` from headers.
 struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {
@@ -207,7 +208,7 @@ impl Extractor for Headers<'_> {
 }
 
 pub(crate) mod share {
-    //! Which traces are told: a share of them, chosen by their ids, so that all processes choose alike.
+    //! Sampling: a share of the traces is exported, chosen by their ids, so that all processes choose the same.
 
     use std::sync::LazyLock;
 
@@ -223,19 +224,19 @@ pub(crate) mod share {
             .unwrap_or(1.0)
     });
 
-    /// Whether this trace is among them.
-    pub(super) fn holds(trace: TraceId) -> bool {
+    /// Whether this trace is in the share.
+    pub(super) fn contains(trace: TraceId) -> bool {
         within(trace, *SHARE)
     }
 
-    /// The SDK's own sampler looks at the half of the id whose first bits are the same in every UUID, and takes all of
-    /// them or none; here the last 32 bits decide, which are random.
+    /// The SDK's sampler compares the half of the id whose first bits are the same in every UUID, so it would choose all or
+    /// none; here the last 32 bits decide, which are random.
     fn within(trace: TraceId, share: f64) -> bool {
         let [.., a, b, c, d] = trace.to_bytes();
         f64::from(u32::from_be_bytes([a, b, c, d])) < share * (f64::from(u32::MAX) + 1.0)
     }
 
-    /// Goes with its parent's decision, or decides by the trace's id.
+    /// Takes over the parent span's decision, or decides by the trace's id.
     #[derive(Debug, Clone)]
     pub(crate) struct Share;
 
@@ -251,11 +252,11 @@ pub(crate) mod share {
         ) -> SamplingResult {
             let parent = parent.map(|context| context.span().span_context().clone());
             let parent = parent.filter(SpanContext::is_valid);
-            let wanted = parent
+            let sampled = parent
                 .as_ref()
-                .map_or_else(|| holds(trace), SpanContext::is_sampled);
+                .map_or_else(|| contains(trace), SpanContext::is_sampled);
             SamplingResult {
-                decision: if wanted {
+                decision: if sampled {
                     SamplingDecision::RecordAndSample
                 } else {
                     SamplingDecision::Drop
@@ -273,10 +274,10 @@ pub(crate) mod share {
         #[test]
         fn a_share_of_payments_is_traced_and_not_all_or_none() {
             let ids = (0..10_000_u32).map(|_| uuid::Uuid::now_v7());
-            let held = ids
+            let sampled = ids
                 .filter(|id| within(TraceId::from(id.as_u128()), 0.25))
                 .count();
-            assert!((2200..2800).contains(&held), "{held} of 10,000");
+            assert!((2200..2800).contains(&sampled), "{sampled} of 10,000");
             let any = TraceId::from(uuid::Uuid::now_v7().as_u128());
             assert!(within(any, 1.0) && !within(any, 0.0));
         }

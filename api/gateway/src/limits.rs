@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use infra::Env;
-use infra::client_ip::{TrustedProxies, limited};
+use infra::client_ip::{TrustedProxies, rate_limit_key};
 use infra::http::problem::{Code, Problem};
 use infra::limit::{Bucket, Decision, WithoutRedis};
 
@@ -106,7 +106,7 @@ impl Limits {
     }
 
     fn bucket_of_address(&self, peer: SocketAddr, headers: &HeaderMap) -> Option<Bucket> {
-        let address = limited(self.proxies.client(peer.ip(), headers));
+        let address = rate_limit_key(self.proxies.client(peer.ip(), headers));
         Bucket::new(format!("gateway:ip:{address}"), self.address)
     }
 }

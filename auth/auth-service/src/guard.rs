@@ -43,10 +43,10 @@ pub(crate) async fn guard(
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map(|ConnectInfo(peer)| peer.ip());
     let seen = peer.map(|peer| auth.trusted_proxies.client(peer, request.headers()));
-    let named = client_ip::named(request.headers()).filter(|_| matches!(is_valid, Ok(true)));
+    let named = client_ip::real_ip(request.headers()).filter(|_| matches!(is_valid, Ok(true)));
     let client = named.or(seen);
     let bucket = client.and_then(|client| {
-        let name = format!("auth:ip:{}", client_ip::limited(client));
+        let name = format!("auth:ip:{}", client_ip::rate_limit_key(client));
         Bucket::new(name, auth.ip_per_minute)
     });
     let buckets: Vec<_> = bucket.into_iter().collect();

@@ -35,7 +35,7 @@ pub(crate) struct Shown {
 pub(crate) fn count(moves: &[transition::New]) {
     for moved in moves {
         let (machine, kind) = (moved.transition.machine.as_str(), moved.transition.kind);
-        TRANSITIONS.of([machine, kind]).increment(1);
+        TRANSITIONS.with_labels([machine, kind]).increment(1);
     }
 }
 

@@ -64,10 +64,10 @@ impl Publisher {
     /// Publishes a message and waits for Kafka's acknowledgement. A message that Kafka refuses permanently is replaced by the
     /// same version without payload. After an error Kafka may have the message all the same.
     pub(super) async fn publish(&self, message: &Message) -> Result<(), KafkaError> {
-        let since = trace::since();
+        let span = trace::begin();
         let result = self.send_or_withhold(message).await?;
-        PUBLISHED.of([result]).increment(1);
-        if let Some(since) = since {
+        PUBLISHED.with_labels([result]).increment(1);
+        if let Some(span) = span {
             let name = format!("publish {}.{}", message.machine, message.kind);
             let attributes = vec![
                 KeyValue::new("messaging.system", "kafka"),
@@ -75,7 +75,7 @@ impl Publisher {
                 KeyValue::new("version", message.version),
                 KeyValue::new("result", result),
             ];
-            since.span(message.stream, name, SpanKind::Producer, attributes);
+            span.record(message.stream, name, SpanKind::Producer, attributes);
         }
         Ok(())
     }

@@ -56,9 +56,9 @@ impl CallMetrics {
             Err(failure) if failure.sent => failure.class.as_str(),
             Err(_) => "unsent",
         };
-        CALLS.of([self.call, class]).increment(1);
+        CALLS.with_labels([self.call, class]).increment(1);
         if class != "unsent" {
-            TIMES.of([self.call]).record(self.begun.elapsed());
+            TIMES.with_labels([self.call]).record(self.begun.elapsed());
         }
         if self.span.is_disabled() {
             return;

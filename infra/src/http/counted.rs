@@ -77,8 +77,8 @@ impl Counted {
         let entry = || Entry {
             method,
             status,
-            requests: REQUESTS.of([self.service, method, route, text(status)]),
-            times: TIMES.of([self.service, method, route]),
+            requests: REQUESTS.with_labels([self.service, method, route, text(status)]),
+            times: TIMES.with_labels([self.service, method, route]),
         };
         routes.entry(route).or_default().push(entry());
         entry()

@@ -1,4 +1,4 @@
-//! How a line of the log looks.
+//! The format of a log line.
 
 use std::fmt;
 use std::fmt::Debug;
@@ -14,13 +14,13 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::{http, trace};
 
 /// One JSON object: `timestamp`, `level`, `service`, `target`, `message`, then the fields of the event and of the spans
-/// around it. A field of the event wins over one of a span, an inner span's over an outer one's.
+/// around it. Of fields with the same name, the event's is written, or else the innermost span's.
 pub(super) struct Json {
     service: &'static str,
 }
 
 impl Json {
-    pub(super) fn of(service: &'static str) -> Self {
+    pub(super) fn new(service: &'static str) -> Self {
         Self { service }
     }
 }
@@ -42,10 +42,11 @@ where
         let spans = context.event_scope().into_iter().flatten();
         for span in spans {
             let extensions = span.extensions();
-            let known = extensions.get::<FormattedFields<N>>();
-            let known = known.and_then(|known| serde_json::from_str::<Map<_, _>>(known).ok());
-            for (name, value) in known.unwrap_or_default() {
-                // How traces show a span is nobody's concern here.
+            let inherited = extensions.get::<FormattedFields<N>>();
+            let inherited =
+                inherited.and_then(|fields| serde_json::from_str::<Map<_, _>>(fields).ok());
+            for (name, value) in inherited.unwrap_or_default() {
+                // These fields are only for traces.
                 if !name.starts_with("otel.") {
                     fields.entry(name).or_insert(value);
                 }
@@ -61,7 +62,7 @@ where
                 .entry("trace_id")
                 .or_insert_with(|| trace.to_string().into());
         }
-        // What came through the `log` crate names itself in a field.
+        // Events from the `log` crate have their target in a field.
         let target = fields.remove("log.target");
         let target = target
             .as_ref()
@@ -88,7 +89,7 @@ where
     }
 }
 
-/// A line for a person, with the id of the request at its end.
+/// A line for a terminal, with the request's id at its end.
 pub(super) struct Readable(Format<Full, SystemTime>);
 
 impl Readable {
@@ -124,7 +125,7 @@ struct Fields(Map<String, Value>);
 
 impl Fields {
     fn add(&mut self, field: &Field, value: impl Into<Value>) {
-        // Raw identifiers: `r#type` is the field `type`.
+        // A raw identifier: `r#type` is the field `type`.
         let name = field.name();
         let name = name.strip_prefix("r#").unwrap_or(name);
         self.0.insert(name.to_owned(), value.into());
@@ -175,9 +176,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Paper(Arc<Mutex<Vec<u8>>>);
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Paper {
+    impl Write for Buffer {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -187,7 +188,7 @@ mod tests {
         }
     }
 
-    impl<'a> MakeWriter<'a> for Paper {
+    impl<'a> MakeWriter<'a> for Buffer {
         type Writer = Self;
 
         fn make_writer(&'a self) -> Self {
@@ -195,22 +196,22 @@ mod tests {
         }
     }
 
-    /// What is written while `work` is done.
-    fn written(work: impl FnOnce()) -> String {
-        let paper = Paper::default();
+    /// The log lines of `work`.
+    fn log_of(work: impl FnOnce()) -> String {
+        let buffer = Buffer::default();
         let subscriber = tracing_subscriber::fmt()
-            .with_writer(paper.clone())
+            .with_writer(buffer.clone())
             .fmt_fields(JsonFields::new())
-            .event_format(Json::of("tester"))
+            .event_format(Json::new("tester"))
             .finish();
         tracing::subscriber::with_default(subscriber, work);
-        let bytes = paper.0.lock().unwrap().clone();
+        let bytes = buffer.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
 
     #[test]
-    fn a_line_bears_the_fields_of_the_spans_around_it_and_its_own_win() {
-        let text = written(|| {
+    fn a_line_has_the_fields_of_its_spans_and_its_own_take_precedence() {
+        let text = log_of(|| {
             let outer = tracing::info_span!(
                 "outer",
                 job = "job_1",
@@ -246,8 +247,8 @@ mod tests {
     }
 
     #[test]
-    fn no_field_stands_twice_in_a_line() {
-        let text = written(|| tracing::info!(service = "other", target = "t", level = 1, "m"));
+    fn no_field_is_twice_in_a_line() {
+        let text = log_of(|| tracing::info!(service = "other", target = "t", level = 1, "m"));
         for name in ["service", "target", "level", "message"] {
             assert_eq!(text.matches(&format!("\"{name}\":")).count(), 1, "{text}");
         }

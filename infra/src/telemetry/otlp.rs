@@ -1,4 +1,4 @@
-//! The way of spans to a collector: OTLP, protobuf over HTTP.
+//! Exports spans to a collector with OTLP (protobuf over HTTP).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -14,22 +14,22 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use crate::env::early;
 use crate::trace::{Ids, share};
 
-/// Where `OTEL_EXPORTER_OTLP_ENDPOINT` is extended to, as the specification says.
+/// The path that is appended to `OTEL_EXPORTER_OTLP_ENDPOINT`, as the specification requires.
 const PATH: &str = "v1/traces";
 
 static EXPORT: OnceLock<Export> = OnceLock::new();
 
-/// Kept until the process ends. Spans are sent by a runtime of their own: logging starts before a service's runtime and
-/// ends after it.
+/// Kept until the process ends. The export has its own runtime, because logging starts before a service's runtime and ends
+/// after it.
 struct Export {
     provider: SdkTracerProvider,
     _runtime: Runtime,
 }
 
-/// A tracer whose spans go where the environment says; none where it says nothing.
+/// A tracer that exports to the endpoint of the environment; `None` without an endpoint.
 ///
 /// # Errors
-/// If they cannot go there, in words.
+/// If the exporter cannot be made.
 pub(super) fn start(service: &'static str) -> Result<Option<SdkTracer>, String> {
     let Some(endpoint) = early("OTEL_EXPORTER_OTLP_ENDPOINT") else {
         return Ok(None);
@@ -57,7 +57,7 @@ pub(super) fn start(service: &'static str) -> Result<Option<SdkTracer>, String> 
         .with_batch_exporter(Exporter {
             inner: Arc::new(exporter),
             runtime: runtime.handle().clone(),
-            fails: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
         })
         .build();
     let tracer = provider.tracer("pawl");
@@ -68,21 +68,22 @@ pub(super) fn start(service: &'static str) -> Result<Option<SdkTracer>, String> 
     Ok(Some(tracer))
 }
 
-/// Sends what waits, and takes no more.
-pub(super) fn stop(patience: Duration) {
+/// Exports the remaining spans and ends the export.
+pub(super) fn stop(timeout: Duration) {
     if let Some(export) = EXPORT.get()
-        && let Err(error) = export.provider.shutdown_with_timeout(patience)
+        && let Err(error) = export.provider.shutdown_with_timeout(timeout)
     {
-        tracing::debug!(%error, "the last spans were not sent");
+        tracing::debug!(%error, "failed to export the last spans; they are lost");
     }
 }
 
-/// Sends within a Tokio runtime, which the SDK's own thread has not, and says when a collector is away.
+/// Exports within a Tokio runtime, which the SDK's own thread does not have, and logs when the collector fails and when it
+/// is back.
 #[derive(Debug)]
 struct Exporter {
     inner: Arc<SpanExporter>,
     runtime: Handle,
-    fails: AtomicBool,
+    failing: AtomicBool,
 }
 
 impl sdk::SpanExporter for Exporter {
@@ -92,10 +93,12 @@ impl sdk::SpanExporter for Exporter {
         let sent = sending
             .await
             .unwrap_or_else(|error| Err(OTelSdkError::InternalFailure(error.to_string())));
-        let failed = self.fails.swap(sent.is_err(), Ordering::Relaxed);
+        let failed = self.failing.swap(sent.is_err(), Ordering::Relaxed);
         match &sent {
-            Err(error) if !failed => tracing::warn!(%error, "spans are not taken and get lost"),
-            Ok(()) if failed => tracing::info!("spans are taken again"),
+            Err(error) if !failed => {
+                tracing::warn!(%error, "failed to export spans to the trace collector; they are lost, and the next ones are tried")
+            }
+            Ok(()) if failed => tracing::info!("spans are exported to the trace collector again"),
             _ => {}
         }
         sent

@@ -12,7 +12,7 @@ fn said(env: Env) -> String {
 
 #[test]
 fn every_fault_is_named_at_once_with_what_to_do() {
-    let mut env = Env::of([("PORT", "eighty"), ("EMPTY", "")]);
+    let mut env = Env::from_pairs([("PORT", "eighty"), ("EMPTY", "")]);
     env.required("DATABASE_URL");
     env.required("EMPTY");
     env.secret("JWT_PRIVATE_KEY");
@@ -34,7 +34,7 @@ fn every_fault_is_named_at_once_with_what_to_do() {
 
 #[test]
 fn what_is_there_is_read_and_what_may_be_absent_has_its_default() {
-    let mut env = Env::of([("ADDR", " 127.0.0.1:80 "), ("NAME", "pawl"), ("EMPTY", "")]);
+    let mut env = Env::from_pairs([("ADDR", " 127.0.0.1:80 "), ("NAME", "pawl"), ("EMPTY", "")]);
     let default = SocketAddr::from(([127, 0, 0, 1], 1));
     assert_eq!(env.parsed("ADDR", default).port(), 80);
     assert_eq!(env.parsed("OTHER_ADDR", default).port(), 1);
@@ -63,7 +63,7 @@ fn a_live_key_goes_to_stripe_and_nowhere_else() {
     ];
     for (key, base, allowed) in cases {
         let variables = base.map(|base| ("STRIPE_API_BASE", base));
-        let mut env = Env::of(variables.into_iter().chain([("STRIPE_API_KEY", key)]));
+        let mut env = Env::from_pairs(variables.into_iter().chain([("STRIPE_API_KEY", key)]));
         let (read, address) = env.stripe();
         assert_eq!(read.expose_secret(), key);
         assert!(base.is_some() || address == STRIPE_API_BASE);
@@ -79,9 +79,9 @@ fn a_service_that_never_calls_stripe_refuses_a_live_key_beside_a_simulator_too()
         ("STRIPE_API_KEY", "sk_live_1"),
         ("STRIPE_API_BASE", "http://127.0.0.1:12111"),
     ];
-    assert_eq!(said(Env::of(variables)).lines().count(), 1);
+    assert_eq!(said(Env::from_pairs(variables)).lines().count(), 1);
     assert_eq!(
-        said(Env::of([("STRIPE_API_BASE", "localhost")]))
+        said(Env::from_pairs([("STRIPE_API_BASE", "localhost")]))
             .lines()
             .count(),
         1
@@ -91,7 +91,7 @@ fn a_service_that_never_calls_stripe_refuses_a_live_key_beside_a_simulator_too()
 #[test]
 fn a_secret_that_everybody_knows_is_refused_only_beside_a_live_key() {
     for (key, allowed) in [("sk_test_1", true), ("sk_live_1", false)] {
-        let mut env = Env::of([
+        let mut env = Env::from_pairs([
             ("STRIPE_API_KEY", key),
             ("STRIPE_WEBHOOK_SECRET", "whsec_pawl_demo_1"),
         ]);
@@ -106,7 +106,7 @@ fn a_secret_that_everybody_knows_is_refused_only_beside_a_live_key() {
 
 #[test]
 fn an_address_of_something_else_is_named_without_its_password() {
-    let mut env = Env::of([
+    let mut env = Env::from_pairs([
         ("DATABASE_URL", "mysql://pawl:horse@db/pawl"),
         ("REDIS_URL", "127.0.0.1:6379"),
     ]);
@@ -118,7 +118,7 @@ fn an_address_of_something_else_is_named_without_its_password() {
         "{said}"
     );
     assert!(!said.contains("horse"), "{said}");
-    let mut env = Env::of([
+    let mut env = Env::from_pairs([
         ("DATABASE_URL", "postgresql:///pawl"),
         ("REDIS_URL", "rediss://127.0.0.1"),
     ]);
@@ -134,12 +134,12 @@ fn a_secret_may_be_a_file_but_not_both() {
     std::fs::write(&path, "sk_test_from_a_file\n").unwrap();
     let path = path.to_str().unwrap();
 
-    let mut env = Env::of([("STRIPE_API_KEY_FILE", path)]);
+    let mut env = Env::from_pairs([("STRIPE_API_KEY_FILE", path)]);
     let key = env.secret("STRIPE_API_KEY");
     assert_eq!(key.expose_secret(), "sk_test_from_a_file");
     assert_eq!(said(env), "");
 
-    let both = Env::of([
+    let both = Env::from_pairs([
         ("STRIPE_API_KEY_FILE", path),
         ("STRIPE_API_KEY", "sk_test_1"),
     ]);
@@ -147,7 +147,7 @@ fn a_secret_may_be_a_file_but_not_both() {
     assert!(said_of_both.contains("both set"), "{said_of_both}");
     assert!(!said_of_both.contains("sk_test"), "{said_of_both}");
 
-    let mut missing = Env::of([("JWT_PRIVATE_KEY_FILE", "/nowhere/key")]);
+    let mut missing = Env::from_pairs([("JWT_PRIVATE_KEY_FILE", "/nowhere/key")]);
     missing.secret("JWT_PRIVATE_KEY");
     let said_of_missing = said(missing);
     assert!(

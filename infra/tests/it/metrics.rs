@@ -85,10 +85,10 @@ fn a_number_has_its_explanation_and_one_line_for_each_of_its_labels() {
     static SEEN: Counters<2> =
         Counters::new("pawl_test_seen_total", "Things seen.", ["what", "where"]);
     static HELD: Gauges<0> = Gauges::new("pawl_test_held", "Things held.", []);
-    SEEN.of(["bird", "sky"]).increment(2);
-    SEEN.of(["bird", "sky"]).increment(1);
-    SEEN.of(["fish", "sea"]).increment(1);
-    HELD.of([]).set(7);
+    SEEN.with_labels(["bird", "sky"]).increment(2);
+    SEEN.with_labels(["bird", "sky"]).increment(1);
+    SEEN.with_labels(["fish", "sea"]).increment(1);
+    HELD.with_labels([]).set(7);
     let mut seen = lines("pawl_test_seen_total");
     seen.sort();
     assert_eq!(
@@ -114,8 +114,8 @@ fn a_number_has_its_explanation_and_one_line_for_each_of_its_labels() {
 fn what_is_observed_falls_into_buckets_of_its_kind() {
     static TIMES: Histograms<0> = Histograms::new("pawl_test_seconds", "How long.", []);
     static GROUPS: Histograms<0> = Histograms::new("pawl_test_size", "How many.", []);
-    TIMES.of([]).record(Duration::from_millis(30));
-    GROUPS.of([]).record(200);
+    TIMES.with_labels([]).record(Duration::from_millis(30));
+    GROUPS.with_labels([]).record(200);
     for line in [
         r#"pawl_test_seconds_bucket{le="0.025"} 0"#,
         r#"pawl_test_seconds_bucket{le="0.05"} 1"#,

@@ -48,7 +48,7 @@ impl Stage {
             jwks_url: format!("{auth}/.well-known/jwks.json"),
         };
         let signer = Signer::new(&private_key, &tokens.issuer, &tokens.audience).unwrap();
-        let bootstrap = Env::of([("AUTH_API_KEYS", "a-key-of-the-tests-of-28-chars")]);
+        let bootstrap = Env::from_pairs([("AUTH_API_KEYS", "a-key-of-the-tests-of-28-chars")]);
         let auth_config = auth_service::Config {
             address: auth_listener.local_addr().unwrap(),
             database_url: database.url().into(),

@@ -5,7 +5,7 @@ use infra::Env;
 use infra::env::ExposeSecret;
 
 fn read(variables: &[(&str, &str)]) -> (Config, String) {
-    let mut env = Env::of(variables.iter().copied());
+    let mut env = Env::from_pairs(variables.iter().copied());
     let config = Config::from_env(&mut env);
     let faults = env
         .finish()
@@ -70,7 +70,7 @@ fn a_limit_is_given_only_to_a_route_that_exists() {
         ("/api/v1/payments=3", false),
         ("GET /health=3", false),
     ] {
-        let mut env = Env::of([("RATE_LIMIT_ROUTES", entry)]);
+        let mut env = Env::from_pairs([("RATE_LIMIT_ROUTES", entry)]);
         gateway::Limits::from_env(&mut env);
         assert_eq!(env.finish().is_ok(), taken, "{entry}");
     }

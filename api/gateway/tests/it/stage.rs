@@ -47,7 +47,7 @@ impl Stage {
 
     /// The limits are those of these variables.
     pub(crate) async fn limited(redis_url: &str, variables: &[(&str, &str)]) -> Self {
-        let mut env = Env::of(variables.iter().copied());
+        let mut env = Env::from_pairs(variables.iter().copied());
         let limits = Limits::from_env(&mut env);
         env.finish().unwrap();
         let database = TestDatabase::create(&engine::MIGRATIONS).await;
@@ -275,7 +275,7 @@ async fn auth_service(
         redis_url: redis_url().into(),
         trusted_proxies: TrustedProxies::default(),
         ip_per_minute: 0,
-        bootstrap: Bootstrap::from_env(&mut Env::of([(
+        bootstrap: Bootstrap::from_env(&mut Env::from_pairs([(
             "AUTH_API_KEYS",
             "a-key-of-the-tests-of-28-chars",
         )])),

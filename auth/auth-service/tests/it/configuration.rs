@@ -5,7 +5,7 @@ use infra::Env;
 use infra::env::ExposeSecret;
 
 fn faults(variables: &[(&str, &str)]) -> String {
-    let mut env = Env::of(variables.iter().copied());
+    let mut env = Env::from_pairs(variables.iter().copied());
     Config::from_env(&mut env);
     env.finish()
         .map_or_else(|faults| faults.to_string(), |()| String::new())

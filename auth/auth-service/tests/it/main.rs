@@ -222,7 +222,7 @@ async fn instance(url: &str, told: Told, shutdown: &CancellationToken) -> String
         redis_url: told.redis_url.into(),
         trusted_proxies: told.trusted_proxies,
         ip_per_minute: told.ip_per_minute,
-        bootstrap: Bootstrap::from_env(&mut Env::of([("AUTH_API_KEYS", API_KEY)])),
+        bootstrap: Bootstrap::from_env(&mut Env::from_pairs([("AUTH_API_KEYS", API_KEY)])),
         private_key: told.private_key,
         tokens: tokens(&base),
     };
