@@ -1,4 +1,4 @@
-//! The worker dies between two durable effects, another takes over, and the end is the same as if nothing had happened.
+//! The worker aborts between two durable effects and another one takes over; the final state is the same as without a crash.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
@@ -15,10 +15,10 @@ use crate::world::World;
 
 const SIGABRT: i32 = 6;
 
-/// How many cases run at once. Each has a Redis database of its own, of which there are sixteen.
+/// How many cases run at once. Each uses one of Redis's sixteen databases.
 const AT_ONCE: usize = 5;
 
-/// The work that a worker finds waiting.
+/// The work that is left to the worker.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Work {
     Pay,
@@ -27,10 +27,10 @@ enum Work {
     Refund,
     Resync,
     Webhook,
-    Tell,
+    Deliver,
 }
 
-/// Where the payment stands when all is done.
+/// The state of the payment and of the queues when all work is done.
 #[derive(Debug, PartialEq)]
 struct End {
     status: String,
@@ -44,9 +44,9 @@ struct End {
     waiting_events: i64,
     unsent_messages: i64,
     gaps: i64,
-    /// Whether its merchant was told anything, and how many events behind the first gap it was not.
-    told: bool,
-    untold: i64,
+    /// Whether events arrived at the merchant, and how many are missing from the first gap on.
+    delivered: bool,
+    undelivered: i64,
 }
 
 impl End {
@@ -66,7 +66,7 @@ impl End {
             reserved: view.amount_reserved,
             attempt: view.latest_attempt.map(|it| it.status.into()),
             charges: world.charges(payment).await,
-            // Before the jobs: what rings meanwhile is a job by the time they are counted.
+            // Before the jobs: a timer that fires meanwhile has become a job by the time those are counted.
             due_timers: world
                 .count("select count(*) from timer where due_at <= now()")
                 .await,
@@ -78,8 +78,8 @@ impl End {
             gaps: world
                 .count("select coalesce(max(version) - count(*), 0) from transition")
                 .await,
-            told: told(receiver) > 0,
-            untold: world.count("select count(*) from delivery").await - told(receiver),
+            delivered: delivered(receiver) > 0,
+            undelivered: world.count("select count(*) from delivery").await - delivered(receiver),
         }
     }
 
@@ -91,22 +91,21 @@ impl End {
     }
 }
 
-/// How many events arrived before the first gap. One that comes again bears the id that it had: under another it would be
-/// out of step.
-fn told(receiver: &Receiver) -> i64 {
+/// How many events arrived before the first gap. A repeated event has the same id; with a new id it would count as a gap.
+fn delivered(receiver: &Receiver) -> i64 {
     let arrived: BTreeSet<(i64, String)> = receiver
         .got()
         .into_iter()
         .map(|got| (got.sequence(), got.id))
         .collect();
-    let in_step = (1..)
+    let in_order = (1..)
         .zip(&arrived)
         .take_while(|(at, (number, _))| at == number);
-    i64::try_from(in_step.count()).unwrap()
+    i64::try_from(in_order.count()).unwrap()
 }
 
-/// Makes an endpoint for all events.
-async fn endpoint(world: &World, receiver: &Receiver) {
+/// Adds an endpoint for all events.
+async fn add_endpoint(world: &World, receiver: &Receiver) {
     let address = Guard::new(Reach::Anywhere).check(&receiver.url).await;
     let new = NewEndpoint {
         address: address.unwrap(),
@@ -117,7 +116,7 @@ async fn endpoint(world: &World, receiver: &Receiver) {
     made.await.unwrap();
 }
 
-/// Brings a payment to the moment before the work, which is then left to the process.
+/// Makes a payment and prepares the work, which is then left to the process.
 async fn prepare(world: &World, work: Work) -> Uuid {
     let mut order = World::order("pm_card_visa");
     if matches!(work, Work::Capture | Work::Cancel) {
@@ -130,7 +129,7 @@ async fn prepare(world: &World, work: Work) -> Uuid {
         .await
         .unwrap()
         .payment;
-    if matches!(work, Work::Pay | Work::Tell) {
+    if matches!(work, Work::Pay | Work::Deliver) {
         return payment;
     }
     world.drain().await;
@@ -141,7 +140,7 @@ async fn prepare(world: &World, work: Work) -> Uuid {
             amount: Some(99),
             reason: None,
         }),
-        Work::Pay | Work::Resync | Work::Webhook | Work::Tell => None,
+        Work::Pay | Work::Resync | Work::Webhook | Work::Deliver => None,
     };
     if let Some(command) = command {
         world.command(payment, command).await.unwrap();
@@ -168,11 +167,11 @@ async fn prepare(world: &World, work: Work) -> Uuid {
     payment
 }
 
-/// Does the work, dying once at the point if one is given.
+/// Lets a process do the work, after another one has aborted at `point` if one is given.
 async fn end_of(work: Work, point: Option<&str>, redis: u8) -> End {
     let (world, receiver) = (World::start().await, Receiver::start());
-    if work == Work::Tell {
-        endpoint(&world, &receiver).await;
+    if work == Work::Deliver {
+        add_endpoint(&world, &receiver).await;
     }
     let payment = prepare(&world, work).await;
     if let Some(point) = point {
@@ -180,12 +179,12 @@ async fn end_of(work: Work, point: Option<&str>, redis: u8) -> End {
         assert_eq!(
             died.signal(),
             Some(SIGABRT),
-            "{work:?} never came to {point}: {died}"
+            "{work:?} never reached {point}: {died}"
         );
     }
     let process = Process::start(&world, redis, None);
     until(|| End::of(&world, payment, &receiver), End::is_quiet).await;
-    // Once more, since the first look was not at one moment.
+    // Read again: the first read was not one snapshot.
     let end = End::of(&world, payment, &receiver).await;
     let stopped = process.stop().await;
     assert!(stopped.success(), "it did not stop cleanly: {stopped}");
@@ -201,7 +200,7 @@ async fn a_worker_that_dies_at_any_point_changes_no_end() {
         (Work::Cancel, "cancel_intent"),
         (Work::Refund, "create_refund"),
         (Work::Resync, "resync"),
-        (Work::Tell, "deliver_webhook"),
+        (Work::Deliver, "deliver_webhook"),
     ];
     let mut cases: Vec<(Work, String)> = kinds
         .iter()
@@ -228,7 +227,10 @@ async fn a_worker_that_dies_at_any_point_changes_no_end() {
         assert_eq!(disturbed, undisturbed, "{work:?} after a death at {point}");
         assert_eq!(disturbed.charges, 1, "{work:?} after a death at {point}");
         assert_eq!(disturbed.gaps, 0, "{work:?} after a death at {point}");
-        assert_eq!(disturbed.untold, 0, "{work:?} after a death at {point}");
-        assert_eq!(disturbed.told, work == Work::Tell);
+        assert_eq!(
+            disturbed.undelivered, 0,
+            "{work:?} after a death at {point}"
+        );
+        assert_eq!(disturbed.delivered, work == Work::Deliver);
     }
 }

@@ -1,4 +1,4 @@
-//! The worker as a process, dying at every point where half of a work is durable.
+//! The worker as a process that aborts at each crash point.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

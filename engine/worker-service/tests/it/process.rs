@@ -1,4 +1,4 @@
-//! A worker in a process of its own.
+//! Starts and stops the worker service as a process.
 
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -8,16 +8,15 @@ use tokio::process::{Child, Command};
 
 use crate::world::World;
 
-/// How long a process may take to do what a test waits for.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a test waits for the process.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) struct Process {
     child: Child,
 }
 
 impl Process {
-    /// Starts a worker on the world's database and Stripe, with a Redis database of its own, to die at a named point or
-    /// not at all.
+    /// Starts a worker with the world's database and Stripe, and its own Redis database; it aborts at `crash_at`, if given.
     pub(crate) fn start(world: &World, redis: u8, crash_at: Option<&str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_worker-service"));
         command
@@ -49,15 +48,15 @@ impl Process {
         }
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process has ended by itself.
     pub(crate) async fn ended(mut self) -> ExitStatus {
-        tokio::time::timeout(PATIENCE, self.child.wait())
+        tokio::time::timeout(TIMEOUT, self.child.wait())
             .await
             .expect("it ends in time")
             .unwrap()
     }
 
-    /// Asks it to stop, as `kill` does, and waits until it has.
+    /// Sends SIGTERM and waits until the process has ended.
     pub(crate) async fn stop(self) -> ExitStatus {
         let id = self.child.id().expect("it runs").to_string();
         let killed = Command::new("kill")
@@ -70,20 +69,20 @@ impl Process {
     }
 }
 
-/// Looks again and again until `found`, or fails after a minute with what was seen last.
+/// Reads a value repeatedly until `found` accepts it; fails after a minute with the last value.
 pub(crate) async fn until<T: std::fmt::Debug, F: Future<Output = T>>(
-    look: impl Fn() -> F,
+    read: impl Fn() -> F,
     found: impl Fn(&T) -> bool,
 ) -> T {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     loop {
-        let seen = look().await;
-        if found(&seen) {
-            return seen;
+        let value = read().await;
+        if found(&value) {
+            return value;
         }
         assert!(
             tokio::time::Instant::now() < deadline,
-            "not in time; last seen: {seen:#?}"
+            "not in time; last value: {value:#?}"
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
