@@ -126,7 +126,7 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
                 }
                 Err(error) => {
                     if retry == FIRST_RETRY {
-                        tracing::warn!(%error, shard = self.number, "the relay failed in Postgres; retrying");
+                        tracing::warn!(%error, shard = self.number, "failed to relay the outbox because of Postgres; retrying");
                     }
                     let pause = retry;
                     retry = LONGEST_RETRY.min(retry * 2);
