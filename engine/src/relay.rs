@@ -184,18 +184,23 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
         for message in messages {
             streams.entry(message.stream).or_default().push(message);
         }
-        let rounds = join_all(
+        let results = join_all(
             streams
                 .into_iter()
                 .map(async |(stream, messages)| (stream, self.publish(messages).await)),
         )
         .await;
         let (mut acknowledged, mut failure) = (Vec::with_capacity(messages.len()), None);
-        let mut versions = Vec::with_capacity(rounds.len());
-        for (stream, round) in rounds {
-            acknowledged.extend(round.acknowledged.iter().map(|message| message.seq));
-            versions.extend(round.acknowledged.last().map(|last| (stream, last.version)));
-            failure = failure.or(round.failure);
+        let mut versions = Vec::with_capacity(results.len());
+        for (stream, published) in results {
+            acknowledged.extend(published.acknowledged.iter().map(|message| message.seq));
+            versions.extend(
+                published
+                    .acknowledged
+                    .last()
+                    .map(|last| (stream, last.version)),
+            );
+            failure = failure.or(published.failure);
         }
         if !acknowledged.is_empty() {
             infra::crash::point("relay.published");
@@ -207,15 +212,15 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
 
     /// Publishes messages of one stream, one after the other, up to the first that fails.
     async fn publish<'a>(&self, stream: Vec<&'a Message>) -> Published<'a> {
-        let mut round = Published::default();
+        let mut published = Published::default();
         for message in stream {
             if let Err(error) = self.publisher.publish(message).await {
-                round.failure = Some(error);
+                published.failure = Some(error);
                 break;
             }
-            round.acknowledged.push(message);
+            published.acknowledged.push(message);
         }
-        round
+        published
     }
 
     /// Logs that Kafka is available again, if a try had failed; returns the retry delay to start from.

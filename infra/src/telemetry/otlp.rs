@@ -96,7 +96,7 @@ impl sdk::SpanExporter for Exporter {
         let failed = self.failing.swap(sent.is_err(), Ordering::Relaxed);
         match &sent {
             Err(error) if !failed => {
-                tracing::warn!(%error, "failed to export spans to the trace collector; they are lost, and the next ones are tried")
+                tracing::warn!(%error, "failed to export spans to the trace collector; they are lost");
             }
             Ok(()) if failed => tracing::info!("spans are exported to the trace collector again"),
             _ => {}
