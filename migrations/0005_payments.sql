@@ -102,7 +102,9 @@ create table transition (
     from_status  text         not null,
     kind         text         not null,
     to_status    text         not null,
-    -- What caused it: `req_…` a request, `evt_…` a Stripe event, `job_…` a job, `timer`, `op_…` an operator.
+    -- What caused it: `req_…` a request, `evt_…` a Stripe event, `job_…` a job, `timer_…` a timer, `op_…` an operator.
+    -- A request's cause is the X-Request-Id of its answer, unless the client sent that id: a client may send one id with
+    -- two commands. Then the cause is an id of its own, and the client's is `request_id` in `data`.
     cause        text         not null,
     data         jsonb        not null,     -- the facts of the move: amounts, error, charge; never a secret
     created_at   timestamptz  not null,
@@ -136,6 +138,7 @@ create table idempotency (
     status      smallint     not null,
     body        bytea        not null,
     payment_id  uuid         not null,
+    subject     uuid         not null,      -- the payment or the refund that the body shows
     version     bigint       not null,
     created_at  timestamptz  not null,
     primary key (account_id, method, path, key)

@@ -36,9 +36,10 @@ const FRESH: Duration = Duration::from_secs(5);
 /// The most views in one call of a script.
 const PORTION: usize = 100;
 
-/// A stored value is the version in digits of this width, the account's id in 36 characters, and the view.
+/// A stored value is the version in digits of this width, the account's id in 36 characters, `1` or `0` for settled or
+/// not, and the view.
 const VERSION_WIDTH: usize = 20;
-const HEAD: usize = VERSION_WIDTH + 36;
+const HEAD: usize = VERSION_WIDTH + 36 + 1;
 
 static PUT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("cache/put.lua")));
 static REMOVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("cache/remove.lua")));
@@ -54,6 +55,8 @@ pub struct Entry {
     pub intent_id: Option<String>,
     /// The payment's version in this view.
     pub version: i64,
+    /// Whether Pawl has nothing to do for the payment in this version.
+    pub settled: bool,
     /// The view as JSON.
     pub body: Bytes,
 }
@@ -65,6 +68,8 @@ pub struct Cached {
     pub account: Uuid,
     /// The payment's version in this view.
     pub version: i64,
+    /// Whether Pawl has nothing to do for the payment in this version.
+    pub settled: bool,
     /// The view as JSON.
     pub body: Bytes,
 }
@@ -208,7 +213,12 @@ impl Store {
             for entry in portion {
                 let (view, payment) = (view_key(entry.payment), entry.payment.to_string());
                 let mut value = Vec::with_capacity(HEAD + entry.body.len());
-                let head = format!("{:0VERSION_WIDTH$}{}", entry.version, entry.account);
+                let head = format!(
+                    "{:0VERSION_WIDTH$}{}{}",
+                    entry.version,
+                    entry.account,
+                    u8::from(entry.settled)
+                );
                 value.extend_from_slice(head.as_bytes());
                 value.extend_from_slice(&entry.body);
                 let intent = entry.intent_id.as_deref().map(intent_key);
@@ -249,10 +259,12 @@ fn intent_key(intent_id: &str) -> String {
 /// Parses a stored value; `None` if it does not have our format.
 fn parse(value: &Bytes) -> Option<Cached> {
     let head = std::str::from_utf8(value.get(..HEAD)?).ok()?;
-    let (version, account) = head.split_at_checked(VERSION_WIDTH)?;
+    let (version, rest) = head.split_at_checked(VERSION_WIDTH)?;
+    let (account, settled) = rest.split_at_checked(36)?;
     Some(Cached {
         account: account.parse().ok()?,
         version: version.parse().ok()?,
+        settled: settled == "1",
         body: value.slice(HEAD..),
     })
 }

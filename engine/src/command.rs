@@ -1,97 +1,144 @@
-//! Commands of clients: a transition and its job are committed, then the answer says so. Stripe is called by a worker.
+//! The commands of clients, and Stripe's webhooks: each returns when its transaction is committed. Stripe is called by a
+//! worker afterwards.
 
 use infra::trace;
 use infra::trace::SpanKind;
 use uuid::Uuid;
 use workflows::stream::Event;
 
-use crate::committer::advance::{Advance, Answers, Origin, Outcome, request_cause};
-use crate::{Answer, Command, Engine, Error, Idempotency};
+use crate::commit::Cause;
+use crate::commit::advance::{Advance, Origin, Outcome};
+use crate::commit::batch::create;
+use crate::commit::batch::create::Create;
+use crate::request::{Answer, Command, Idempotency, NewPayment};
+use crate::store::{idempotency, inbox};
+use crate::webhook::ParseError;
+use crate::webhook::signature::Signed;
+use crate::{Engine, Error, webhook};
+
+/// A webhook that was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// It is Stripe's, but no event. Answer 400.
+    #[error(transparent)]
+    Body(#[from] ParseError),
+    /// It could not be stored. Answer 5xx: Stripe will deliver it again.
+    #[error(transparent)]
+    Engine(#[from] Error),
+}
 
 impl Engine {
-    /// Puts a command through the machine of a payment. The answer shows the payment (or the refund) as the command
-    /// left it, and is durable.
+    /// Accepts a payment: when this returns it is durable, and it will be driven to an end whatever process dies.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for an unknown payment and for another account's, [`Error::Refused`] when the machine does not
-    /// allow it, [`Error::KeyReused`], [`Error::Unavailable`]. Nothing was written then.
+    /// [`Error::KeyReused`], [`Error::InFlight`], [`Error::ReferenceTaken`], [`Error::IntakePaused`] and
+    /// [`Error::Unavailable`]; nothing was written then.
+    pub async fn create(&self, new: NewPayment, idempotency: Idempotency) -> Result<Answer, Error> {
+        if self.inner.intake.is_paused(&self.inner.pool).await? {
+            return self.answered_before(&idempotency).await;
+        }
+        let create = Create::prepare(new, idempotency)?;
+        match self.inner.creates.submit(create).await? {
+            create::Outcome::Answered(answer) => {
+                trace::link(answer.payment);
+                Ok(answer)
+            }
+            create::Outcome::KeyReused => Err(Error::KeyReused),
+            create::Outcome::InFlight => Err(Error::InFlight),
+            create::Outcome::ReferenceTaken(payment) => Err(Error::ReferenceTaken { payment }),
+        }
+    }
+
+    /// While the intake is paused, a request that repeats one from before the pause still gets its answer.
+    async fn answered_before(&self, idempotency: &Idempotency) -> Result<Answer, Error> {
+        let mut connection = self.inner.pool.acquire().await?;
+        match idempotency::read(&mut connection, idempotency).await? {
+            Some(saved) => saved.answer_to(idempotency).ok_or(Error::KeyReused),
+            None => Err(Error::IntakePaused),
+        }
+    }
+
+    /// Applies a command to a payment. The answer shows the payment (or the new refund) after the command, and is durable.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown payment and for another account's, [`Error::Refused`] when the payment's status
+    /// does not allow it, [`Error::KeyReused`], [`Error::Unavailable`]. Nothing was written then.
     pub async fn command(
         &self,
         payment: Uuid,
         command: Command,
         idempotency: Idempotency,
     ) -> Result<Answer, Error> {
-        let (since, name) = (trace::begin(), name(&command));
-        let (event, answers) = meant(command);
+        let (since, name) = (trace::begin(), command.name());
+        let (event, subject) = event(payment, command);
         let origin = Origin::Command {
             event,
+            subject,
             idempotency,
-            answers,
         };
-        match self
-            .inner
-            .advances
-            .submit(Advance {
-                payment,
-                cause: request_cause(),
-                origin,
-            })
-            .await?
-        {
+        let advance = Advance {
+            payment,
+            cause: Cause::request(),
+            origin,
+        };
+        match self.inner.advances.submit(advance).await? {
             Outcome::Answered(answer) => {
                 trace::link(payment);
                 if let Some(since) = since.filter(|_| !answer.replayed) {
-                    since.record(
-                        payment,
-                        format!("{name} accepted"),
-                        SpanKind::Internal,
-                        Vec::new(),
-                    );
+                    let name = format!("{name} accepted");
+                    since.record(payment, name, SpanKind::Internal, Vec::new());
                 }
                 Ok(answer)
             }
             Outcome::Refused(error) => Err(error),
             Outcome::Finished(_) | Outcome::Stale => {
-                Err(Error::Internal("a command was taken for a job".into()))
+                Err(Error::Internal("a command got the outcome of a job".into()))
             }
         }
     }
-}
 
-fn name(command: &Command) -> &'static str {
-    match command {
-        Command::Confirm { .. } => "confirm",
-        Command::Capture { .. } => "capture",
-        Command::Cancel { .. } => "cancel",
-        Command::Refund { .. } => "refund",
+    /// Stores a webhook of Stripe's, whose signature was verified. When this returns it is durable; a second delivery of
+    /// the same event changes nothing.
+    ///
+    /// # Errors
+    /// [`WebhookError`]; no row was written then.
+    pub async fn receive(&self, webhook: Signed<'_>) -> Result<(), WebhookError> {
+        let incoming = webhook::parse(webhook.body())?;
+        let new = inbox::New {
+            id: incoming.id,
+            r#type: incoming.r#type,
+            payload: webhook.body().to_vec(),
+        };
+        self.inner.webhooks.submit(new).await?;
+        infra::crash::point("inbox.kept");
+        Ok(())
     }
 }
 
-fn meant(command: Command) -> (Event, Answers) {
+/// The event of a command, and the subject that its answer shows.
+fn event(payment: Uuid, command: Command) -> (Event, Uuid) {
     match command {
         Command::Confirm {
             payment_method,
             return_url,
-        } => (
-            Event::ConfirmRequested {
+        } => {
+            let event = Event::ConfirmRequested {
                 attempt: Uuid::now_v7(),
                 payment_method,
                 return_url,
-            },
-            Answers::Payment,
-        ),
-        Command::Capture { amount } => (Event::CaptureRequested { amount }, Answers::Payment),
-        Command::Cancel { reason } => (Event::CancelRequested { reason }, Answers::Payment),
+            };
+            (event, payment)
+        }
+        Command::Capture { amount } => (Event::CaptureRequested { amount }, payment),
+        Command::Cancel { reason } => (Event::CancelRequested { reason }, payment),
         Command::Refund { amount, reason } => {
             let refund = Uuid::now_v7();
-            (
-                Event::RefundRequested {
-                    refund,
-                    amount,
-                    reason,
-                },
-                Answers::Refund(refund),
-            )
+            let event = Event::RefundRequested {
+                refund,
+                amount,
+                reason,
+            };
+            (event, refund)
         }
     }
 }

@@ -28,7 +28,7 @@ use uuid::Uuid;
 use self::call::{Caller, Verdict};
 use self::load::{AT_ONCE, EndpointLoads, USUAL};
 use self::results::{Outcome, Results};
-use crate::committer::Lane;
+use crate::commit::batch::BatchQueue;
 use crate::store::delivery;
 use crate::store::delivery::{Claimed, Finish, Request};
 
@@ -59,7 +59,7 @@ pub(crate) struct DeliveryWorker {
 struct Inner {
     pool: PgPool,
     caller: Caller,
-    results: Lane<Results>,
+    results: BatchQueue<Results>,
     lease: Duration,
     loads: Mutex<EndpointLoads>,
     ended: Notify,
@@ -76,7 +76,7 @@ impl DeliveryWorker {
     pub(crate) fn new(pool: PgPool, config: Config, lease: Duration) -> Result<Self, CallerError> {
         let inner = Inner {
             caller: Caller::new(config)?,
-            results: Lane::start(Results { pool: pool.clone() }),
+            results: BatchQueue::start(Results { pool: pool.clone() }),
             pool,
             lease,
             loads: Mutex::default(),

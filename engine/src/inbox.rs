@@ -1,27 +1,24 @@
-//! Stripe's webhooks: durable before they are acknowledged, applied afterwards, each with a fate on record.
+//! Stripe's webhooks are stored before they are acknowledged, and applied afterwards, each with a disposition on record.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use bytes::Bytes;
 use contracts::id::PaymentId;
 use infra::metrics::Counters;
+use infra::postgres::is_transient;
 use infra::trace;
 use infra::trace::{KeyValue, PendingSpan, SpanKind};
-use sqlx::{PgConnection, PgPool};
-use time::OffsetDateTime;
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 use workflows::stream;
-use workflows::stream::{Event, Stream};
+use workflows::stream::{Event, Needs};
 
-use crate::committer::fold::{Applied, Fold, NotApplied};
-use crate::committer::{After, Work, commit, count};
+use crate::commit::{After, Applied, Cause, Fold, NotApplied};
 use crate::record::Record;
-use crate::store::inbox::{Fate, New, Waiting};
-use crate::store::{inbox, payment, transition};
-use crate::webhook::signature::SignatureError;
-use crate::webhook::{Meaning, ParseError, Source, Target};
-use crate::{Engine, Error, webhook};
+use crate::store::inbox::{Disposition, Processed, Waiting};
+use crate::store::{inbox, payment};
+use crate::webhook::{Meaning, Source, Target};
+use crate::{commit, store, webhook};
 
 static EVENTS: Counters<1> = Counters::new(
     "pawl_inbox_total",
@@ -30,105 +27,48 @@ static EVENTS: Counters<1> = Counters::new(
 );
 
 /// The most events that one transaction takes.
-const GROUP: i64 = 256;
+const LARGEST: i64 = 256;
 
-/// How long an event waits for the answer that it may have overtaken.
-const OVERTAKEN: Duration = Duration::from_millis(100);
-
-/// How long an event waits for its payment to appear.
+/// For how long an event may wait for its payment to appear.
 const DEFERRED_SECONDS: f64 = 24.0 * 60.0 * 60.0;
 
-/// How often an event that cannot be applied is tried.
+/// How often an event that fails to be applied is tried.
 const TRIES: i32 = 20;
 
-/// A webhook that is durable. Answer 2xx.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
-    /// Stripe's id of the event.
-    pub id: String,
-}
-
-/// A webhook that left no row.
-#[derive(Debug, thiserror::Error)]
-pub enum WebhookError {
-    /// It is not Stripe's, or too old. Answer 400.
-    #[error(transparent)]
-    Signature(#[from] SignatureError),
-    /// It is Stripe's, but no event. Answer 400.
-    #[error(transparent)]
-    Body(#[from] ParseError),
-    /// It could not be stored. Answer 5xx: Stripe will deliver it again.
-    #[error(transparent)]
-    Engine(#[from] Error),
-}
-
-impl Engine {
-    /// Keeps a webhook of Stripe's. When this returns it is durable; a second delivery of the same event changes nothing.
-    ///
-    /// # Errors
-    /// [`WebhookError`]; no row was written then.
-    pub async fn receive(&self, raw: &Bytes, signature: &str) -> Result<Received, WebhookError> {
-        self.inner
-            .verifier
-            .verify(raw, signature, OffsetDateTime::now_utc().unix_timestamp())?;
-        let incoming = webhook::parse(raw)?;
-        let id = incoming.id.clone();
-        self.inner
-            .inbox
-            .submit(New {
-                id: incoming.id,
-                r#type: incoming.r#type,
-                payload: raw.to_vec(),
-            })
-            .await?;
-        infra::crash::point("inbox.kept");
-        Ok(Received { id })
-    }
-}
-
-/// Writes webhooks in groups.
-pub(crate) struct Keeper {
-    pub(crate) pool: PgPool,
-}
-
-impl Work for Keeper {
-    const LANE: &'static str = "inbox";
-    type Member = New;
-    type Outcome = ();
-
-    async fn commit(&self, members: &[New]) -> sqlx::Result<Vec<()>> {
-        inbox::add(&self.pool, members, OffsetDateTime::now_utc(), OVERTAKEN).await?;
-        Ok(vec![(); members.len()])
-    }
-}
-
-/// Applies waiting events.
+/// Applies the webhooks that wait in the inbox.
 pub(crate) struct Applier {
     pub(crate) pool: PgPool,
     pub(crate) after: After,
     pub(crate) source: Source,
 }
 
-/// An event that was read: what is to be applied to which payment.
-struct Read {
+/// A webhook that is about a payment.
+struct Report {
     waiting: Waiting,
-    payment: Option<Uuid>,
-    event: Option<Event>,
-    /// What Stripe has given back of the payment, if all that the event says is that this sum changed.
+    payment: Uuid,
+    event: Event,
+    /// The sum that Stripe has refunded, finished or not, if the webhook reports only that this sum changed.
     refunded: Option<i64>,
-    fate: Option<Fate>,
+}
+
+/// A webhook after it was read.
+enum Read {
+    /// It remains to be applied.
+    Open(Box<Report>),
+    /// There is nothing to apply.
+    Processed(Processed),
 }
 
 impl Applier {
-    /// Applies a group of events that are due and returns how many there were. When the group cannot be written, each
-    /// of its events is applied alone, so that one bad event stops only itself.
+    /// Applies the events that are due, in one transaction, and returns how many there were. If the transaction fails,
+    /// each event is applied in its own, so that one bad event stops only itself.
     pub(crate) async fn apply_due(&self) -> sqlx::Result<usize> {
-        // Most looks find nothing: one statement instead of three.
+        // Most calls find nothing: one statement instead of three.
         if !inbox::is_due(&self.pool).await? {
             return Ok(0);
         }
         let mut transaction = self.pool.begin().await?;
-        let waiting = inbox::take(&mut transaction, GROUP).await?;
+        let waiting = inbox::take(&mut transaction, LARGEST).await?;
         if waiting.is_empty() {
             return Ok(0);
         }
@@ -137,10 +77,10 @@ impl Applier {
         let Err(error) = self.apply(transaction, waiting).await else {
             return Ok(count);
         };
-        if crate::error::is_transient(&error) {
+        if is_transient(&error) {
             return Err(error);
         }
-        tracing::warn!(%error, events = count, "a group of webhooks was not applied; each is tried alone");
+        tracing::warn!(%error, events = count, "failed to apply webhooks together; applying each alone");
         for id in ids {
             self.apply_alone(&id).await?;
         }
@@ -156,123 +96,115 @@ impl Applier {
         let Err(error) = self.apply(transaction, vec![waiting]).await else {
             return Ok(());
         };
-        if crate::error::is_transient(&error) {
+        if is_transient(&error) {
             return Err(error);
         }
-        tracing::error!(event = id, %error, "a webhook cannot be applied");
-        let fate = if tries < TRIES {
-            Fate::Retrying(error.to_string())
+        let disposition = if tries < TRIES {
+            tracing::error!(event = id, %error, "failed to apply a webhook; it will be retried");
+            Disposition::Retrying(error.to_string())
         } else {
-            Fate::Dead(error.to_string())
+            tracing::error!(event = id, %error, "failed to apply a webhook for the last time; it is dead and needs an operator");
+            Disposition::Dead(error.to_string())
         };
-        let marks = [(id.to_owned(), fate, None)];
-        inbox::mark(&mut *self.pool.acquire().await?, &marks).await?;
-        tell(&marks, None);
+        let processed = [Processed {
+            id: id.to_owned(),
+            disposition,
+            payment: None,
+        }];
+        inbox::mark(&mut *self.pool.acquire().await?, &processed).await?;
+        observe(&processed, None);
         Ok(())
     }
 
     async fn apply(
         &self,
-        mut transaction: sqlx::Transaction<'static, sqlx::Postgres>,
+        mut transaction: Transaction<'static, Postgres>,
         waiting: Vec<Waiting>,
     ) -> sqlx::Result<()> {
         let since = trace::begin();
-        let mut read = self.read(&mut transaction, waiting).await?;
-        pass_over_known(&mut transaction, &mut read).await?;
-        let open = || read.iter().filter(|it| it.fate.is_none());
-        let payments: BTreeSet<Uuid> = open().filter_map(|it| it.payment).collect();
-        let with_refunds: BTreeSet<Uuid> = open()
-            .filter(|it| it.event.as_ref().is_some_and(|event| event.needs().refunds))
-            .filter_map(|it| it.payment)
-            .collect();
-        let mut fold = Fold::lock(&mut transaction, &payments, &with_refunds).await?;
-        let marks: Vec<(String, Fate, Option<Uuid>)> = read
+        let read = self.read(&mut transaction, waiting).await?;
+        let read = ignore_known(&mut transaction, read).await?;
+        let events = read.iter().filter_map(|read| match read {
+            Read::Open(report) => Some((report.payment, Some(&report.event))),
+            Read::Processed(_) => None,
+        });
+        let mut fold = commit::lock(&mut transaction, events).await?;
+        let processed: Vec<Processed> = read
             .into_iter()
-            .map(|mut it| {
-                let fate = it.fate.take().unwrap_or_else(|| apply_one(&mut fold, &it));
-                (it.waiting.id, fate, it.payment)
+            .map(|read| match read {
+                Read::Open(report) => apply(&mut fold, *report),
+                Read::Processed(processed) => processed,
             })
             .collect();
-        let due = fold.write(&mut transaction, Duration::ZERO).await?;
-        inbox::mark(&mut transaction, &marks).await?;
+        let due = commit::write(&mut transaction, &fold, Duration::ZERO).await?;
+        inbox::mark(&mut transaction, &processed).await?;
         infra::crash::point("inbox.applying");
-        let witness = fold.witness().cloned();
-        commit(transaction, || self.is_there(witness.as_ref())).await?;
+        commit::commit(&self.pool, transaction, fold.transitions().first()).await?;
         infra::crash::point("inbox.applied");
-        count(fold.transitions());
-        tell(&marks, since.as_ref());
-        self.after.commit(due, fold.into_views());
+        observe(&processed, since.as_ref());
+        self.after.committed(due, fold);
         Ok(())
     }
 
-    /// Without a transition the events are still waiting, or ignored: to apply them again is harmless.
-    async fn is_there(&self, witness: Option<&transition::New>) -> sqlx::Result<bool> {
-        match witness {
-            Some(witness) => transition::is_there(&mut *self.pool.acquire().await?, witness).await,
-            None => Ok(false),
-        }
-    }
-
-    /// Understands the events and finds their payments.
+    /// Parses the events and finds their payments.
     async fn read(
         &self,
         connection: &mut PgConnection,
         waiting: Vec<Waiting>,
     ) -> sqlx::Result<Vec<Read>> {
-        let meant: Vec<(Waiting, Result<Meaning, Fate>)> = waiting
+        let parsed: Vec<(Waiting, Result<Meaning, Disposition>)> = waiting
             .into_iter()
             .map(|event| {
-                let meaning = self.meaning(&event.payload);
+                let meaning = self.parse(&event.payload);
                 (event, meaning)
             })
             .collect();
-        let intents: Vec<String> = meant
+        let intents: Vec<String> = parsed
             .iter()
-            .filter_map(|(_, meaning)| meaning.as_ref().ok().and_then(target))
+            .filter_map(|(_, meaning)| target(meaning.as_ref().ok()?))
             .filter(|target| target.payment_id.is_none())
             .filter_map(|target| target.intent_id.clone())
             .collect();
-        let by_intent: HashMap<String, Uuid> = if intents.is_empty() {
+        let by_intent = if intents.is_empty() {
             HashMap::new()
         } else {
-            payment::of_intents(connection, &intents)
-                .await?
-                .into_iter()
-                .collect()
+            payment::find_by_intents(connection, &intents).await?
         };
-        Ok(meant
+        Ok(parsed
             .into_iter()
-            .map(|(waiting, meaning)| understood(waiting, meaning, &by_intent))
+            .map(|(waiting, meaning)| with_payment(waiting, meaning, &by_intent))
             .collect())
     }
 
-    /// What an event says, or why it is given up.
-    fn meaning(&self, payload: &[u8]) -> Result<Meaning, Fate> {
-        let incoming = webhook::parse(payload).map_err(|error| Fate::Dead(error.to_string()))?;
-        if let Some(why) = self.source.stranger(&incoming) {
+    /// The meaning of an event, or why it is dead.
+    fn parse(&self, payload: &[u8]) -> Result<Meaning, Disposition> {
+        let incoming =
+            webhook::parse(payload).map_err(|error| Disposition::Dead(error.to_string()))?;
+        if let Some(reason) = self.source.stranger(&incoming) {
             tracing::warn!(
                 event = incoming.id,
                 r#type = incoming.r#type,
-                why,
-                "a webhook is not ours"
+                reason,
+                "failed to apply a webhook of another account or mode; it is dead and needs an operator"
             );
-            return Err(Fate::Dead(why));
+            return Err(Disposition::Dead(reason));
         }
         Ok(webhook::meaning(&incoming, Uuid::now_v7()))
     }
 }
 
-/// Counts what became of events, and tells it in the traces of their payments.
-fn tell(marks: &[(String, Fate, Option<Uuid>)], since: Option<&PendingSpan>) {
-    for (id, fate, payment) in marks {
-        EVENTS.with_labels([fate.status()]).increment(1);
-        if let (Some(since), Some(payment)) = (since, payment) {
+/// Counts the dispositions of events, and adds each to the trace of its payment.
+fn observe(processed: &[Processed], since: Option<&PendingSpan>) {
+    for event in processed {
+        let status = event.disposition.status();
+        EVENTS.with_labels([status]).increment(1);
+        if let (Some(since), Some(payment)) = (since, event.payment) {
             let attributes = vec![
-                KeyValue::new("stripe.event", id.clone()),
-                KeyValue::new("status", fate.status()),
+                KeyValue::new("stripe.event", event.id.clone()),
+                KeyValue::new("status", status),
             ];
             since.record(
-                *payment,
+                payment,
                 "webhook".to_owned(),
                 SpanKind::Consumer,
                 attributes,
@@ -288,103 +220,128 @@ fn target(meaning: &Meaning) -> Option<&Target> {
     }
 }
 
-fn understood(
+fn with_payment(
     waiting: Waiting,
-    meaning: Result<Meaning, Fate>,
+    meaning: Result<Meaning, Disposition>,
     by_intent: &HashMap<String, Uuid>,
 ) -> Read {
-    let nothing = |waiting, fate| Read {
-        waiting,
-        payment: None,
-        event: None,
-        refunded: None,
-        fate: Some(fate),
-    };
     let (target, event, refunded) = match meaning {
-        Err(fate) => return nothing(waiting, fate),
-        Ok(Meaning::Unrelated | Meaning::Unknown) => return nothing(waiting, Fate::Ignored),
+        Err(disposition) => return processed(waiting, None, disposition),
+        Ok(Meaning::Unrelated | Meaning::Unknown) => {
+            return processed(waiting, None, Disposition::Ignored);
+        }
         Ok(Meaning::Report { target, event }) => (target, *event, None),
         Ok(Meaning::Hint { target, refunded }) => (target, Event::Hinted, refunded),
     };
     let payment = target
         .payment_id
         .or_else(|| by_intent.get(target.intent_id.as_deref()?).copied());
-    if let Some(payment) = payment {
-        Read {
-            waiting,
-            payment: Some(payment),
-            event: Some(event),
-            refunded,
-            fate: None,
-        }
-    } else {
-        let fate = no_local_object(&waiting);
-        nothing(waiting, fate)
-    }
-}
-
-/// The payment may still appear: an answer of Stripe's that we have not written yet, or a restore under way.
-fn no_local_object(waiting: &Waiting) -> Fate {
-    let why = "no local object".to_owned();
-    if waiting.age_seconds < DEFERRED_SECONDS {
-        Fate::Deferred(why)
-    } else {
-        Fate::Dead(why)
-    }
-}
-
-/// Most events tell what an answer of Stripe's has told before. They are recognised without a lock: to ignore one is
-/// right at the moment of the read, whatever is being written beside it.
-async fn pass_over_known(connection: &mut PgConnection, read: &mut [Read]) -> sqlx::Result<()> {
-    let ids: BTreeSet<Uuid> = read.iter().filter_map(|it| it.payment).collect();
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<Uuid> = ids.into_iter().collect();
-    let records: HashMap<Uuid, Record> = payment::read(connection, &ids)
-        .await?
-        .into_iter()
-        .map(|record| (record.payment.id, record))
-        .collect();
-    for it in read.iter_mut().filter(|it| it.fate.is_none()) {
-        let (Some(payment), Some(event)) = (it.payment, it.event.as_ref()) else {
-            continue;
-        };
-        match records.get(&payment) {
-            None => it.fate = Some(no_local_object(&it.waiting)),
-            Some(_) if event.needs().refunds => {}
-            // Every refund that Stripe counts is one of ours, made or under way.
-            Some(Record { payment, .. })
-                if it.refunded == Some(payment.refunded + payment.reserved) =>
-            {
-                it.fate = Some(Fate::Ignored);
-            }
-            Some(record) => {
-                let stream = Stream {
-                    payment: record.payment.clone(),
-                    attempts: record.attempt.iter().cloned().collect(),
-                    refunds: Vec::new(),
-                };
-                if stream::step(&stream, event).is_ok_and(|step| step.is_empty()) {
-                    it.fate = Some(Fate::Ignored);
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn apply_one(fold: &mut Fold, read: &Read) -> Fate {
-    let (Some(payment), Some(event)) = (read.payment, read.event.as_ref()) else {
-        return Fate::Ignored;
+    let Some(payment) = payment else {
+        let disposition = no_payment(&waiting);
+        return processed(waiting, None, disposition);
     };
-    match fold.apply(payment, event, &read.waiting.id) {
-        Ok(Applied::Moved) => Fate::Applied,
-        Ok(Applied::Nothing) => Fate::Ignored,
-        Err(NotApplied::NoPayment) => no_local_object(&read.waiting),
-        Err(NotApplied::Refused(refusal)) => {
-            tracing::error!(event = read.waiting.id, payment = %PaymentId::from(payment), %refusal, "a webhook was refused; a person must look");
-            Fate::Dead(refusal.to_string())
+    Read::Open(Box::new(Report {
+        waiting,
+        payment,
+        event,
+        refunded,
+    }))
+}
+
+fn processed(waiting: Waiting, payment: Option<Uuid>, disposition: Disposition) -> Read {
+    Read::Processed(Processed {
+        id: waiting.id,
+        disposition,
+        payment,
+    })
+}
+
+/// The payment may still appear: Stripe's answer may not be written yet, or a backup is being restored.
+fn no_payment(waiting: &Waiting) -> Disposition {
+    let reason = "no local object".to_owned();
+    if waiting.age_seconds < DEFERRED_SECONDS {
+        Disposition::Deferred(reason)
+    } else {
+        Disposition::Dead(reason)
+    }
+}
+
+/// Most events report what an answer of Stripe's has reported before. They are ignored without a lock: whatever is being
+/// written at the same time, the event is old news at the moment of this read.
+async fn ignore_known(connection: &mut PgConnection, read: Vec<Read>) -> sqlx::Result<Vec<Read>> {
+    let payments: BTreeSet<Uuid> = read
+        .iter()
+        .filter_map(|read| match read {
+            Read::Open(report) => Some(report.payment),
+            Read::Processed(_) => None,
+        })
+        .collect();
+    if payments.is_empty() {
+        return Ok(read);
+    }
+    let needs: BTreeMap<Uuid, Needs> = payments
+        .into_iter()
+        .map(|payment| (payment, Needs::default()))
+        .collect();
+    let records = store::stream::read(connection, &needs).await?;
+    Ok(read
+        .into_iter()
+        .map(|read| match read {
+            Read::Open(report) => ignore_if_known(report, &records),
+            processed @ Read::Processed(_) => processed,
+        })
+        .collect())
+}
+
+fn ignore_if_known(report: Box<Report>, records: &HashMap<Uuid, Record>) -> Read {
+    let payment = Some(report.payment);
+    match records.get(&report.payment) {
+        None => {
+            let disposition = no_payment(&report.waiting);
+            processed(report.waiting, payment, disposition)
         }
+        Some(record) if report.is_known(record) => {
+            processed(report.waiting, payment, Disposition::Ignored)
+        }
+        Some(_) => Read::Open(report),
+    }
+}
+
+impl Report {
+    /// Whether the payment, of which only the newest attempt was read, reflects all that the webhook reports.
+    fn is_known(&self, record: &Record) -> bool {
+        if self.event.needs() != Needs::default() {
+            return false;
+        }
+        let payment = &record.stream.payment;
+        // Each refund that Stripe counts is one of ours, finished or open.
+        if self.refunded == Some(payment.refunded + payment.reserved) {
+            return true;
+        }
+        stream::step(&record.stream, &self.event).is_ok_and(|step| step.is_empty())
+    }
+}
+
+fn apply(fold: &mut Fold, report: Report) -> Processed {
+    let Report {
+        waiting,
+        payment,
+        event,
+        ..
+    } = report;
+    let cause = Cause::stripe_event(&waiting.id);
+    let disposition = match fold.apply(payment, &event, &cause) {
+        Ok(Applied::Changed) => Disposition::Applied,
+        Ok(Applied::Nothing) => Disposition::Ignored,
+        Err(NotApplied::NoPayment) => no_payment(&waiting),
+        Err(NotApplied::Refused(refusal)) => {
+            tracing::error!(event = waiting.id, payment = %PaymentId::from(payment), %refusal, "failed to apply a webhook: it was refused; it is dead and needs an operator");
+            Disposition::Dead(refusal.to_string())
+        }
+    };
+    Processed {
+        id: waiting.id,
+        disposition,
+        payment: Some(payment),
     }
 }

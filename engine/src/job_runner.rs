@@ -10,13 +10,15 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
-use crate::committer::Lane;
-use crate::committer::advance::{Advance, Advances, Claim, Origin, Outcome};
+use crate::commit::Cause;
+use crate::commit::advance::{Advance, Claim, Origin, Outcome};
+use crate::commit::batch::BatchQueue;
+use crate::commit::batch::advance::Advances;
+use crate::commit::batch::claim::Claims;
 use crate::jobs;
 use crate::jobs::Deed;
 use crate::store::job::{Claimed, Finish};
 use crate::stripe::Client;
-use crate::worker::claims::Claims;
 
 static JOBS: Counters<2> = Counters::new(
     "pawl_jobs_total",
@@ -38,13 +40,13 @@ pub(crate) struct JobRunner {
 
 struct Inner {
     stripe: Client,
-    claims: Lane<Claims>,
-    advances: Arc<Lane<Advances>>,
+    claims: BatchQueue<Claims>,
+    advances: Arc<BatchQueue<Advances>>,
 }
 
 impl JobRunner {
-    pub(crate) fn new(stripe: Client, claims: Claims, advances: Arc<Lane<Advances>>) -> Self {
-        let claims = Lane::start(claims);
+    pub(crate) fn new(stripe: Client, claims: Claims, advances: Arc<BatchQueue<Advances>>) -> Self {
+        let claims = BatchQueue::start(claims);
         Self {
             inner: Arc::new(Inner {
                 stripe,
@@ -75,11 +77,7 @@ impl JobRunner {
 
     /// Runs a claimed job and returns the jobs that follow from it and are leased to this worker already.
     async fn run_claimed(&self, claim: Claim) -> Vec<Claim> {
-        let Claim {
-            job,
-            record,
-            refund,
-        } = claim;
+        let Claim { job, record } = claim;
         let (kind, begun) = (job.kind.as_str(), Instant::now());
         crash::job_point(kind, "claimed");
         let deed = match &record {
@@ -88,7 +86,11 @@ impl JobRunner {
                     stripe: &self.inner.stripe,
                     job: &job,
                     record,
-                    refund: refund.as_ref(),
+                    refund: record
+                        .stream
+                        .refunds
+                        .iter()
+                        .find(|refund| refund.id == job.subject),
                 };
                 jobs::perform(work).await
             }
@@ -131,7 +133,7 @@ impl JobRunner {
         };
         let advance = Advance {
             payment: job.payment,
-            cause: format!("job_{}_{}", job.id.simple(), job.tries),
+            cause: Cause::job(job.id, job.tries),
             origin: Origin::Job {
                 job: job.id,
                 lease: job.lease,

@@ -133,6 +133,7 @@ impl Work<'_> {
 
     fn intent_id(&self) -> Result<&str, Deed> {
         self.record
+            .stream
             .payment
             .intent_id
             .as_deref()

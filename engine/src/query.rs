@@ -1,24 +1,22 @@
-//! Questions of clients. What another account owns is answered like what does not exist.
+//! The queries of clients. An object of another account is treated like one that does not exist.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use contracts::id::{EventId, PaymentId};
 use contracts::view::{EventView, PaymentView, RefundView};
-use serde::Deserialize;
 use serde_json::json;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use uuid::Uuid;
-use workflows::attempt;
 use workflows::payment::Status;
+use workflows::refund;
 
-use crate::cache::Entry;
-use crate::record::{Record, View, refund_view};
-use crate::store::{payment, refund, transition};
+use crate::record::{Record, RefundRecord, View};
+use crate::store::{payment, transition};
 use crate::{Engine, Error, store};
 
-/// Which payments a list shows: those for which everything holds that is given.
+/// The payments that a list shows: those that meet every condition that is set.
 #[derive(Debug, Clone, Default)]
 pub struct PaymentFilter {
     /// Only those in this status.
@@ -33,26 +31,26 @@ pub struct PaymentFilter {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Which part of a list is asked for.
+/// The part of a list that is requested.
 #[derive(Debug, Clone)]
 pub struct Page<C> {
     /// How many at most.
     pub limit: u16,
-    /// What comes after this one in the list, which shows the newest first.
+    /// The entries after this one in the list, which shows the newest first.
     pub starting_after: Option<C>,
-    /// What comes before it.
+    /// The entries before this one.
     pub ending_before: Option<C>,
 }
 
-/// How often a waiting request looks, at first and at most.
-const LOOK: Duration = Duration::from_millis(5);
-const LOOK_AT_MOST: Duration = Duration::from_millis(100);
+/// The first and the longest pause between two reads of a waiting request.
+const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE_AT_MOST: Duration = Duration::from_millis(100);
 
-/// A process whose clock is set back goes on with the time that its last id bore: so far an id may be ahead of the time at
-/// which its payment was accepted.
+/// A process whose clock was set back goes on with the time of its last id. The time in an id may be this far ahead of
+/// the payment's `created_at`.
 const CLOCK_STEPS: time::Duration = time::Duration::hours(1);
 
-/// After every payment.
+/// A time after every payment.
 const FAR_FUTURE: OffsetDateTime = time::macros::datetime!(9999-01-01 0:00 UTC);
 
 impl Engine {
@@ -64,6 +62,7 @@ impl Engine {
         if let Ok(Some(cached)) = self.inner.cache.read(id).await {
             let view = View {
                 version: cached.version,
+                settled: cached.settled,
                 body: cached.body,
             };
             return Ok((cached.account == account).then_some(view));
@@ -71,11 +70,12 @@ impl Engine {
         let asked = Instant::now();
         let record = self.record(id).await?;
         if let Some(record) = &record {
-            self.fill(record, asked);
+            // Not stored if the read took so long that something newer may have come and gone.
+            self.inner.cache.fill(record.cache_entry(), asked);
         }
         Ok(record
             .filter(|record| record.account == account)
-            .map(|record| record.rendered()))
+            .map(|record| record.render()))
     }
 
     /// The account's payment behind an intent of Stripe's.
@@ -91,8 +91,8 @@ impl Engine {
             Some(id)
         } else {
             let mut connection = self.inner.pool.acquire().await?;
-            let found = payment::of_intents(&mut connection, &[intent_id.to_owned()]).await?;
-            found.first().map(|(_, id)| *id)
+            let found = payment::find_by_intents(&mut connection, &[intent_id.to_owned()]).await?;
+            found.get(intent_id).copied()
         };
         match id {
             Some(id) => self.payment(account, id).await,
@@ -100,9 +100,8 @@ impl Engine {
         }
     }
 
-    /// Waits for a version above `after` in which a payment asks something of its client or is at rest, at most until
-    /// `deadline`, and answers how it is then: the cache may still be at an older version, and the version of a command
-    /// is never its end.
+    /// Waits until the payment is settled ([`View::settled`]) in a version above `after`, at most until `deadline`, and
+    /// returns its view then. A command's own version does not count, and the cache may still be at an older one.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unavailable`].
@@ -113,18 +112,18 @@ impl Engine {
         after: i64,
         deadline: Instant,
     ) -> Result<View, Error> {
-        let mut pause = LOOK;
+        let mut pause = PAUSE;
         loop {
             let view = self.payment(account, id).await?.ok_or(Error::NotFound)?;
-            if Instant::now() + pause >= deadline || view.version > after && is_settled(&view) {
+            if Instant::now() + pause >= deadline || (view.version > after && view.settled) {
                 return Ok(view);
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 3 / 2).min(LOOK_AT_MOST);
+            pause = (pause * 3 / 2).min(PAUSE_AT_MOST);
         }
     }
 
-    /// Payments of an account, the newest first; one more than `limit` tells that there are more.
+    /// Payments of an account, the newest first, and whether there are more.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -135,8 +134,8 @@ impl Engine {
         page: &Page<Uuid>,
     ) -> Result<(Vec<PaymentView>, bool), Error> {
         let mut connection = self.inner.pool.acquire().await?;
-        let records = payment::page(&mut connection, &filter.wanted(account, page)).await?;
-        Ok(cut(records.iter().map(Record::listed).collect(), page))
+        let records = payment::page(&mut connection, &filter.criteria(account, page)).await?;
+        Ok(cut(records.iter().map(Record::list_view).collect(), page))
     }
 
     /// A refund of the account.
@@ -145,14 +144,11 @@ impl Engine {
     /// [`Error::Unavailable`].
     pub async fn refund(&self, account: Uuid, id: Uuid) -> Result<Option<RefundView>, Error> {
         let mut connection = self.inner.pool.acquire().await?;
-        Ok(refund::read(&mut connection, account, id)
-            .await?
-            .as_ref()
-            .map(refund_view))
+        let refund = store::refund::read(&mut connection, account, id).await?;
+        Ok(refund.as_ref().map(RefundRecord::view))
     }
 
-    /// Waits until Stripe has answered for a refund, at most until `deadline`, and answers how it is then. A wait is for a
-    /// refund that exists.
+    /// Waits until Stripe has answered the call that makes a refund, at most until `deadline`, and returns its view then.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unavailable`].
@@ -162,15 +158,18 @@ impl Engine {
         id: Uuid,
         deadline: Instant,
     ) -> Result<RefundView, Error> {
-        let mut pause = LOOK;
+        let mut pause = PAUSE;
         loop {
-            let view = self.refund(account, id).await?.ok_or(Error::NotFound)?;
-            let asked = view.status == workflows::refund::Status::LocalRequested.as_str();
-            if !asked || Instant::now() + pause >= deadline {
-                return Ok(view);
+            let mut connection = self.inner.pool.acquire().await?;
+            let found = store::refund::read(&mut connection, account, id).await?;
+            drop(connection);
+            let record = found.ok_or(Error::NotFound)?;
+            let requested = record.refund.status == refund::Status::LocalRequested;
+            if !requested || Instant::now() + pause >= deadline {
+                return Ok(record.view());
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 3 / 2).min(LOOK_AT_MOST);
+            pause = (pause * 3 / 2).min(PAUSE_AT_MOST);
         }
     }
 
@@ -184,9 +183,9 @@ impl Engine {
         payment: Uuid,
         page: &Page<Uuid>,
     ) -> Result<(Vec<RefundView>, bool), Error> {
-        self.own(account, payment).await?;
+        self.check_owner(account, payment).await?;
         let mut connection = self.inner.pool.acquire().await?;
-        let mut stored = refund::of_payments(&mut connection, &[payment]).await?;
+        let mut stored = store::refund::list(&mut connection, &[payment]).await?;
         stored.retain(|it| {
             page.starting_after.is_none_or(|after| it.refund.id < after)
                 && page
@@ -197,10 +196,10 @@ impl Engine {
             stored.reverse();
         }
         stored.truncate(usize::from(page.limit) + 1);
-        Ok(cut(stored.iter().map(refund_view).collect(), page))
+        Ok(cut(stored.iter().map(RefundRecord::view).collect(), page))
     }
 
-    /// The moves of a payment, the newest first. A cursor is the version of a move.
+    /// The transitions of a payment, the newest first. A cursor is the version of a transition.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unavailable`].
@@ -210,9 +209,9 @@ impl Engine {
         payment: Uuid,
         page: &Page<i64>,
     ) -> Result<(Vec<EventView>, bool), Error> {
-        self.own(account, payment).await?;
+        self.check_owner(account, payment).await?;
         let mut connection = self.inner.pool.acquire().await?;
-        let rows = transition::of_stream(
+        let rows = transition::list(
             &mut connection,
             payment,
             page.ending_before.unwrap_or(0),
@@ -229,7 +228,7 @@ impl Engine {
         ))
     }
 
-    async fn own(&self, account: Uuid, id: Uuid) -> Result<(), Error> {
+    async fn check_owner(&self, account: Uuid, id: Uuid) -> Result<(), Error> {
         match self.payment(account, id).await? {
             Some(_) => Ok(()),
             None => Err(Error::NotFound),
@@ -240,22 +239,10 @@ impl Engine {
         let mut connection = self.inner.pool.acquire().await?;
         Ok(payment::read(&mut connection, &[id]).await?.pop())
     }
-
-    /// A miss fills the cache, unless the read took so long that something newer may have come and gone.
-    fn fill(&self, record: &Record, asked: Instant) {
-        let entry = Entry {
-            payment: record.payment.id,
-            account: record.account,
-            intent_id: record.payment.intent_id.clone(),
-            version: record.payment.version,
-            body: record.rendered().body,
-        };
-        self.inner.cache.fill(entry, asked);
-    }
 }
 
 impl PaymentFilter {
-    fn wanted(&self, account: Uuid, page: &Page<Uuid>) -> payment::Wanted<'_> {
+    fn criteria(&self, account: Uuid, page: &Page<Uuid>) -> payment::Criteria<'_> {
         let (from, to) = self.created;
         let above = from.map_or(Uuid::nil(), |from| {
             store::earliest_id(from.saturating_sub(CLOCK_STEPS))
@@ -263,7 +250,7 @@ impl PaymentFilter {
         let below = to.map_or(Uuid::max(), |to| {
             store::earliest_id(to.saturating_add(CLOCK_STEPS))
         });
-        payment::Wanted {
+        payment::Criteria {
             account,
             above: page.ending_before.unwrap_or_default().max(above),
             below: page.starting_after.unwrap_or(Uuid::max()).min(below),
@@ -280,17 +267,6 @@ impl PaymentFilter {
             ),
             metadata: (!self.metadata.is_empty()).then(|| json!(self.metadata)),
             limit: i64::from(page.limit) + 1,
-        }
-    }
-}
-
-impl Record {
-    /// As a list shows it: without what only the one who pays may know.
-    fn listed(&self) -> PaymentView {
-        PaymentView {
-            client_secret: None,
-            next_action: None,
-            ..self.view()
         }
     }
 }
@@ -313,7 +289,7 @@ fn event_view(payment: Uuid, row: transition::Written) -> EventView {
         },
         object: "event".into(),
         payment_id: PaymentId::from_uuid(payment),
-        subject: subject_id(&row.machine, row.subject),
+        subject: contracts::id::subject(&row.machine, row.subject),
         machine: row.machine.into(),
         kind: row.kind.into(),
         from: (row.from_status != "none").then(|| row.from_status.into()),
@@ -321,47 +297,5 @@ fn event_view(payment: Uuid, row: transition::Written) -> EventView {
         version: row.version,
         cause: row.cause,
         created_at: row.created_at,
-    }
-}
-
-/// The id of what moved, as its machine writes it.
-pub(crate) fn subject_id(machine: &str, subject: Uuid) -> String {
-    match machine {
-        "attempt" => contracts::id::AttemptId::from_uuid(subject).to_string(),
-        "refund" => contracts::id::RefundId::from_uuid(subject).to_string(),
-        _ => PaymentId::from_uuid(subject).to_string(),
-    }
-}
-
-/// What of a view says whether there is something to wait for.
-#[derive(Deserialize)]
-struct Shown {
-    status: Status,
-    latest_attempt: Option<ShownAttempt>,
-}
-
-#[derive(Deserialize)]
-struct ShownAttempt {
-    status: attempt::Status,
-}
-
-/// Nothing of ours moves this payment now: it is at its end, or its client or its bank must act.
-///
-/// A charge's webhook may come before its intent's, and then the attempt is ahead of the payment: that is no rest.
-fn is_settled(view: &View) -> bool {
-    use attempt::Status as Attempt;
-    let Ok(shown) = serde_json::from_slice::<Shown>(&view.body) else {
-        return true;
-    };
-    let attempt = shown.latest_attempt.map(|it| it.status);
-    match shown.status {
-        Status::LocalCreated | Status::Processing => false,
-        Status::RequiresPaymentMethod | Status::RequiresConfirmation => attempt
-            .is_none_or(|it| matches!(it, Attempt::Failed | Attempt::Expired | Attempt::Voided)),
-        Status::RequiresAction => {
-            attempt.is_none_or(|it| matches!(it, Attempt::Started | Attempt::RequiresAction))
-        }
-        Status::RequiresCapture => attempt != Some(Attempt::Captured),
-        Status::Succeeded | Status::Canceled | Status::LocalRejected => true,
     }
 }

@@ -1,41 +1,43 @@
-//! A payment as Postgres holds it: what the machine decides about, and what only the merchant cares for.
+//! A payment's stream together with what only the merchant cares for, and the views of it that clients get.
 
 use bytes::Bytes;
 use contracts::id::{AttemptId, PaymentId, RefundId};
 use contracts::request::{Customer, Metadata};
 use contracts::view::{AttemptView, ErrorView, PaymentView, RefundView};
 use infra::id::AccountId;
+use serde::Serialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
+use workflows::attempt;
 use workflows::attempt::Attempt;
-use workflows::payment::Payment;
+use workflows::payment::Status;
+use workflows::refund::Refund;
+use workflows::stream::Stream;
 use workflows::stripe::StripeError;
 
-use crate::store::refund::Stored;
+use crate::cache::Entry;
 
-/// A payment with its latest attempt and the merchant's notes on it.
+/// A payment as its tables hold it.
 #[derive(Debug, Clone)]
-pub struct Record {
-    /// What `step` decides about.
-    pub payment: Payment,
-    /// The latest confirmation.
-    pub attempt: Option<Attempt>,
+pub(crate) struct Record {
+    /// The state that `step` decides about: the payment, its newest attempt, and its refunds where they were read.
+    pub(crate) stream: Stream,
     /// The merchant that it belongs to.
-    pub account: Uuid,
-    /// What the merchant noted when it was made.
-    pub notes: Notes,
+    pub(crate) account: Uuid,
+    /// The merchant's notes from when it was created.
+    pub(crate) notes: Notes,
     /// When it was accepted.
-    pub created_at: OffsetDateTime,
-    /// When its version was reached.
-    pub updated_at: OffsetDateTime,
+    pub(crate) created_at: OffsetDateTime,
+    /// When it last changed.
+    pub(crate) updated_at: OffsetDateTime,
 }
 
-/// What a merchant notes on a payment. Nothing here moves it.
-#[derive(Debug, Clone, Default)]
+/// A merchant's notes on a payment. Nothing here moves it. The fields are named like their columns.
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Notes {
     /// The merchant's own order id, unique in the account.
     pub reference: Option<String>,
-    /// Who pays.
+    /// The customer who pays.
     pub customer: Option<Customer>,
     /// Shown on receipts.
     pub description: Option<String>,
@@ -45,20 +47,58 @@ pub struct Notes {
     pub metadata: Metadata,
 }
 
-/// A payment as its bytes go over the wire.
+/// A refund with what only its row knows.
+#[derive(Debug, Clone)]
+pub(crate) struct RefundRecord {
+    /// The state that `step` decides about.
+    pub(crate) refund: Refund,
+    /// The payment that it gives money back of.
+    pub(crate) payment: Uuid,
+    /// The payment's currency.
+    pub(crate) currency: String,
+    /// When it was accepted.
+    pub(crate) created_at: OffsetDateTime,
+    /// When it last changed.
+    pub(crate) updated_at: OffsetDateTime,
+}
+
+/// A payment's view as it is sent to clients.
 #[derive(Debug, Clone)]
 pub struct View {
     /// The version that the bytes show.
     pub version: i64,
+    /// Whether Pawl has nothing to do for the payment now: it has ended, or its client or its bank must act.
+    pub settled: bool,
     /// A [`PaymentView`] as JSON.
     pub body: Bytes,
 }
 
+/// A stream before and after the changes of one transaction.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Change<'a> {
+    /// The stream as it was locked.
+    pub(crate) before: &'a Stream,
+    /// The record as it is to be written.
+    pub(crate) after: &'a Record,
+}
+
+impl<'a> Change<'a> {
+    /// Those of the subjects that are new or differ: `list` names the field of the stream that holds them.
+    pub(crate) fn changed<T: PartialEq + 'a>(
+        &self,
+        list: fn(&'a Stream) -> &'a [T],
+    ) -> impl Iterator<Item = &'a T> + use<'a, T> {
+        let before = list(self.before);
+        list(&self.after.stream)
+            .iter()
+            .filter(move |subject| !before.contains(subject))
+    }
+}
+
 impl Record {
-    /// What a client sees of it.
-    #[must_use]
-    pub fn view(&self) -> PaymentView {
-        let payment = &self.payment;
+    /// The view of the payment that its merchant gets.
+    pub(crate) fn view(&self) -> PaymentView {
+        let payment = &self.stream.payment;
         PaymentView {
             id: PaymentId::from_uuid(payment.id),
             object: "payment".into(),
@@ -74,7 +114,7 @@ impl Record {
             intent_id: payment.intent_id.clone(),
             client_secret: payment.client_secret.clone(),
             next_action: payment.next_action.clone(),
-            latest_attempt: self.attempt.as_ref().map(attempt_view),
+            latest_attempt: self.stream.newest_attempt().map(attempt_view),
             last_error: payment.last_error.as_ref().map(error_view),
             capture_before: payment
                 .capture_before
@@ -89,30 +129,98 @@ impl Record {
         }
     }
 
-    /// The same as bytes, with the version they show.
-    pub(crate) fn rendered(&self) -> View {
+    /// [`Record::view`] as lists show it: without the fields that only the paying customer may know.
+    pub(crate) fn list_view(&self) -> PaymentView {
+        PaymentView {
+            client_secret: None,
+            next_action: None,
+            ..self.view()
+        }
+    }
+
+    /// [`Record::view`] as bytes.
+    pub(crate) fn render(&self) -> View {
         View {
-            version: self.payment.version,
+            version: self.stream.payment.version,
+            settled: self.is_settled(),
             body: json(&self.view()),
+        }
+    }
+
+    /// [`Record::view`] as the cache holds it.
+    pub(crate) fn cache_entry(&self) -> Entry {
+        let View {
+            version,
+            settled,
+            body,
+        } = self.render();
+        Entry {
+            payment: self.stream.payment.id,
+            account: self.account,
+            intent_id: self.stream.payment.intent_id.clone(),
+            version,
+            settled,
+            body,
+        }
+    }
+
+    /// The view of one subject of the stream as bytes: of the payment itself, or of a refund that was created together
+    /// with the record's last change.
+    pub(crate) fn render_subject(&self, subject: Uuid) -> Option<Bytes> {
+        if subject == self.stream.payment.id {
+            return Some(json(&self.view()));
+        }
+        let refund = self.stream.refunds.iter().find(|it| it.id == subject)?;
+        let record = RefundRecord {
+            refund: refund.clone(),
+            payment: self.stream.payment.id,
+            currency: self.stream.payment.money.currency().code(),
+            created_at: self.updated_at,
+            updated_at: self.updated_at,
+        };
+        Some(json(&record.view()))
+    }
+
+    /// Whether Pawl has nothing to do for the payment now: it has ended, or its client or its bank must act.
+    ///
+    /// A charge's webhook may come before its intent's. The attempt is then ahead of the payment, and the payment is not
+    /// settled yet.
+    pub(crate) fn is_settled(&self) -> bool {
+        use attempt::Status as Attempt;
+        let attempt = self.stream.newest_attempt().map(|newest| newest.status);
+        match self.stream.payment.status {
+            Status::LocalCreated | Status::Processing => false,
+            Status::RequiresPaymentMethod | Status::RequiresConfirmation => {
+                attempt.is_none_or(|it| {
+                    matches!(it, Attempt::Failed | Attempt::Expired | Attempt::Voided)
+                })
+            }
+            Status::RequiresAction => {
+                attempt.is_none_or(|it| matches!(it, Attempt::Started | Attempt::RequiresAction))
+            }
+            Status::RequiresCapture => attempt != Some(Attempt::Captured),
+            Status::Succeeded | Status::Canceled | Status::LocalRejected => true,
         }
     }
 }
 
-/// What a client sees of a refund.
-pub(crate) fn refund_view(stored: &Stored) -> RefundView {
-    let refund = &stored.refund;
-    RefundView {
-        id: RefundId::from_uuid(refund.id),
-        object: "refund".into(),
-        payment_id: PaymentId::from_uuid(stored.payment),
-        status: refund.status.as_str().into(),
-        amount: refund.amount,
-        currency: stored.currency.clone(),
-        reason: refund.reason.clone(),
-        stripe_id: refund.stripe_id.clone(),
-        error: refund.error.as_ref().map(error_view),
-        created_at: stored.created_at,
-        updated_at: stored.updated_at,
+impl RefundRecord {
+    /// The view of the refund that its merchant gets.
+    pub(crate) fn view(&self) -> RefundView {
+        let refund = &self.refund;
+        RefundView {
+            id: RefundId::from_uuid(refund.id),
+            object: "refund".into(),
+            payment_id: PaymentId::from_uuid(self.payment),
+            status: refund.status.as_str().into(),
+            amount: refund.amount,
+            currency: self.currency.clone(),
+            reason: refund.reason.clone(),
+            stripe_id: refund.stripe_id.clone(),
+            error: refund.error.as_ref().map(error_view),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
     }
 }
 
@@ -136,7 +244,7 @@ fn error_view(error: &StripeError) -> ErrorView {
     }
 }
 
-/// JSON of a type of ours, whose keys are strings and which therefore always has one.
-pub(crate) fn json(value: &impl serde::Serialize) -> Bytes {
+/// JSON of one of our views. Their keys are strings, so that there always is JSON of them.
+fn json(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).map_or_else(|_| Bytes::from_static(b"null"), Bytes::from)
 }

@@ -1,8 +1,10 @@
-//! The engine's tables, one file each: all SQL on a table stands in its file.
+//! The engine's tables, one file each: all SQL on a table stands in its file. `stream` joins the tables that hold the
+//! subjects of a payment's stream.
 //!
-//! A function here is one statement. Whether it stands in a transaction, and in which order, is the committer's matter.
+//! A function here is one statement. Its caller decides which statements form a transaction, and in which order.
 
 pub(crate) mod attempt;
+mod decode;
 pub(crate) mod delivery;
 pub(crate) mod idempotency;
 pub(crate) mod inbox;
@@ -10,6 +12,7 @@ pub(crate) mod job;
 pub(crate) mod outbox;
 pub(crate) mod payment;
 pub(crate) mod refund;
+pub(crate) mod stream;
 pub(crate) mod switch;
 pub(crate) mod timer;
 pub(crate) mod transition;
@@ -23,4 +26,11 @@ pub(crate) fn earliest_id(moment: OffsetDateTime) -> Uuid {
     let millis = moment.unix_timestamp_nanos() / 1_000_000;
     let millis = u64::try_from(millis).unwrap_or_default();
     uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
+}
+
+/// The time now as Postgres keeps it, in whole microseconds: an answer must show the time that a later read shows.
+pub(crate) fn now() -> OffsetDateTime {
+    let now = OffsetDateTime::now_utc();
+    now.replace_nanosecond(now.microsecond() * 1000)
+        .unwrap_or(now)
 }

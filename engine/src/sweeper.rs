@@ -11,8 +11,10 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::committer::Lane;
-use crate::committer::advance::{Advance, Advances, Origin};
+use crate::commit::Cause;
+use crate::commit::advance::{Advance, Origin};
+use crate::commit::batch::BatchQueue;
+use crate::commit::batch::advance::Advances;
 use crate::job_runner::JobRunner;
 use crate::queue::Queue;
 use crate::store;
@@ -49,7 +51,7 @@ pub(crate) struct Sweeper {
     /// Runs jobs here while Redis is unavailable.
     pub(crate) runner: JobRunner,
     /// Takes the expiries of payments.
-    pub(crate) advances: Arc<Lane<Advances>>,
+    pub(crate) advances: Arc<BatchQueue<Advances>>,
 }
 
 impl Sweeper {
@@ -164,7 +166,7 @@ impl Sweeper {
     async fn expire(&self, payment: Uuid) {
         let expiry = Advance {
             payment,
-            cause: "timer_expire".into(),
+            cause: Cause::expiry(),
             origin: Origin::Expiry,
         };
         if let Err(error) = self.advances.submit(expiry).await {
@@ -176,9 +178,9 @@ impl Sweeper {
     /// Deletes a portion of the expired rows of each table.
     pub(crate) async fn delete_expired(&self) -> sqlx::Result<()> {
         let mut connection = self.pool.acquire().await?;
-        idempotency::forget_old(&mut connection, DELETE).await?;
+        idempotency::delete_expired(&mut connection, DELETE).await?;
         job::forget_old(&mut connection, DELETE).await?;
-        inbox::forget_old(&mut connection, DELETE).await?;
+        inbox::delete_expired(&mut connection, DELETE).await?;
         timer::delete_expired(&mut connection, DELETE).await?;
         let oldest_kept = store::earliest_id(OffsetDateTime::now_utc() - KEEP_DELIVERIES);
         delivery::delete_expired(&mut connection, oldest_kept, DELETE).await?;

@@ -1,7 +1,5 @@
 //! The worker: runs jobs against Stripe, applies webhooks, delivers events to merchants, and runs the sweeper.
 
-pub(crate) mod claims;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +7,11 @@ use sqlx::PgPool;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use self::claims::Claims;
 use crate::cache::Cache;
-use crate::committer::advance::Advances;
-use crate::committer::{After, Lane};
+use crate::commit::After;
+use crate::commit::batch::BatchQueue;
+use crate::commit::batch::advance::Advances;
+use crate::commit::batch::claim::Claims;
 use crate::delivery::{CallerError, DeliveryWorker};
 use crate::inbox::Applier;
 use crate::job_runner::JobRunner;
@@ -86,7 +85,7 @@ impl Worker {
             webhooks,
         } = parts;
         let after = After::start(queue.clone(), cache);
-        let advances = Arc::new(Lane::start(Advances {
+        let advances = Arc::new(BatchQueue::start(Advances {
             pool: pool.clone(),
             after: after.clone(),
             lease: Some(lease),

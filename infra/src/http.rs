@@ -8,6 +8,7 @@ pub mod docs;
 pub mod list;
 pub mod problem;
 mod refusal;
+mod request_id;
 mod within;
 
 use std::convert::Infallible;
@@ -20,7 +21,7 @@ use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use counted::{Counted, Route};
 use futures::FutureExt;
 use hyper::body::Incoming;
@@ -29,6 +30,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use refusal::refusal;
+use request_id::REQUEST_ID;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
@@ -40,6 +42,8 @@ use tracing::Instrument;
 use within::Within;
 
 use crate::trace;
+
+pub use request_id::RequestId;
 
 /// The largest request body that is read; a longer one is answered 413.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -73,8 +77,6 @@ impl Default for Limits {
     }
 }
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
 tokio::task_local! {
     static CURRENT: Current;
 }
@@ -83,40 +85,6 @@ tokio::task_local! {
 struct Current {
     id: RequestId,
     route: Route,
-}
-
-/// What a request is called in logs, answers and causes: the `X-Request-Id` it came with, or one made here.
-///
-/// Every handler finds it in the request's extensions and in [`request_id`]; it is at most 128 characters of visible
-/// ASCII.
-#[derive(Clone, Debug)]
-pub struct RequestId(HeaderValue);
-
-impl RequestId {
-    /// Takes over the caller's id if it is one that a log line can hold.
-    fn of<B>(request: &Request<B>) -> Self {
-        request
-            .headers()
-            .get(REQUEST_ID)
-            .filter(|id| {
-                (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
-            })
-            .map_or_else(Self::fresh, |id| Self(id.clone()))
-    }
-
-    fn fresh() -> Self {
-        let id = format!("req_{}", uuid::Uuid::now_v7().simple());
-        Self(
-            HeaderValue::from_maybe_shared(axum::body::Bytes::from(id))
-                .unwrap_or_else(|_| HeaderValue::from_static("req")),
-        )
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
-    }
 }
 
 /// The id of the request that is being answered by this task, if one is.
@@ -278,7 +246,7 @@ async fn answer(
         "answered"
     );
     protect(response.headers_mut(), over_tls);
-    response.headers_mut().insert(REQUEST_ID, id.0);
+    response.headers_mut().insert(REQUEST_ID, id.into_value());
     Ok(response)
 }
 

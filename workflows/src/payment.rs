@@ -98,6 +98,8 @@ words! {
 }
 
 /// A payment as the machines see it. What only a merchant cares about (description, customer, metadata) is not here.
+///
+/// Its JSON has the names of the columns that hold it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     /// Ours, a UUIDv7.
@@ -105,6 +107,7 @@ pub struct Payment {
     /// Where it stands.
     pub status: Status,
     /// What was asked for.
+    #[serde(flatten)]
     pub money: Money,
     /// Whether the money is taken at once.
     pub capture_method: CaptureMethod,
@@ -125,14 +128,19 @@ pub struct Payment {
     /// Why it was canceled, or is asked to be.
     pub cancellation_reason: Option<String>,
     /// The most that was ever authorized. Never below `captured`.
+    #[serde(rename = "amount_authorized")]
     pub authorized: i64,
     /// What can still be captured.
+    #[serde(rename = "amount_capturable")]
     pub capturable: i64,
     /// What was captured. Never below `refunded`.
+    #[serde(rename = "amount_captured")]
     pub captured: i64,
     /// What was given back.
+    #[serde(rename = "amount_refunded")]
     pub refunded: i64,
     /// What open refunds will give back.
+    #[serde(rename = "amount_reserved")]
     pub reserved: i64,
     /// Until when it can be captured, in Unix seconds.
     pub capture_before: Option<i64>,

@@ -15,7 +15,6 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use engine::cache::Cache;
 use engine::queue::Queue;
-use engine::webhook::signature;
 use engine::{Engine, Parts};
 use infra::Env;
 use infra::client_ip::TrustedProxies;
@@ -82,13 +81,10 @@ pub async fn serve(
         CONNECTIONS,
     )?;
     let redis_url = config.redis_url.expose_secret();
-    // No webhook comes in here: a secret that nobody knows takes none.
-    let nobody = SecretString::from(authz::id::KeyId::generate().to_string());
     let engine = Engine::start(Parts {
         pool: pool.clone(),
         queue: Queue::connect(redis_url, engine::queue::JOBS)?,
         cache: Cache::connect(redis_url)?,
-        verifier: signature::Verifier::new(&[nobody])?,
     });
     let verifier = authz::Verifier::new(&config.authz, pool.clone())?;
     infra::metrics::watch_pool(SERVICE, pool, shutdown.clone());

@@ -28,13 +28,11 @@ pub(crate) fn json(status: StatusCode, body: Bytes) -> Response {
 }
 
 /// The answer to what was made durable: 201 or 200, where the thing is found, and whether it was said before.
-pub(crate) fn accepted(answer: Answer, location: Option<String>) -> Response {
+pub(crate) fn accepted(answer: Answer, location: String) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     let mut response = json(status, answer.body);
     let headers = response.headers_mut();
-    if let Some(location) = location {
-        headers.insert(header::LOCATION, text(location));
-    }
+    headers.insert(header::LOCATION, text(location));
     if answer.replayed {
         headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }
@@ -52,7 +50,7 @@ pub(crate) async fn settled(
 ) -> Response {
     let location = format!("{PATH}/{}", PaymentId::from_uuid(answer.payment));
     let Some(wait) = wait else {
-        return accepted(answer, Some(location));
+        return accepted(answer, location);
     };
     let deadline = Instant::now() + wait.duration();
     let waited = engine
@@ -63,7 +61,7 @@ pub(crate) async fn settled(
     {
         answer.body = view.body;
     }
-    let mut response = accepted(answer, Some(location));
+    let mut response = accepted(answer, location);
     response
         .headers_mut()
         .insert(PREFERENCE_APPLIED, wait.applied());

@@ -2,6 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use engine::WebhookError;
+use engine::webhook::signature::SignatureError;
 use infra::http::problem::{Code, Problem};
 use workflows::stream::Refusal;
 
@@ -21,7 +22,9 @@ pub(crate) enum Error {
     Forbidden(&'static str),
     /// The engine did not do it.
     Engine(engine::Error),
-    /// The webhook was not taken.
+    /// The webhook is not signed by Stripe.
+    Signature(SignatureError),
+    /// The webhook was not stored.
     Webhook(WebhookError),
 }
 
@@ -50,6 +53,12 @@ impl From<engine::Error> for Error {
     }
 }
 
+impl From<SignatureError> for Error {
+    fn from(error: SignatureError) -> Self {
+        Self::Signature(error)
+    }
+}
+
 impl From<WebhookError> for Error {
     fn from(error: WebhookError) -> Self {
         Self::Webhook(error)
@@ -64,8 +73,9 @@ impl IntoResponse for Error {
             Self::Forbidden(needed) => {
                 Problem::new(Code::Forbidden, format!("This takes {needed}."))
             }
-            Self::Engine(error) => of_engine(error),
-            Self::Webhook(error) => of_webhook(error),
+            Self::Engine(error) | Self::Webhook(WebhookError::Engine(error)) => of_engine(error),
+            Self::Signature(error) => invalid_webhook(&error),
+            Self::Webhook(WebhookError::Body(error)) => invalid_webhook(&error),
         };
         named(problem).into_response()
     }
@@ -113,9 +123,6 @@ fn of_engine(error: engine::Error) -> Problem {
             Code::UnexpectedState,
             "The webhook endpoint is disabled: enable it first.",
         ),
-        E::VersionMoved { .. } => {
-            Problem::new(Code::UnexpectedState, "The payment has moved on meanwhile.")
-        }
         E::Unavailable { retry_after, cause } => {
             tracing::error!(cause, "a request could not be answered: Postgres is away");
             unavailable(retry_after.as_secs())
@@ -157,18 +164,13 @@ fn of_refusal(refusal: &Refusal) -> Problem {
     }
 }
 
-fn of_webhook(error: WebhookError) -> Problem {
-    match error {
-        WebhookError::Signature(_) | WebhookError::Body(_) => {
-            tracing::warn!(cause = %error, "a webhook was refused");
-            Problem::new(
-                Code::WebhookInvalid,
-                "The body is not an event that was signed by Stripe.",
-            )
-            .param("Stripe-Signature")
-        }
-        WebhookError::Engine(error) => of_engine(error),
-    }
+fn invalid_webhook(error: &dyn std::error::Error) -> Problem {
+    tracing::warn!(%error, "refused a webhook that is not Stripe's or no event");
+    Problem::new(
+        Code::WebhookInvalid,
+        "The body is not an event that was signed by Stripe.",
+    )
+    .param("Stripe-Signature")
 }
 
 fn amount(detail: String) -> Problem {

@@ -116,6 +116,8 @@ fn webhook_secrets(env: &mut Env) -> Vec<SecretString> {
 pub(crate) struct Gateway {
     engine: Engine,
     verifier: authz::Verifier,
+    /// Verifies that a webhook is Stripe's.
+    stripe: signature::Verifier,
     guard: Guard,
     redis: ConnectionManager,
     limits: Arc<Limits>,
@@ -143,12 +145,12 @@ pub async fn serve(
         pool: pool.clone(),
         queue: Queue::connect(redis_url, engine::queue::JOBS)?,
         cache: Cache::connect(redis_url)?,
-        verifier: signature::Verifier::new(&config.webhook_secrets)
-            .context("STRIPE_WEBHOOK_SECRET")?,
     });
     let gateway = Gateway {
         engine,
         verifier: authz::Verifier::new(&config.authz, pool.clone())?,
+        stripe: signature::Verifier::new(&config.webhook_secrets)
+            .context("STRIPE_WEBHOOK_SECRET")?,
         guard: Guard::new(config.webhook_reach),
         redis: infra::redis::manager(redis_url, REDIS_PATIENCE)?,
         limits: Arc::new(config.limits),

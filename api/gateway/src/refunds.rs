@@ -54,9 +54,9 @@ pub(crate) async fn create(
         .engine
         .command(id.uuid(), command, idempotency)
         .await?;
-    let refund = refund_of(&answer.body);
+    let refund = RefundId::from_uuid(answer.subject);
     let mut applied = None;
-    if let (Some(wait), Some(refund)) = (wait, refund) {
+    if let Some(wait) = wait {
         let deadline = Instant::now() + wait.duration();
         let waited = gateway
             .engine
@@ -68,7 +68,7 @@ pub(crate) async fn create(
         }
         applied = Some(wait.applied());
     }
-    let location = refund.map(|refund| format!("/api/v1/refunds/{refund}"));
+    let location = format!("/api/v1/refunds/{refund}");
     let mut response = answer::accepted(answer, location);
     if let Some(applied) = applied {
         response.headers_mut().insert(PREFERENCE_APPLIED, applied);
@@ -141,15 +141,4 @@ pub(crate) async fn list(
     }
     let (refunds, has_more) = gateway.engine.refunds(account, id.uuid(), &page).await?;
     Ok(answer::body(&List::new(refunds, has_more)))
-}
-
-/// The id of a refund in its own view, which the engine gives as bytes.
-fn refund_of(body: &[u8]) -> Option<RefundId> {
-    #[derive(serde::Deserialize)]
-    struct Named {
-        id: RefundId,
-    }
-    serde_json::from_slice::<Named>(body)
-        .ok()
-        .map(|named| named.id)
 }

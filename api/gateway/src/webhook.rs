@@ -1,7 +1,8 @@
-//! `POST /webhooks/stripe`: an event is acknowledged when its row is committed, never before. What it means is worked out
+//! `POST /webhooks/stripe`: an event is acknowledged when its row is committed, never before. It is applied to its payment
 //! afterwards.
 
 use axum::extract::State;
+use time::OffsetDateTime;
 
 use crate::error::Error;
 use crate::extract::{Raw, StripeSignature};
@@ -27,9 +28,10 @@ pub(crate) async fn stripe(
     Raw(body): Raw,
 ) -> Result<(), Error> {
     let signature = signature.as_ref().and_then(|value| value.to_str().ok());
-    gateway
-        .engine
-        .receive(&body, signature.unwrap_or_default())
-        .await?;
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    let webhook = gateway
+        .stripe
+        .accept(&body, signature.unwrap_or_default(), now)?;
+    gateway.engine.receive(webhook).await?;
     Ok(())
 }

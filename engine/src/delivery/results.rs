@@ -1,11 +1,11 @@
-//! The results of deliveries, written in groups: status, log and a disabled endpoint, together or not at all.
+//! The results of deliveries, written in batches: status, log and a disabled endpoint, together or not at all.
 
 use std::collections::HashSet;
 
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::committer;
+use crate::commit::batch::Batch;
 use crate::store::delivery::Finish;
 use crate::store::{delivery, webhook_endpoint};
 
@@ -17,32 +17,34 @@ pub(super) struct Outcome {
     pub(super) gone: Option<(Uuid, String)>,
 }
 
-/// Commits groups of outcomes. Each member learns whether its lease was still valid; otherwise nothing was written.
+/// Commits batches of results. Each caller learns whether its lease was still valid; otherwise nothing was written.
 pub(super) struct Results {
     pub(super) pool: PgPool,
 }
 
-impl committer::Work for Results {
-    const LANE: &'static str = "deliveries";
-
-    type Member = Outcome;
+impl Batch for Results {
+    const NAME: &'static str = "deliveries";
+    type Request = Outcome;
     type Outcome = bool;
 
-    async fn commit(&self, members: &[Outcome]) -> sqlx::Result<Vec<bool>> {
-        let finished: Vec<Finish> = members.iter().map(|member| member.finish.clone()).collect();
+    async fn commit(&self, requests: &[Outcome]) -> sqlx::Result<Vec<bool>> {
+        let finished: Vec<Finish> = requests
+            .iter()
+            .map(|request| request.finish.clone())
+            .collect();
         let mut transaction = self.pool.begin().await?;
         let held: HashSet<Uuid> = delivery::finish(&mut transaction, &finished).await?;
-        let held = |member: &Outcome| held.contains(&member.finish.id);
-        let gone: Vec<(Uuid, String)> = members
+        let held = |request: &Outcome| held.contains(&request.finish.id);
+        let gone: Vec<(Uuid, String)> = requests
             .iter()
-            .filter(|member| held(member))
-            .filter_map(|member| member.gone.clone())
+            .filter(|request| held(request))
+            .filter_map(|request| request.gone.clone())
             .collect();
         if !gone.is_empty() {
             webhook_endpoint::disable_gone(&mut transaction, &gone).await?;
         }
-        // A lost answer to COMMIT needs no check: when the group runs again, its leases are no longer valid.
+        // A lost answer to COMMIT needs no check: when the batch runs again, its leases are no longer valid.
         transaction.commit().await?;
-        Ok(members.iter().map(held).collect())
+        Ok(requests.iter().map(held).collect())
     }
 }

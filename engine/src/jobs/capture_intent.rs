@@ -6,7 +6,7 @@ use workflows::stripe::{Intent, IntentStatus};
 use super::{Deed, Proof, Work, capture_amount};
 
 pub(super) async fn perform(work: Work<'_>) -> Deed {
-    if work.record.payment.open_call != Some(Call::CaptureIntent) {
+    if work.record.stream.payment.open_call != Some(Call::CaptureIntent) {
         return Deed::moot();
     }
     if work.key_is_too_old() {

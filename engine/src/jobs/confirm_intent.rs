@@ -7,11 +7,11 @@ use super::{Deed, Proof, Work};
 use crate::stripe::ConfirmIntent;
 
 pub(super) async fn perform(work: Work<'_>) -> Deed {
-    let payment = &work.record.payment;
+    let payment = &work.record.stream.payment;
     let attempt = work
         .record
-        .attempt
-        .as_ref()
+        .stream
+        .newest_attempt()
         .filter(|attempt| attempt.id == work.job.subject);
     let (Some(Call::ConfirmIntent), Some(attempt)) = (payment.open_call, attempt) else {
         return Deed::moot();

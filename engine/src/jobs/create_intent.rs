@@ -14,7 +14,7 @@ const CLOCKS_APART_SECONDS: i64 = 3600;
 const SLACK_SECONDS: i64 = 60;
 
 pub(super) async fn perform(work: Work<'_>) -> Deed {
-    let payment = &work.record.payment;
+    let payment = &work.record.stream.payment;
     if payment.open_call != Some(Call::CreateIntent) {
         return Deed::moot();
     }
@@ -66,7 +66,7 @@ fn created(work: &Work<'_>, intent: workflows::stripe::Intent) -> Deed {
 async fn look(work: &Work<'_>, over: Option<&Failure>) -> Deed {
     match work
         .stripe
-        .find_intent(work.record.payment.id, made_within(work, over))
+        .find_intent(work.record.stream.payment.id, made_within(work, over))
         .await
     {
         Ok(Answered {

@@ -26,7 +26,7 @@ pub(super) async fn perform(work: Work<'_>) -> Deed {
     }
     let create = CreateRefund {
         refund: id,
-        payment: work.record.payment.id,
+        payment: work.record.stream.payment.id,
         account: work.record.account,
         intent_id: intent_id.to_owned(),
         amount: refund.amount,

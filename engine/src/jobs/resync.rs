@@ -8,7 +8,7 @@ use crate::store::job::Finish;
 use crate::stripe::Failure;
 
 pub(super) async fn perform(work: Work<'_>) -> Deed {
-    let payment = &work.record.payment;
+    let payment = &work.record.stream.payment;
     // Without an intent the job that creates it finds out.
     let Some(intent_id) = payment.intent_id.as_deref() else {
         return Deed::moot();
@@ -29,7 +29,7 @@ async fn ask(work: &Work<'_>, intent_id: &str) -> Result<Event, Failure> {
         Some(charge) => Some(work.stripe.retrieve_charge(charge).await?.object),
         None => None,
     };
-    let payment = &work.record.payment;
+    let payment = &work.record.stream.payment;
     let has_refunds = payment.refunded + payment.reserved > 0
         || charge.as_ref().is_some_and(|it| it.amount_refunded > 0);
     let refunds = if has_refunds {

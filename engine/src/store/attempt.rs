@@ -1,94 +1,108 @@
 //! Table `attempt`: one confirmation of a payment each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::attempt::{Attempt, Status};
+use workflows::stream::{Needs, Stream};
 
-use super::payment::{document, word};
+use super::decode::{document, name, rows};
+use crate::record::{Change, Record};
 
-/// The latest attempt of each payment, by payment. Called after the payments are locked: a snapshot taken by the
-/// locking statement itself could show attempts from before the wait.
-pub(crate) async fn latest(
+/// Reads the newest attempt of each payment into its record. Called after the payments are locked: a snapshot taken by
+/// the locking statement itself could show attempts from before the wait for the lock.
+pub(super) async fn load(
     connection: &mut PgConnection,
-    payments: &[Uuid],
-) -> sqlx::Result<HashMap<Uuid, Attempt>> {
+    _needs: &BTreeMap<Uuid, Needs>,
+    records: &mut HashMap<Uuid, Record>,
+) -> sqlx::Result<()> {
+    let payments: Vec<Uuid> = records
+        .values()
+        .map(|record| &record.stream.payment)
+        .filter(|payment| payment.attempts > 0)
+        .map(|payment| payment.id)
+        .collect();
     if payments.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(());
     }
-    let rows = sqlx::query!(
+    let found = sqlx::query!(
         "select a.payment_id, a.id, a.number, a.status, a.charge_id, a.payment_method, a.error
          from payment p join attempt a on a.payment_id = p.id and a.number = p.attempts
          where p.id = any($1)",
-        payments,
+        &payments,
     )
     .fetch_all(connection)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let attempt = Attempt {
-                id: row.id,
-                number: row.number,
-                status: word::<Status>("attempt.status", &row.status)?,
-                charge_id: row.charge_id,
-                payment_method: row.payment_method,
-                error: document("attempt.error", row.error)?,
-            };
-            Ok((row.payment_id, attempt))
-        })
-        .collect()
+    for row in found {
+        let Some(record) = records.get_mut(&row.payment_id) else {
+            continue;
+        };
+        record.stream.attempts = vec![Attempt {
+            id: row.id,
+            number: row.number,
+            status: name::<Status>("attempt.status", &row.status)?,
+            charge_id: row.charge_id,
+            payment_method: row.payment_method,
+            error: document("attempt.error", row.error)?,
+        }];
+    }
+    Ok(())
 }
 
-/// Writes attempts, new or changed. Closed ones go first: a payment may close one attempt and open the next at once,
-/// and at no moment may it have two open.
-pub(crate) async fn write(
+/// Writes the attempts that are new or changed. Closed ones go first: a payment may close one attempt and open the next
+/// in one transaction, and at no moment may it have two open.
+pub(super) async fn write(
     connection: &mut PgConnection,
-    rows: &[(Uuid, &Attempt)],
+    changes: &[Change<'_>],
     now: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let mut ordered: Vec<_> = rows.iter().collect();
-    ordered.sort_by_key(|(_, attempt)| attempt.number);
-    let payments: Vec<Uuid> = ordered.iter().map(|(payment, _)| *payment).collect();
-    let ids: Vec<Uuid> = ordered.iter().map(|(_, it)| it.id).collect();
-    let numbers: Vec<i32> = ordered.iter().map(|(_, it)| it.number).collect();
-    let statuses: Vec<String> = ordered
+    #[derive(Serialize)]
+    struct Row<'a> {
+        payment_id: Uuid,
+        #[serde(flatten)]
+        attempt: &'a Attempt,
+    }
+    let mut written: Vec<Row<'_>> = changes
         .iter()
-        .map(|(_, it)| it.status.as_str().to_owned())
-        .collect();
-    let charges: Vec<Option<String>> = ordered.iter().map(|(_, it)| it.charge_id.clone()).collect();
-    let methods: Vec<Option<String>> = ordered
-        .iter()
-        .map(|(_, it)| it.payment_method.clone())
-        .collect();
-    let errors: Vec<Option<Value>> = ordered
-        .iter()
-        .map(|(_, it)| {
-            it.error
-                .as_ref()
-                .and_then(|error| serde_json::to_value(error).ok())
+        .flat_map(|change| {
+            let payment_id = change.after.stream.payment.id;
+            change
+                .changed(|stream| &stream.attempts)
+                .map(move |attempt| Row {
+                    payment_id,
+                    attempt,
+                })
         })
         .collect();
+    if written.is_empty() {
+        return Ok(());
+    }
+    written.sort_by_key(|row| row.attempt.number);
     sqlx::query!(
         "insert into attempt as a (payment_id, id, number, status, charge_id, payment_method, error, created_at, updated_at)
-         select payment_id, id, number, status, charge_id, payment_method, error, $8, $8
-         from unnest($1::uuid[], $2::uuid[], $3::int4[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
-              as t (payment_id, id, number, status, charge_id, payment_method, error)
+         select payment_id, id, number, status, charge_id, payment_method, error, $2, $2
+         from json_populate_recordset(null::attempt, $1::text::json)
          on conflict (id) do update set
             status = excluded.status, charge_id = excluded.charge_id, payment_method = excluded.payment_method,
             error = excluded.error, updated_at = excluded.updated_at",
-        &payments,
-        &ids,
-        &numbers,
-        &statuses,
-        &charges as &[Option<String>],
-        &methods as &[Option<String>],
-        &errors as &[Option<Value>],
+        rows(&written)?,
         now,
     )
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// The facts that the history keeps of an attempt that moved.
+pub(super) fn facts(after: &Stream, id: Uuid) -> Value {
+    let attempt = after.attempts.iter().find(|it| it.id == id);
+    json!({
+        "number": attempt.map(|it| it.number),
+        "charge_id": attempt.and_then(|it| it.charge_id.as_deref()),
+        "error": attempt.and_then(|it| it.error.as_ref()),
+    })
 }

@@ -1,12 +1,16 @@
-//! Table `inbox`: Stripe's webhooks, from the moment they are durable until what they mean is known.
+//! Table `inbox`: Stripe's webhooks, from when they are durable until they are applied, and afterwards for 30 days.
 
 use std::time::Duration;
 
+use infra::postgres::interval;
+use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// An event as it came in.
+use super::decode::rows;
+
+/// An event as Stripe sent it.
 #[derive(Debug, Clone)]
 pub(crate) struct New {
     pub(crate) id: String,
@@ -14,34 +18,34 @@ pub(crate) struct New {
     pub(crate) payload: Vec<u8>,
 }
 
-/// An event that waits to be applied.
+/// An event that waits to be processed.
 #[derive(Debug, Clone)]
 pub(crate) struct Waiting {
     pub(crate) id: String,
     pub(crate) payload: Vec<u8>,
     pub(crate) tries: i32,
-    /// Seconds since it came in.
+    /// Seconds since it was received.
     pub(crate) age_seconds: f64,
 }
 
-/// What became of an event.
+/// The result of processing an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// It moved something, or asked for a look at Stripe.
+pub(crate) enum Disposition {
+    /// It changed the payment, or requested a resync.
     Applied,
-    /// It told nothing new, or nothing of ours.
+    /// It reported nothing new, or is not about a payment of Pawl's.
     Ignored,
-    /// What it is about does not exist yet.
+    /// Its payment does not exist yet; it is processed again later.
     Deferred(String),
-    /// It could not be applied for a passing reason.
+    /// It failed to be applied for a reason that may pass; it is processed again later.
     Retrying(String),
-    /// Given up; an operator may replay it.
+    /// It cannot be applied and needs an operator.
     Dead(String),
 }
 
-impl Fate {
-    /// The word in the database and in metrics.
-    pub(crate) fn status(&self) -> &'static str {
+impl Disposition {
+    /// Its name in the database and in metrics.
+    pub(crate) const fn status(&self) -> &'static str {
         match self {
             Self::Applied => "applied",
             Self::Ignored => "ignored",
@@ -59,16 +63,26 @@ impl Fate {
     }
 }
 
-/// Keeps the events that are not here yet, to be applied after a moment: a webhook overtakes the answer of the call that
-/// caused it, and once that answer is written there is nothing to apply. Deliveries of one event after another change
-/// nothing.
+/// An event with its disposition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Processed {
+    /// Stripe's id of the event.
+    pub(crate) id: String,
+    pub(crate) disposition: Disposition,
+    /// The payment that it is about, where that is known.
+    pub(crate) payment: Option<Uuid>,
+}
+
+/// Adds the events that are not stored yet, to be processed after `delay`. A webhook often comes before the answer of the
+/// call that caused it; once that answer is written, the webhook reports nothing new. A second delivery of an event
+/// changes nothing.
 pub(crate) async fn add(
     pool: &PgPool,
     rows: &[New],
     now: OffsetDateTime,
-    moment: Duration,
+    delay: Duration,
 ) -> sqlx::Result<()> {
-    // Ordered, so that two groups that share events do not wait for each other in a ring.
+    // Ordered, so that two transactions that share events do not wait for each other in a circle.
     let mut ordered: Vec<&New> = rows.iter().collect();
     ordered.sort_by(|one, other| one.id.cmp(&other.id));
     let ids: Vec<String> = ordered.iter().map(|row| row.id.clone()).collect();
@@ -82,7 +96,7 @@ pub(crate) async fn add(
         &types,
         &payloads,
         now,
-        infra::postgres::interval(moment),
+        interval(delay),
     )
     .execute(pool)
     .await?;
@@ -99,7 +113,7 @@ pub(crate) async fn is_due(pool: &PgPool) -> sqlx::Result<bool> {
     .await
 }
 
-/// How many events wait to be applied, counted up to 100,000.
+/// How many events wait to be processed, counted up to 100,000.
 pub(crate) async fn waiting(pool: &PgPool) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!" from
@@ -122,7 +136,7 @@ pub(crate) async fn take(connection: &mut PgConnection, limit: i64) -> sqlx::Res
     .await
 }
 
-/// Takes one event again, if it still waits.
+/// Takes this event, if it still waits and no other worker has taken it.
 pub(crate) async fn take_one(
     connection: &mut PgConnection,
     id: &str,
@@ -137,40 +151,44 @@ pub(crate) async fn take_one(
     .await
 }
 
-/// Writes what became of events. One that waits on is due again later each time, from a second up to ten minutes.
+/// Writes the dispositions of events. One that is to be processed again is due after a second, then twice as late each
+/// time, up to ten minutes.
 pub(crate) async fn mark(
     connection: &mut PgConnection,
-    rows: &[(String, Fate, Option<Uuid>)],
+    processed: &[Processed],
 ) -> sqlx::Result<()> {
-    let ids: Vec<String> = rows.iter().map(|(id, _, _)| id.clone()).collect();
-    let statuses: Vec<String> = rows
+    #[derive(Serialize)]
+    struct Row<'a> {
+        id: &'a str,
+        status: &'a str,
+        error: Option<&'a str>,
+        payment_id: Option<Uuid>,
+    }
+    let marked: Vec<Row<'_>> = processed
         .iter()
-        .map(|(_, fate, _)| fate.status().to_owned())
+        .map(|event| Row {
+            id: &event.id,
+            status: event.disposition.status(),
+            error: event.disposition.error(),
+            payment_id: event.payment,
+        })
         .collect();
-    let errors: Vec<Option<String>> = rows
-        .iter()
-        .map(|(_, fate, _)| fate.error().map(str::to_owned))
-        .collect();
-    let payments: Vec<Option<Uuid>> = rows.iter().map(|(_, _, payment)| *payment).collect();
     sqlx::query!(
         "update inbox set
-            status = t.status, error = t.error, payment_id = t.payment_id, tries = tries + 1,
-            due_at = now() + least(interval '1 second' * power(2, least(tries, 12)), interval '10 minutes'),
+            status = t.status, error = t.error, payment_id = t.payment_id, tries = inbox.tries + 1,
+            due_at = now() + least(interval '1 second' * power(2, least(inbox.tries, 12)), interval '10 minutes'),
             done_at = case when t.status in ('applied', 'ignored', 'dead') then now() end
-         from unnest($1::text[], $2::text[], $3::text[], $4::uuid[]) as t (id, status, error, payment_id)
+         from json_populate_recordset(null::inbox, $1::text::json) as t
          where inbox.id = t.id",
-        &ids,
-        &statuses,
-        &errors as &[Option<String>],
-        &payments as &[Option<Uuid>],
+        rows(&marked)?,
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Forgets events that came in more than 30 days ago and were dealt with, as long as Stripe itself can list them.
-pub(crate) async fn forget_old(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
+/// Deletes processed events that were received more than 30 days ago; Stripe lists them no longer either.
+pub(crate) async fn delete_expired(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "delete from inbox where ctid in
             (select ctid from inbox where received_at < now() - interval '30 days' and status in ('applied', 'ignored') limit $1)",

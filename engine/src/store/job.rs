@@ -252,12 +252,20 @@ impl ClaimedRow {
     }
 }
 
-/// Ends or puts off jobs, each only under the lease that is asked for; returns those that were really held, and
-/// whether a resync among them must look again and so is due at once.
+/// A job whose lease was still held when it was finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// It is done, put off or dead.
+    Finished,
+    /// It is a resync that was requested again while it ran; it is due at once.
+    RunAgain,
+}
+
+/// Ends or puts off jobs, each only under its lease; returns those whose lease was still held.
 pub(crate) async fn finish(
     connection: &mut PgConnection,
     endings: &[Ending<'_>],
-) -> sqlx::Result<HashMap<Uuid, bool>> {
+) -> sqlx::Result<HashMap<Uuid, Held>> {
     let ids: Vec<Uuid> = endings.iter().map(|ending| ending.id).collect();
     let leases: Vec<Uuid> = endings.iter().map(|ending| ending.lease).collect();
     let mut states = Vec::with_capacity(endings.len());
@@ -311,11 +319,25 @@ pub(crate) async fn finish(
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.again)).collect())
+    let held = |again| {
+        if again {
+            Held::RunAgain
+        } else {
+            Held::Finished
+        }
+    };
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.id, held(row.again)))
+        .collect())
 }
 
 /// Gives up a job that was just finished, because its answer cannot be applied.
-pub(crate) async fn bury(connection: &mut PgConnection, id: Uuid, error: &str) -> sqlx::Result<()> {
+pub(crate) async fn dead_letter(
+    connection: &mut PgConnection,
+    id: Uuid,
+    error: &str,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "update job set state = 'dead', error = $2, unknown = true where id = $1",
         id,

@@ -1,22 +1,25 @@
-//! Table `payment`, read together with the latest attempt of each payment.
+//! Table `payment`, read together with the newest attempt of each payment.
 
 mod page;
 
-use std::collections::HashSet;
-use std::str::FromStr;
+use std::collections::{HashMap, HashSet};
 
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
+use time::serde::rfc3339;
 use uuid::Uuid;
 use workflows::money::Money;
 use workflows::payment::{Call, CaptureMethod, Payment, Status};
+use workflows::stream::Stream;
 
-use crate::record::{Notes, Record};
+use super::decode::{column_error, document, name, rows};
+use crate::record::{Change, Notes, Record};
 
-pub(crate) use page::{Wanted, page};
+pub(crate) use page::Criteria;
 
-/// A row as it stands, before its words are understood.
+/// A row as Postgres holds it, before its names and documents are decoded.
 struct Row {
     id: Uuid,
     account_id: Uuid,
@@ -49,47 +52,49 @@ struct Row {
     metadata: Value,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
-    /// The latest attempt as the same snapshot shows it, where the statement asks for it.
+    /// The newest attempt in the same snapshot, where the statement selects it.
     attempt: Option<Value>,
 }
 
 impl Row {
-    /// A word that this version does not know stops this payment, not the worker (C27 of the faults).
-    fn read(self) -> sqlx::Result<Record> {
-        let capture_before = self.capture_before;
+    /// A name that this version does not know stops this payment and not the worker.
+    fn decode(self) -> sqlx::Result<Record> {
         Ok(Record {
-            payment: Payment {
-                id: self.id,
-                status: word::<Status>("payment.status", &self.status)?,
-                money: Money::parse(self.amount, &self.currency)
-                    .map_err(|error| decode("payment.amount", error))?,
-                capture_method: word::<CaptureMethod>(
-                    "payment.capture_method",
-                    &self.capture_method,
-                )?,
-                confirm: self.confirm,
-                payment_method: self.payment_method,
-                return_url: self.return_url,
-                intent_id: self.intent_id,
-                client_secret: self.client_secret,
-                next_action: self.next_action,
-                last_error: document("payment.last_error", self.last_error)?,
-                cancellation_reason: self.cancellation_reason,
-                authorized: self.amount_authorized,
-                capturable: self.amount_capturable,
-                captured: self.amount_captured,
-                refunded: self.amount_refunded,
-                reserved: self.amount_reserved,
-                capture_before,
-                cancel_requested: self.cancel_requested,
-                open_call: self
-                    .open_call
-                    .map(|call| word::<Call>("payment.open_call", &call))
-                    .transpose()?,
-                attempts: self.attempts,
-                version: self.version,
+            stream: Stream {
+                payment: Payment {
+                    id: self.id,
+                    status: name::<Status>("payment.status", &self.status)?,
+                    money: Money::parse(self.amount, &self.currency)
+                        .map_err(|error| column_error("payment.amount", error))?,
+                    capture_method: name::<CaptureMethod>(
+                        "payment.capture_method",
+                        &self.capture_method,
+                    )?,
+                    confirm: self.confirm,
+                    payment_method: self.payment_method,
+                    return_url: self.return_url,
+                    intent_id: self.intent_id,
+                    client_secret: self.client_secret,
+                    next_action: self.next_action,
+                    last_error: document("payment.last_error", self.last_error)?,
+                    cancellation_reason: self.cancellation_reason,
+                    authorized: self.amount_authorized,
+                    capturable: self.amount_capturable,
+                    captured: self.amount_captured,
+                    refunded: self.amount_refunded,
+                    reserved: self.amount_reserved,
+                    capture_before: self.capture_before,
+                    cancel_requested: self.cancel_requested,
+                    open_call: self
+                        .open_call
+                        .map(|call| name::<Call>("payment.open_call", &call))
+                        .transpose()?,
+                    attempts: self.attempts,
+                    version: self.version,
+                },
+                attempts: document("attempt", self.attempt)?.into_iter().collect(),
+                refunds: Vec::new(),
             },
-            attempt: document("attempt", self.attempt)?,
             account: self.account_id,
             notes: Notes {
                 reference: self.reference,
@@ -104,37 +109,7 @@ impl Row {
     }
 }
 
-/// A fault in what is stored: the payment stops, and the log says where.
-pub(super) fn decode(
-    column: &str,
-    error: impl std::error::Error + Send + Sync + 'static,
-) -> sqlx::Error {
-    sqlx::Error::ColumnDecode {
-        index: column.to_owned(),
-        source: Box::new(error),
-    }
-}
-
-/// Understands one word of a machine.
-pub(super) fn word<T: FromStr>(column: &str, text: &str) -> sqlx::Result<T>
-where
-    T::Err: std::error::Error + Send + Sync + 'static,
-{
-    text.parse().map_err(|error| decode(column, error))
-}
-
-/// Understands a JSON column.
-pub(super) fn document<T: serde::de::DeserializeOwned>(
-    column: &str,
-    value: Option<Value>,
-) -> sqlx::Result<Option<T>> {
-    value
-        .map(serde_json::from_value)
-        .transpose()
-        .map_err(|error| decode(column, error))
-}
-
-/// Locks the payments in the order of their ids, so that two groups never wait for each other in a ring.
+/// Locks the payments in the order of their ids, so that two transactions never wait for each other in a circle.
 pub(crate) async fn lock(
     connection: &mut PgConnection,
     ids: &[Uuid],
@@ -142,10 +117,10 @@ pub(crate) async fn lock(
     let rows = sqlx::query_as!(Row, r#"select *, null::jsonb as attempt from payment where id = any($1) order by id for update"#, ids)
         .fetch_all(connection)
         .await?;
-    Ok(rows.into_iter().map(Row::read).collect())
+    Ok(rows.into_iter().map(Row::decode).collect())
 }
 
-/// Reads payments without a lock, each with its latest attempt: what is committed now.
+/// Reads payments without a lock, each with its newest attempt, as they are committed now.
 pub(crate) async fn read(connection: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Record>> {
     sqlx::query_as!(
         Row,
@@ -156,15 +131,15 @@ pub(crate) async fn read(connection: &mut PgConnection, ids: &[Uuid]) -> sqlx::R
     .fetch_all(connection)
     .await?
     .into_iter()
-    .map(Row::read)
+    .map(Row::decode)
     .collect()
 }
 
-/// The payment of an intent of Stripe's.
-pub(crate) async fn of_intents(
+/// Finds the payments of Stripe's intents, by the intents' ids.
+pub(crate) async fn find_by_intents(
     connection: &mut PgConnection,
     intents: &[String],
-) -> sqlx::Result<Vec<(String, Uuid)>> {
+) -> sqlx::Result<HashMap<String, Uuid>> {
     let rows = sqlx::query!(
         r#"select intent_id as "intent_id!", id from payment where intent_id = any($1)"#,
         intents,
@@ -177,8 +152,8 @@ pub(crate) async fn of_intents(
         .collect())
 }
 
-/// The account's payment with this reference.
-pub(crate) async fn of_reference(
+/// Finds the account's payment with this reference.
+pub(crate) async fn find_by_reference(
     connection: &mut PgConnection,
     account: Uuid,
     reference: &str,
@@ -195,123 +170,92 @@ pub(crate) async fn of_reference(
 /// Adds new payments and returns the ids of those added: one whose reference is taken in its account is left out.
 pub(crate) async fn add(
     connection: &mut PgConnection,
-    rows: &[&Record],
+    records: &[&Record],
 ) -> sqlx::Result<HashSet<Uuid>> {
-    let texts = |field: fn(&Record) -> Option<String>| -> Vec<Option<String>> {
-        rows.iter().map(|row| field(row)).collect()
-    };
-    let words = |field: fn(&Record) -> String| -> Vec<String> {
-        rows.iter().map(|row| field(row)).collect()
-    };
-    let documents = |field: fn(&Record) -> Option<Value>| -> Vec<Option<Value>> {
-        rows.iter().map(|row| field(row)).collect()
-    };
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.payment.id).collect();
-    let accounts: Vec<Uuid> = rows.iter().map(|row| row.account).collect();
-    let amounts: Vec<i64> = rows.iter().map(|row| row.payment.money.amount()).collect();
-    let confirms: Vec<bool> = rows.iter().map(|row| row.payment.confirm).collect();
-    let created: Vec<OffsetDateTime> = rows.iter().map(|row| row.created_at).collect();
-    let versions: Vec<i64> = rows.iter().map(|row| row.payment.version).collect();
+    #[derive(Serialize)]
+    struct Row<'a> {
+        account_id: Uuid,
+        #[serde(flatten)]
+        payment: &'a Payment,
+        #[serde(flatten)]
+        notes: &'a Notes,
+        #[serde(with = "rfc3339")]
+        created_at: OffsetDateTime,
+    }
+    let new: Vec<Row<'_>> = records
+        .iter()
+        .map(|record| Row {
+            account_id: record.account,
+            payment: &record.stream.payment,
+            notes: &record.notes,
+            created_at: record.created_at,
+        })
+        .collect();
     let added = sqlx::query_scalar!(
         "insert into payment (id, account_id, status, version, amount, currency, capture_method, confirm, payment_method,
                               return_url, open_call, reference, customer, description, statement_descriptor, metadata,
                               created_at, updated_at)
          select id, account_id, status, version, amount, currency, capture_method, confirm, payment_method,
-                return_url, open_call, reference, customer, description, statement_descriptor, metadata, created_at, created_at
-         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int8[], $5::int8[], $6::text[], $7::text[], $8::bool[],
-                     $9::text[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::text[], $15::text[],
-                     $16::jsonb[], $17::timestamptz[])
-              as t (id, account_id, status, version, amount, currency, capture_method, confirm, payment_method,
-                    return_url, open_call, reference, customer, description, statement_descriptor, metadata, created_at)
+                return_url, open_call, reference, customer, description, statement_descriptor, metadata,
+                created_at, created_at
+         from json_populate_recordset(null::payment, $1::text::json)
          on conflict (account_id, reference) where reference is not null do nothing
          returning id",
-        &ids,
-        &accounts,
-        &words(|row| row.payment.status.to_string()),
-        &versions,
-        &amounts,
-        &words(|row| row.payment.money.currency().code()),
-        &words(|row| row.payment.capture_method.to_string()),
-        &confirms,
-        &texts(|row| row.payment.payment_method.clone()) as &[Option<String>],
-        &texts(|row| row.payment.return_url.clone()) as &[Option<String>],
-        &texts(|row| row.payment.open_call.map(|call| call.to_string())) as &[Option<String>],
-        &texts(|row| row.notes.reference.clone()) as &[Option<String>],
-        &documents(|row| serde_json::to_value(row.notes.customer.as_ref()?).ok()) as &[Option<Value>],
-        &texts(|row| row.notes.description.clone()) as &[Option<String>],
-        &texts(|row| row.notes.statement_descriptor.clone()) as &[Option<String>],
-        &documents(|row| serde_json::to_value(&row.notes.metadata).ok()) as &[Option<Value>],
-        &created,
+        rows(&new)?,
     )
     .fetch_all(connection)
     .await?;
     Ok(added.into_iter().collect())
 }
 
-/// Writes what moves of a payment. The rows are locked by the caller.
-pub(crate) async fn write(
+/// Writes the columns that a step may change. The caller has locked the rows.
+pub(super) async fn write(
     connection: &mut PgConnection,
-    rows: &[&Record],
+    changes: &[Change<'_>],
     now: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let texts = |field: fn(&Payment) -> Option<String>| -> Vec<Option<String>> {
-        rows.iter().map(|row| field(&row.payment)).collect()
-    };
-    let numbers = |field: fn(&Payment) -> i64| -> Vec<i64> {
-        rows.iter().map(|row| field(&row.payment)).collect()
-    };
-    let documents = |field: fn(&Payment) -> Option<Value>| -> Vec<Option<Value>> {
-        rows.iter().map(|row| field(&row.payment)).collect()
-    };
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.payment.id).collect();
-    let statuses: Vec<String> = rows
+    let written: Vec<&Payment> = changes
         .iter()
-        .map(|row| row.payment.status.as_str().to_owned())
+        .map(|change| &change.after.stream.payment)
         .collect();
-    let cancels: Vec<bool> = rows
-        .iter()
-        .map(|row| row.payment.cancel_requested)
-        .collect();
-    let before: Vec<Option<i64>> = rows.iter().map(|row| row.payment.capture_before).collect();
-    let attempts: Vec<i32> = rows.iter().map(|row| row.payment.attempts).collect();
+    if written.is_empty() {
+        return Ok(());
+    }
     sqlx::query!(
         "update payment as p set
             status = t.status, version = t.version,
-            amount_authorized = t.authorized, amount_capturable = t.capturable, amount_captured = t.captured,
-            amount_refunded = t.refunded, amount_reserved = t.reserved,
+            amount_authorized = t.amount_authorized, amount_capturable = t.amount_capturable,
+            amount_captured = t.amount_captured, amount_refunded = t.amount_refunded,
+            amount_reserved = t.amount_reserved,
             payment_method = t.payment_method, return_url = t.return_url, intent_id = t.intent_id,
             client_secret = t.client_secret, next_action = t.next_action, last_error = t.last_error,
             cancellation_reason = t.cancellation_reason, capture_before = t.capture_before,
-            cancel_requested = t.cancel_requested, open_call = t.open_call, attempts = t.attempts, updated_at = $20
-         from unnest($1::uuid[], $2::text[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[],
-                     $9::text[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::jsonb[], $15::text[],
-                     $16::int8[], $17::bool[], $18::text[], $19::int4[])
-              as t (id, status, version, authorized, capturable, captured, refunded, reserved, payment_method, return_url,
-                    intent_id, client_secret, next_action, last_error, cancellation_reason, capture_before,
-                    cancel_requested, open_call, attempts)
+            cancel_requested = t.cancel_requested, open_call = t.open_call, attempts = t.attempts, updated_at = $2
+         from json_populate_recordset(null::payment, $1::text::json) as t
          where p.id = t.id",
-        &ids,
-        &statuses,
-        &numbers(|it| it.version),
-        &numbers(|it| it.authorized),
-        &numbers(|it| it.capturable),
-        &numbers(|it| it.captured),
-        &numbers(|it| it.refunded),
-        &numbers(|it| it.reserved),
-        &texts(|it| it.payment_method.clone()) as &[Option<String>],
-        &texts(|it| it.return_url.clone()) as &[Option<String>],
-        &texts(|it| it.intent_id.clone()) as &[Option<String>],
-        &texts(|it| it.client_secret.clone()) as &[Option<String>],
-        &documents(|it| it.next_action.clone()) as &[Option<Value>],
-        &documents(|it| it.last_error.as_ref().and_then(|error| serde_json::to_value(error).ok())) as &[Option<Value>],
-        &texts(|it| it.cancellation_reason.clone()) as &[Option<String>],
-        &before as &[Option<i64>],
-        &cancels,
-        &texts(|it| it.open_call.map(|call| call.as_str().to_owned())) as &[Option<String>],
-        &attempts,
+        rows(&written)?,
         now,
     )
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// The facts that the history keeps of a payment that moved, beside its sums.
+pub(super) fn facts(after: &Stream) -> Value {
+    json!({ "error": after.payment.last_error })
+}
+
+/// The first payments that meet the criteria, each with its newest attempt.
+pub(crate) async fn page(
+    connection: &mut PgConnection,
+    criteria: &Criteria<'_>,
+) -> sqlx::Result<Vec<Record>> {
+    let ids = page::ids(connection, criteria).await?;
+    let mut records = read(connection, &ids).await?;
+    records.sort_by_key(|record| record.stream.payment.id);
+    if !criteria.oldest_first {
+        records.reverse();
+    }
+    Ok(records)
 }

@@ -1,23 +1,19 @@
 //! Table `refund`.
 
-use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::refund::{Refund, Status};
+use workflows::stream::{Needs, Stream};
 
-use super::payment::{document, word};
+use super::decode::{document, name, rows};
+use crate::record::{Change, Record, RefundRecord};
 
-/// A refund with what only its row knows.
-#[derive(Debug, Clone)]
-pub(crate) struct Stored {
-    pub(crate) refund: Refund,
-    pub(crate) payment: Uuid,
-    pub(crate) currency: String,
-    pub(crate) created_at: OffsetDateTime,
-    pub(crate) updated_at: OffsetDateTime,
-}
-
+/// A row as Postgres holds it, before its status and its error are decoded.
 struct Row {
     id: Uuid,
     payment_id: Uuid,
@@ -32,11 +28,11 @@ struct Row {
 }
 
 impl Row {
-    fn read(self) -> sqlx::Result<Stored> {
-        Ok(Stored {
+    fn decode(self) -> sqlx::Result<RefundRecord> {
+        Ok(RefundRecord {
             refund: Refund {
                 id: self.id,
-                status: word::<Status>("refund.status", &self.status)?,
+                status: name::<Status>("refund.status", &self.status)?,
                 amount: self.amount,
                 stripe_id: self.stripe_id,
                 reason: self.reason,
@@ -50,11 +46,88 @@ impl Row {
     }
 }
 
-/// All refunds of the payments, oldest first.
-pub(crate) async fn of_payments(
+/// Reads the refunds of the payments that need them into their records, the oldest first.
+pub(super) async fn load(
+    connection: &mut PgConnection,
+    needs: &BTreeMap<Uuid, Needs>,
+    records: &mut HashMap<Uuid, Record>,
+) -> sqlx::Result<()> {
+    let payments: Vec<Uuid> = needs
+        .iter()
+        .filter(|(payment, needs)| needs.refunds && records.contains_key(payment))
+        .map(|(payment, _)| *payment)
+        .collect();
+    if payments.is_empty() {
+        return Ok(());
+    }
+    for found in list(connection, &payments).await? {
+        if let Some(record) = records.get_mut(&found.payment) {
+            record.stream.refunds.push(found.refund);
+        }
+    }
+    Ok(())
+}
+
+/// Writes the refunds that are new or changed.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    changes: &[Change<'_>],
+    now: OffsetDateTime,
+) -> sqlx::Result<()> {
+    #[derive(Serialize)]
+    struct Row<'a> {
+        payment_id: Uuid,
+        account_id: Uuid,
+        #[serde(flatten)]
+        refund: &'a Refund,
+    }
+    let written: Vec<Row<'_>> = changes
+        .iter()
+        .flat_map(|change| {
+            let record = change.after;
+            change
+                .changed(|stream| &stream.refunds)
+                .map(move |refund| Row {
+                    payment_id: record.stream.payment.id,
+                    account_id: record.account,
+                    refund,
+                })
+        })
+        .collect();
+    if written.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "insert into refund as r (payment_id, account_id, id, status, amount, stripe_id, reason, error, created_at, updated_at)
+         select payment_id, account_id, id, status, amount, stripe_id, reason, error, $2, $2
+         from json_populate_recordset(null::refund, $1::text::json)
+         on conflict (id) do update set
+            status = excluded.status, stripe_id = excluded.stripe_id, error = excluded.error,
+            reason = excluded.reason, updated_at = excluded.updated_at",
+        rows(&written)?,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The facts that the history keeps of a refund that moved.
+pub(super) fn facts(after: &Stream, id: Uuid) -> Value {
+    let refund = after.refunds.iter().find(|it| it.id == id);
+    json!({
+        "amount": refund.map(|it| it.amount),
+        "stripe_id": refund.and_then(|it| it.stripe_id.as_deref()),
+        "reason": refund.and_then(|it| it.reason.as_deref()),
+        "error": refund.and_then(|it| it.error.as_ref()),
+    })
+}
+
+/// All refunds of the payments, the oldest first.
+pub(crate) async fn list(
     connection: &mut PgConnection,
     payments: &[Uuid],
-) -> sqlx::Result<Vec<Stored>> {
+) -> sqlx::Result<Vec<RefundRecord>> {
     sqlx::query_as!(
         Row,
         "select r.id, payment_id, r.status, r.amount, currency, stripe_id, reason, error, r.created_at, r.updated_at
@@ -64,7 +137,7 @@ pub(crate) async fn of_payments(
     .fetch_all(connection)
     .await?
     .into_iter()
-    .map(Row::read)
+    .map(Row::decode)
     .collect()
 }
 
@@ -73,7 +146,7 @@ pub(crate) async fn read(
     connection: &mut PgConnection,
     account: Uuid,
     id: Uuid,
-) -> sqlx::Result<Option<Stored>> {
+) -> sqlx::Result<Option<RefundRecord>> {
     sqlx::query_as!(
         Row,
         "select r.id, payment_id, r.status, r.amount, currency, stripe_id, reason, error, r.created_at, r.updated_at
@@ -83,54 +156,6 @@ pub(crate) async fn read(
     )
     .fetch_optional(connection)
     .await?
-    .map(Row::read)
+    .map(Row::decode)
     .transpose()
-}
-
-/// Writes refunds, new or changed.
-pub(crate) async fn write(
-    connection: &mut PgConnection,
-    rows: &[(Uuid, Uuid, &Refund)],
-    now: OffsetDateTime,
-) -> sqlx::Result<()> {
-    let payments: Vec<Uuid> = rows.iter().map(|(payment, _, _)| *payment).collect();
-    let accounts: Vec<Uuid> = rows.iter().map(|(_, account, _)| *account).collect();
-    let ids: Vec<Uuid> = rows.iter().map(|(_, _, it)| it.id).collect();
-    let statuses: Vec<String> = rows
-        .iter()
-        .map(|(_, _, it)| it.status.as_str().to_owned())
-        .collect();
-    let amounts: Vec<i64> = rows.iter().map(|(_, _, it)| it.amount).collect();
-    let stripe_ids: Vec<Option<String>> =
-        rows.iter().map(|(_, _, it)| it.stripe_id.clone()).collect();
-    let reasons: Vec<Option<String>> = rows.iter().map(|(_, _, it)| it.reason.clone()).collect();
-    let errors: Vec<Option<Value>> = rows
-        .iter()
-        .map(|(_, _, it)| {
-            it.error
-                .as_ref()
-                .and_then(|error| serde_json::to_value(error).ok())
-        })
-        .collect();
-    sqlx::query!(
-        "insert into refund as r (payment_id, account_id, id, status, amount, stripe_id, reason, error, created_at, updated_at)
-         select payment_id, account_id, id, status, amount, stripe_id, reason, error, $9, $9
-         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::int8[], $6::text[], $7::text[], $8::jsonb[])
-              as t (payment_id, account_id, id, status, amount, stripe_id, reason, error)
-         on conflict (id) do update set
-            status = excluded.status, stripe_id = excluded.stripe_id, error = excluded.error,
-            reason = excluded.reason, updated_at = excluded.updated_at",
-        &payments,
-        &accounts,
-        &ids,
-        &statuses,
-        &amounts,
-        &stripe_ids as &[Option<String>],
-        &reasons as &[Option<String>],
-        &errors as &[Option<Value>],
-        now,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }

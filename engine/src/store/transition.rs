@@ -1,12 +1,15 @@
-//! Table `transition`: every move of every machine. Rows are added, never changed.
+//! Table `transition`: the history of every stream. Rows are added, never changed.
 
+use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::stream::Transition;
 
-/// A move with what made it and the facts that belong to it.
+use super::decode::rows;
+
+/// A transition with its cause and the facts that the history keeps of it.
 #[derive(Debug, Clone)]
 pub(crate) struct New {
     pub(crate) stream: Uuid,
@@ -15,47 +18,43 @@ pub(crate) struct New {
     pub(crate) data: Value,
 }
 
-/// Adds the moves of a group.
+/// Adds transitions.
 pub(crate) async fn add(
     connection: &mut PgConnection,
-    rows: &[New],
+    transitions: &[New],
     now: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let streams: Vec<Uuid> = rows.iter().map(|row| row.stream).collect();
-    let versions: Vec<i64> = rows.iter().map(|row| row.transition.version).collect();
-    let machines: Vec<String> = rows
+    #[derive(Serialize)]
+    struct Row<'a> {
+        stream: Uuid,
+        version: i64,
+        machine: &'a str,
+        subject: Uuid,
+        from_status: &'a str,
+        kind: &'a str,
+        to_status: &'a str,
+        cause: &'a str,
+        data: &'a Value,
+    }
+    let new: Vec<Row<'_>> = transitions
         .iter()
-        .map(|row| row.transition.machine.as_str().to_owned())
+        .map(|new| Row {
+            stream: new.stream,
+            version: new.transition.version,
+            machine: new.transition.machine.as_str(),
+            subject: new.transition.subject,
+            from_status: new.transition.from,
+            kind: new.transition.kind,
+            to_status: new.transition.to,
+            cause: &new.cause,
+            data: &new.data,
+        })
         .collect();
-    let subjects: Vec<Uuid> = rows.iter().map(|row| row.transition.subject).collect();
-    let froms: Vec<String> = rows
-        .iter()
-        .map(|row| row.transition.from.to_owned())
-        .collect();
-    let kinds: Vec<String> = rows
-        .iter()
-        .map(|row| row.transition.kind.to_owned())
-        .collect();
-    let tos: Vec<String> = rows
-        .iter()
-        .map(|row| row.transition.to.to_owned())
-        .collect();
-    let causes: Vec<String> = rows.iter().map(|row| row.cause.clone()).collect();
-    let data: Vec<Value> = rows.iter().map(|row| row.data.clone()).collect();
     sqlx::query!(
         "insert into transition (stream, version, machine, subject, from_status, kind, to_status, cause, data, created_at)
-         select stream, version, machine, subject, from_status, kind, to_status, cause, data, $10
-         from unnest($1::uuid[], $2::int8[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[])
-              as t (stream, version, machine, subject, from_status, kind, to_status, cause, data)",
-        &streams,
-        &versions,
-        &machines,
-        &subjects,
-        &froms,
-        &kinds,
-        &tos,
-        &causes,
-        &data,
+         select stream, version, machine, subject, from_status, kind, to_status, cause, data, $2
+         from json_populate_recordset(null::transition, $1::text::json)",
+        rows(&new)?,
         now,
     )
     .execute(connection)
@@ -63,11 +62,11 @@ pub(crate) async fn add(
     Ok(())
 }
 
-/// Whether this very move was committed: asked after a COMMIT whose answer was lost.
-pub(crate) async fn is_there(connection: &mut PgConnection, row: &New) -> sqlx::Result<bool> {
+/// Whether this transition was committed, and no other with its version. Read after a COMMIT whose answer was lost.
+pub(crate) async fn exists(connection: &mut PgConnection, row: &New) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (select 1 from transition
-           where stream = $1 and version = $2 and cause = $3 and subject = $4) as "there!""#,
+           where stream = $1 and version = $2 and cause = $3 and subject = $4) as "exists!""#,
         row.stream,
         row.transition.version,
         row.cause,
@@ -77,7 +76,7 @@ pub(crate) async fn is_there(connection: &mut PgConnection, row: &New) -> sqlx::
     .await
 }
 
-/// A move as it was written.
+/// A transition as it was written.
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) version: i64,
@@ -90,8 +89,9 @@ pub(crate) struct Written {
     pub(crate) created_at: OffsetDateTime,
 }
 
-/// The moves of a stream after `after` and before `before`, in order, the newest first when `backwards`.
-pub(crate) async fn of_stream(
+/// The transitions of a stream with versions above `after` and below `before`, in order, the newest first when
+/// `backwards`.
+pub(crate) async fn list(
     connection: &mut PgConnection,
     stream: Uuid,
     after: i64,

@@ -61,6 +61,19 @@ impl Verifier {
         Ok(Self { keys })
     }
 
+    /// [`Verifier::verify`], with the proof that the engine asks for.
+    ///
+    /// # Errors
+    /// [`SignatureError`] says why the delivery must be refused.
+    pub fn accept<'a>(
+        &self,
+        body: &'a [u8],
+        header: &str,
+        now: i64,
+    ) -> Result<Signed<'a>, SignatureError> {
+        self.verify(body, header, now).map(|()| Signed(body))
+    }
+
     /// Checks the header against the raw body; `now` is Unix seconds. Takes the same time wherever a wrong signature differs.
     ///
     /// # Errors
@@ -83,6 +96,18 @@ impl Verifier {
         } else {
             Err(SignatureError::Mismatch)
         }
+    }
+}
+
+/// The body of a webhook whose signature was verified; only [`Verifier::accept`] makes one.
+#[derive(Clone, Copy, Debug)]
+pub struct Signed<'a>(&'a [u8]);
+
+impl Signed<'_> {
+    /// The raw bytes that were signed.
+    #[must_use]
+    pub const fn body(&self) -> &[u8] {
+        self.0
     }
 }
 

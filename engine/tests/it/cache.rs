@@ -17,6 +17,7 @@ fn view(payment: Uuid, version: i64) -> Entry {
         account: Uuid::from_u128(7),
         intent_id: None,
         version,
+        settled: version % 2 == 0,
         body: Bytes::from(format!(r#"{{"version":{version}}}"#)),
     }
 }
@@ -25,6 +26,7 @@ fn found(entry: &Entry) -> Cached {
     Cached {
         account: entry.account,
         version: entry.version,
+        settled: entry.settled,
         body: entry.body.clone(),
     }
 }

@@ -56,12 +56,10 @@ impl World {
         let database = TestDatabase::create(&MIGRATIONS).await;
         let queue = Queue::connect(&redis_url(), &format!("{{{}}}", unique("engine"))).unwrap();
         let cache = Cache::connect(&redis_url()).unwrap();
-        let secret = SecretString::from(SECRET);
         let engine = Engine::start(Parts {
             pool: database.pool().clone(),
             queue: queue.clone(),
             cache: cache.clone(),
-            verifier: Verifier::new(std::slice::from_ref(&secret)).unwrap(),
         });
         let worker = Worker::new(worker::Parts {
             pool: database.pool().clone(),
@@ -217,8 +215,10 @@ impl World {
     pub(crate) async fn deliver(&self, event: &Value) {
         let body = Bytes::from(event.to_string());
         let now = time::OffsetDateTime::now_utc().unix_timestamp();
-        let signature = sign(&body, &SecretString::from(SECRET), now);
-        self.engine.receive(&body, &signature).await.unwrap();
+        let secret = SecretString::from(SECRET);
+        let verifier = Verifier::new(std::slice::from_ref(&secret)).unwrap();
+        let signed = verifier.accept(&body, &sign(&body, &secret, now), now);
+        self.engine.receive(signed.unwrap()).await.unwrap();
         // Without the moment that it is otherwise given: here no answer is on its way.
         sqlx::query("update inbox set due_at = now() where status = 'received'")
             .execute(self.database.pool())

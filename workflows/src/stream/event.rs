@@ -140,6 +140,16 @@ pub struct Needs {
     pub refunds: bool,
 }
 
+impl Needs {
+    /// The subjects that one of two steps reads.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            refunds: self.refunds || other.refunds,
+        }
+    }
+}
+
 impl Event {
     /// Which subjects [`super::step`] reads to decide about this event; the stream must hold them.
     #[must_use]

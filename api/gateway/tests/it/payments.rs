@@ -147,3 +147,53 @@ async fn the_callers_request_id_comes_back_in_answers_and_problems() {
         assert!(body["object"] == "payment" || body["request_id"] == "req_of_the_shop");
     }
 }
+
+/// The causes of a payment's transitions, the newest first.
+async fn causes(stage: &Stage, payment: &Value) -> Vec<String> {
+    let events = body(
+        stage.get(&path_of(payment, "/events")).await,
+        StatusCode::OK,
+    )
+    .await;
+    let events = events["data"].as_array().unwrap();
+    events
+        .iter()
+        .map(|event| event["cause"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_cause_of_a_transition_is_the_request_id_of_the_answer() {
+    let stage = Stage::start().await;
+    let response = stage.post(PAYMENTS, &mug()).await;
+    let id = response.headers()["x-request-id"].clone();
+    let payment = body(response, StatusCode::CREATED).await;
+    assert!(id.to_str().unwrap().starts_with("req_"));
+    assert_eq!(causes(&stage, &payment).await, [id.to_str().unwrap()]);
+}
+
+#[tokio::test]
+async fn a_request_id_that_a_client_sends_twice_is_kept_beside_two_causes() {
+    let stage = Stage::start().await;
+    let post = async |path: &str, sent: &Value| {
+        let request = stage
+            .request(Method::POST, path)
+            .header("idempotency-key", unique("key"))
+            .header("x-request-id", "order-17");
+        request.json(sent).send().await.unwrap()
+    };
+    let payment = body(post(PAYMENTS, &mug()).await, StatusCode::CREATED).await;
+    let canceled = post(&path_of(&payment, "/cancel"), &json!({})).await;
+    assert_eq!(canceled.status(), StatusCode::OK);
+
+    let causes = causes(&stage, &payment).await;
+    assert!(causes.iter().all(|cause| cause.starts_with("req_")));
+    assert_ne!(causes[0], causes[1]);
+    let found: Vec<String> = sqlx::query_scalar(
+        "select cause from transition where data->>'request_id' = 'order-17' order by version desc",
+    )
+    .fetch_all(stage.database.pool())
+    .await
+    .unwrap();
+    assert_eq!(found, causes);
+}

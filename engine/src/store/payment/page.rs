@@ -1,4 +1,4 @@
-//! Pages of an account's payments, narrowed by what a client asks for.
+//! Pages of an account's payments, narrowed by the filters of a client.
 //!
 //! Ids grow with time, so a page is a stretch of the index over account and id, and a range of `created_at` is nearly a
 //! range of ids. Only metadata has an index of its own (migration 0008).
@@ -8,12 +8,9 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::read;
-use crate::record::Record;
-
-/// Which payments are wanted, in the order of their ids.
+/// Which payments a page shows, in the order of their ids.
 #[derive(Debug)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct Criteria<'a> {
     pub(crate) account: Uuid,
     /// Only ids above this one, and below that one.
     pub(crate) above: Uuid,
@@ -26,78 +23,72 @@ pub(crate) struct Wanted<'a> {
     pub(crate) amount: (i64, i64),
     /// From the first, included, to the second, which is not.
     pub(crate) created: (OffsetDateTime, OffsetDateTime),
-    /// Pairs that must all be there.
+    /// Pairs that must all be in the payment's metadata.
     pub(crate) metadata: Option<Value>,
     pub(crate) limit: i64,
 }
 
-/// The first payments that are wanted, each with its latest attempt.
-pub(crate) async fn page(
+/// The ids of the first payments that meet the criteria, in no certain order.
+pub(super) async fn ids(
     connection: &mut PgConnection,
-    wanted: &Wanted<'_>,
-) -> sqlx::Result<Vec<Record>> {
-    let ids = match (&wanted.metadata, wanted.oldest_first) {
-        (Some(metadata), _) => tagged(connection, wanted, metadata).await?,
-        (None, true) => oldest(connection, wanted).await?,
-        (None, false) => newest(connection, wanted).await?,
-    };
-    let mut records = read(connection, &ids).await?;
-    records.sort_by_key(|record| record.payment.id);
-    if !wanted.oldest_first {
-        records.reverse();
+    criteria: &Criteria<'_>,
+) -> sqlx::Result<Vec<Uuid>> {
+    match (&criteria.metadata, criteria.oldest_first) {
+        (Some(metadata), _) => by_metadata(connection, criteria, metadata).await,
+        (None, true) => oldest(connection, criteria).await,
+        (None, false) => newest(connection, criteria).await,
     }
-    Ok(records)
 }
 
-async fn newest(connection: &mut PgConnection, wanted: &Wanted<'_>) -> sqlx::Result<Vec<Uuid>> {
+async fn newest(connection: &mut PgConnection, criteria: &Criteria<'_>) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
         "select id from payment
          where account_id = $1 and id > $2 and id < $3 and ($4::text is null or status = $4)
                and ($5::text is null or reference = $5) and amount between $6 and $7
                and created_at >= $8 and created_at < $9
          order by id desc limit $10",
-        wanted.account,
-        wanted.above,
-        wanted.below,
-        wanted.status,
-        wanted.reference,
-        wanted.amount.0,
-        wanted.amount.1,
-        wanted.created.0,
-        wanted.created.1,
-        wanted.limit,
+        criteria.account,
+        criteria.above,
+        criteria.below,
+        criteria.status,
+        criteria.reference,
+        criteria.amount.0,
+        criteria.amount.1,
+        criteria.created.0,
+        criteria.created.1,
+        criteria.limit,
     )
     .fetch_all(connection)
     .await
 }
 
-async fn oldest(connection: &mut PgConnection, wanted: &Wanted<'_>) -> sqlx::Result<Vec<Uuid>> {
+async fn oldest(connection: &mut PgConnection, criteria: &Criteria<'_>) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
         "select id from payment
          where account_id = $1 and id > $2 and id < $3 and ($4::text is null or status = $4)
                and ($5::text is null or reference = $5) and amount between $6 and $7
                and created_at >= $8 and created_at < $9
          order by id limit $10",
-        wanted.account,
-        wanted.above,
-        wanted.below,
-        wanted.status,
-        wanted.reference,
-        wanted.amount.0,
-        wanted.amount.1,
-        wanted.created.0,
-        wanted.created.1,
-        wanted.limit,
+        criteria.account,
+        criteria.above,
+        criteria.below,
+        criteria.status,
+        criteria.reference,
+        criteria.amount.0,
+        criteria.amount.1,
+        criteria.created.0,
+        criteria.created.1,
+        criteria.limit,
     )
     .fetch_all(connection)
     .await
 }
 
-/// Materialized, because a plan that is made before the values are known would rather walk through all payments of the
-/// account than use the index of metadata.
-async fn tagged(
+/// Materialized, because the generic plan would read all payments of the account instead of using the index over
+/// metadata.
+async fn by_metadata(
     connection: &mut PgConnection,
-    wanted: &Wanted<'_>,
+    criteria: &Criteria<'_>,
     metadata: &Value,
 ) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
@@ -109,18 +100,18 @@ async fn tagged(
                and ($5::text is null or reference = $5) and amount between $6 and $7
                and created_at >= $8 and created_at < $9
          order by case when $12::bool then id end, id desc limit $10"#,
-        wanted.account,
-        wanted.above,
-        wanted.below,
-        wanted.status,
-        wanted.reference,
-        wanted.amount.0,
-        wanted.amount.1,
-        wanted.created.0,
-        wanted.created.1,
-        wanted.limit,
+        criteria.account,
+        criteria.above,
+        criteria.below,
+        criteria.status,
+        criteria.reference,
+        criteria.amount.0,
+        criteria.amount.1,
+        criteria.created.0,
+        criteria.created.1,
+        criteria.limit,
         metadata,
-        wanted.oldest_first,
+        criteria.oldest_first,
     )
     .fetch_all(connection)
     .await

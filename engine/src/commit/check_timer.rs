@@ -1,15 +1,15 @@
-//! When Stripe is asked about a payment that nobody tells anything about.
+//! When Stripe is asked about a payment of which nothing is heard.
 
 use workflows::payment::{Payment, Status};
 
-/// Seconds after which Stripe is asked about a payment that waits and of which nothing was heard.
+/// Seconds that a payment may wait in a status before Stripe is asked how it stands.
 const ACTION: f64 = 15.0 * 60.0;
 const PROCESSING: f64 = 60.0 * 60.0;
 const CLIENT: f64 = 60.0 * 60.0;
 const CAPTURE: f64 = 24.0 * 60.0 * 60.0;
 
-/// How long a payment may wait for a word from outside before Stripe is asked. None while a job of ours drives it, and
-/// at its end.
+/// How many seconds a payment may wait for an event before it is resynced. None while a job works on it, and when it has
+/// ended.
 pub(super) fn after(payment: &Payment) -> Option<f64> {
     if payment.open_call.is_some() {
         return None;

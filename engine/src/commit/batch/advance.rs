@@ -1,0 +1,147 @@
+//! Commands of clients, results of jobs and expiries: each batch is one transaction around [`advance`].
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::Batch;
+use crate::commit::After;
+use crate::commit::advance::{Advance, Origin, Outcome, State, advance};
+use crate::request::{RequestKey, SavedAnswer};
+use crate::store::job::{Ending, Held};
+use crate::store::{idempotency, job, timer};
+use crate::{commit, store};
+
+/// Commits batches of [`Advance`].
+pub(crate) struct Advances {
+    pub(crate) pool: PgPool,
+    pub(crate) after: After,
+    /// In a worker, how long it leases a job. A gateway leases none and leaves every job to the workers.
+    pub(crate) lease: Option<Duration>,
+}
+
+impl Batch for Advances {
+    const NAME: &'static str = "advances";
+    type Request = Advance;
+    type Outcome = Outcome;
+
+    async fn commit(&self, requests: &[Advance]) -> sqlx::Result<Vec<Outcome>> {
+        let mut transaction = self.pool.begin().await?;
+        let events = requests
+            .iter()
+            .map(|request| (request.payment, request.origin.event()));
+        let mut state = State {
+            fold: commit::lock(&mut transaction, events).await?,
+            held: finish_jobs(&mut transaction, requests).await?,
+            answers: read_answers(&mut transaction, requests).await?,
+            dead_letters: Vec::new(),
+            expired: Vec::new(),
+            leases_calls: self.lease.is_some(),
+        };
+
+        let outcomes: Vec<Outcome> = requests
+            .iter()
+            .map(|request| advance(&mut state, request))
+            .collect();
+
+        let due = self.write(&mut transaction, &state).await?;
+        keep_answers(&mut transaction, requests, &outcomes).await?;
+        let fold = state.fold;
+        commit::commit(&self.pool, transaction, fold.transitions().first()).await?;
+        self.after.committed(due, fold);
+        Ok(outcomes)
+    }
+}
+
+impl Advances {
+    /// Writes what was decided; returns the jobs that are due.
+    async fn write(&self, connection: &mut PgConnection, state: &State) -> sqlx::Result<Vec<Uuid>> {
+        let mut due =
+            commit::write(connection, &state.fold, self.lease.unwrap_or_default()).await?;
+        let run_again = |(job, held): (&Uuid, &Held)| (*held == Held::RunAgain).then_some(*job);
+        due.extend(state.held.iter().filter_map(run_again));
+        for (job, error) in &state.dead_letters {
+            job::dead_letter(connection, *job, error).await?;
+        }
+        if !state.expired.is_empty() {
+            timer::remove_expiries(connection, &state.expired).await?;
+        }
+        Ok(due)
+    }
+}
+
+/// Ends or puts off the jobs of the batch, each under its lease; returns those whose lease was still held.
+async fn finish_jobs(
+    connection: &mut PgConnection,
+    requests: &[Advance],
+) -> sqlx::Result<HashMap<Uuid, Held>> {
+    let endings: Vec<Ending<'_>> = requests
+        .iter()
+        .filter_map(|request| match &request.origin {
+            Origin::Job {
+                job, lease, finish, ..
+            } => Some(Ending {
+                id: *job,
+                lease: *lease,
+                finish,
+            }),
+            _ => None,
+        })
+        .collect();
+    if endings.is_empty() {
+        return Ok(HashMap::new());
+    }
+    job::finish(connection, &endings).await
+}
+
+/// The answers that were given before to requests with the keys of this batch.
+async fn read_answers(
+    connection: &mut PgConnection,
+    requests: &[Advance],
+) -> sqlx::Result<HashMap<RequestKey, SavedAnswer>> {
+    let mut answers = HashMap::new();
+    for request in requests {
+        if let Origin::Command { idempotency, .. } = &request.origin
+            && let Some(saved) = idempotency::read(connection, idempotency).await?
+        {
+            answers.insert(idempotency.unique(), saved);
+        }
+    }
+    Ok(answers)
+}
+
+/// Keeps the new answers. Their keys are free: their path names the payment, whose lock is held.
+async fn keep_answers(
+    connection: &mut PgConnection,
+    requests: &[Advance],
+    outcomes: &[Outcome],
+) -> sqlx::Result<()> {
+    let rows: Vec<idempotency::New<'_>> = requests
+        .iter()
+        .zip(outcomes)
+        .filter_map(|(request, outcome)| match (&request.origin, outcome) {
+            (Origin::Command { idempotency, .. }, Outcome::Answered(answer))
+                if !answer.replayed =>
+            {
+                Some(idempotency::New {
+                    idempotency,
+                    answer,
+                })
+            }
+            _ => None,
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let new = rows.len();
+    let taken = idempotency::take(connection, rows, store::now()).await?;
+    if taken.len() < new {
+        return Err(sqlx::Error::Protocol(
+            "a command's key was taken while its payment was locked".into(),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Claims of jobs: each batch leases jobs by one statement, and reads the payments that they are about.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use sqlx::PgPool;
+use uuid::Uuid;
+use workflows::stream::Needs;
+
+use super::Batch;
+use crate::commit::advance::Claim;
+use crate::store;
+use crate::store::job;
+use crate::store::job::{Claimed, Kind};
+
+/// Commits batches of claims, by the ids of the jobs.
+pub(crate) struct Claims {
+    pub(crate) pool: PgPool,
+    /// For how long a job is leased.
+    pub(crate) lease: Duration,
+}
+
+impl Batch for Claims {
+    const NAME: &'static str = "claims";
+    type Request = Uuid;
+    /// None if the job is not due, or leased by another worker.
+    type Outcome = Option<Box<Claim>>;
+
+    async fn commit(&self, requests: &[Uuid]) -> sqlx::Result<Vec<Self::Outcome>> {
+        let mut claimed: HashMap<Uuid, Claimed> = job::claim(&self.pool, requests, self.lease)
+            .await?
+            .into_iter()
+            .map(|job| (job.id, job))
+            .collect();
+        if claimed.is_empty() {
+            return Ok(requests.iter().map(|_| None).collect());
+        }
+        let mut needs: BTreeMap<Uuid, Needs> = BTreeMap::new();
+        for job in claimed.values() {
+            let needs = needs.entry(job.payment).or_default();
+            *needs = needs.and(needs_of(job));
+        }
+        let mut connection = self.pool.acquire().await?;
+        let records = store::stream::read(&mut connection, &needs).await?;
+        // The second of two equal ids in a batch gets none, as it would a moment later.
+        Ok(requests
+            .iter()
+            .map(|id| {
+                let job = claimed.remove(id)?;
+                let record = records.get(&job.payment).cloned();
+                Some(Box::new(Claim { job, record }))
+            })
+            .collect())
+    }
+}
+
+/// The subjects that a job reads beside the payment and its newest attempt.
+fn needs_of(job: &Claimed) -> Needs {
+    Needs {
+        refunds: job.kind == Kind::CreateRefund,
+    }
+}

@@ -1,0 +1,65 @@
+//! The cause of a transition: the request, event, job or timer that it came from.
+
+use infra::http::RequestId;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// What a transition came from. The same cause moves one subject once; the database refuses a second time.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause {
+    /// `req_…`, `evt_…`, `job_…_TRY` or `timer_expire`, as it stands in the column `cause`.
+    pub(crate) id: String,
+    /// The `X-Request-Id` that the client sent, if it sent one. It is not the cause itself, because a client may send the
+    /// same id with two commands; it is kept in the transition's data, so that each of the two ids leads to the other.
+    pub(crate) client_request_id: Option<String>,
+}
+
+impl Cause {
+    /// The request that this task answers. Its cause is the request id of its answer and its log lines, unless the
+    /// client sent that id.
+    pub(crate) fn request() -> Self {
+        match infra::http::request_id() {
+            Some(request) if !request.is_from_client() => Self::internal(request.as_str().into()),
+            request => {
+                let cause = Self {
+                    id: RequestId::generate().as_str().into(),
+                    client_request_id: request.map(|request| request.as_str().into()),
+                };
+                tracing::debug!(
+                    cause = cause.id,
+                    "the transitions of this request have this cause"
+                );
+                cause
+            }
+        }
+    }
+
+    /// One try of a job.
+    pub(crate) fn job(id: Uuid, tries: i32) -> Self {
+        Self::internal(format!("job_{}_{tries}", id.simple()))
+    }
+
+    /// An event of Stripe's.
+    pub(crate) fn stripe_event(id: &str) -> Self {
+        Self::internal(id.to_owned())
+    }
+
+    /// The timer that ends an unfinished payment.
+    pub(crate) fn expiry() -> Self {
+        Self::internal("timer_expire".into())
+    }
+
+    /// Adds the client's request id to the facts of a transition.
+    pub(crate) fn note_in(&self, facts: &mut Value) {
+        if let Some(id) = &self.client_request_id {
+            facts["request_id"] = id.as_str().into();
+        }
+    }
+
+    const fn internal(id: String) -> Self {
+        Self {
+            id,
+            client_request_id: None,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The requests that callers make of the engine, and the answers that they get.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use uuid::Uuid;
+use workflows::money::Money;
+use workflows::payment::CaptureMethod;
+
+use crate::record::Notes;
+
+/// A payment as a client requests it.
+#[derive(Debug, Clone)]
+pub struct NewPayment {
+    /// The sum that the customer is to pay.
+    pub money: Money,
+    /// When the money is taken.
+    pub capture_method: CaptureMethod,
+    /// Confirm as soon as the intent exists.
+    pub confirm: bool,
+    /// Stripe's id of a payment method.
+    pub payment_method: Option<String>,
+    /// Where Stripe sends the customer back to.
+    pub return_url: Option<String>,
+    /// Cancel it when it is not finished after this time.
+    pub expires_in: Option<Duration>,
+    /// The merchant's notes.
+    pub notes: Notes,
+}
+
+/// A client's command to an existing payment.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Charge the customer.
+    Confirm {
+        /// Instead of the payment's own.
+        payment_method: Option<String>,
+        /// Instead of the payment's own.
+        return_url: Option<String>,
+    },
+    /// Take the authorized money.
+    Capture {
+        /// All that is capturable when absent.
+        amount: Option<i64>,
+    },
+    /// End the payment without taking money.
+    Cancel {
+        /// One of Stripe's reasons.
+        reason: Option<String>,
+    },
+    /// Give money back.
+    Refund {
+        /// All that is left when absent.
+        amount: Option<i64>,
+        /// One of Stripe's reasons.
+        reason: Option<String>,
+    },
+}
+
+impl Command {
+    /// The command's name in traces.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Confirm { .. } => "confirm",
+            Self::Capture { .. } => "capture",
+            Self::Cancel { .. } => "cancel",
+            Self::Refund { .. } => "refund",
+        }
+    }
+}
+
+/// The idempotency key of a request. Two requests are the same when account, method, path and key are equal; the second
+/// one must then have the same body.
+#[derive(Debug, Clone)]
+pub struct Idempotency {
+    /// The caller's account.
+    pub account: Uuid,
+    /// `POST`.
+    pub method: String,
+    /// The path, with its ids.
+    pub path: String,
+    /// The client's key, 1 to 255 characters.
+    pub key: String,
+    /// SHA-256 of the body.
+    pub body_hash: [u8; 32],
+}
+
+/// [`Idempotency`] without the hash of the body: what must be unique.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RequestKey {
+    account: Uuid,
+    key: String,
+    method: String,
+    path: String,
+}
+
+impl RequestKey {
+    /// The key with these parts.
+    pub(crate) const fn new(account: Uuid, method: String, path: String, key: String) -> Self {
+        Self {
+            account,
+            key,
+            method,
+            path,
+        }
+    }
+}
+
+impl Idempotency {
+    /// The part of it that must be unique.
+    pub(crate) fn unique(&self) -> RequestKey {
+        RequestKey::new(
+            self.account,
+            self.method.clone(),
+            self.path.clone(),
+            self.key.clone(),
+        )
+    }
+}
+
+/// The answer to a request that is durable.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The view of `subject` as JSON.
+    pub body: Bytes,
+    /// Whether it repeats the answer to an earlier request with the same idempotency key.
+    pub replayed: bool,
+    /// The payment that was created or changed.
+    pub payment: Uuid,
+    /// The payment itself, or the refund that was created.
+    pub subject: Uuid,
+    /// The version of the payment after the request.
+    pub version: i64,
+}
+
+/// An [`Answer`] that is kept under the idempotency key of its request.
+#[derive(Debug, Clone)]
+pub(crate) struct SavedAnswer {
+    /// SHA-256 of the request's body.
+    pub(crate) body_hash: Vec<u8>,
+    /// The answer, with `replayed` set.
+    pub(crate) answer: Answer,
+}
+
+impl SavedAnswer {
+    /// Keeps the answer for requests that repeat this one.
+    pub(crate) fn new(body_hash: &[u8], answer: &Answer) -> Self {
+        Self {
+            body_hash: body_hash.to_vec(),
+            answer: Answer {
+                replayed: true,
+                ..answer.clone()
+            },
+        }
+    }
+
+    /// The answer to a request with the same key; none if its body is another one.
+    pub(crate) fn answer_to(&self, request: &Idempotency) -> Option<Answer> {
+        (self.body_hash == request.body_hash).then(|| self.answer.clone())
+    }
+}

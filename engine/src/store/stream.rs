@@ -1,0 +1,82 @@
+//! The streams of payments over all tables that hold their subjects. This is the one list of subjects: a new one adds a
+//! line to each function here, and a file with functions of the same names.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+use workflows::edges::Machine;
+use workflows::stream::{Needs, Stream, Transition};
+
+use super::{attempt, payment, refund};
+use crate::record::{Change, Record};
+
+/// Locks the payments in the order of their ids, then reads the subjects that are needed of each. A payment whose rows
+/// cannot be decoded is logged and left out.
+pub(crate) async fn lock(
+    connection: &mut PgConnection,
+    needs: &BTreeMap<Uuid, Needs>,
+) -> sqlx::Result<HashMap<Uuid, Record>> {
+    let ids: Vec<Uuid> = needs.keys().copied().collect();
+    let mut records = HashMap::with_capacity(ids.len());
+    for record in payment::lock(connection, &ids).await? {
+        match record {
+            Ok(record) => {
+                records.insert(record.stream.payment.id, record);
+            }
+            Err(error) => {
+                tracing::error!(%error, "failed to decode a payment; it stops until an operator corrects its row, the others go on");
+            }
+        }
+    }
+    attempt::load(connection, needs, &mut records).await?;
+    refund::load(connection, needs, &mut records).await?;
+    Ok(records)
+}
+
+/// Reads payments as they are committed now, without a lock, each with its newest attempt and the subjects that are
+/// needed.
+pub(crate) async fn read(
+    connection: &mut PgConnection,
+    needs: &BTreeMap<Uuid, Needs>,
+) -> sqlx::Result<HashMap<Uuid, Record>> {
+    let ids: Vec<Uuid> = needs.keys().copied().collect();
+    let mut records: HashMap<Uuid, Record> = payment::read(connection, &ids)
+        .await?
+        .into_iter()
+        .map(|record| (record.stream.payment.id, record))
+        .collect();
+    refund::load(connection, needs, &mut records).await?;
+    Ok(records)
+}
+
+/// Writes the difference of each stream. The caller has locked the payments.
+pub(crate) async fn write(
+    connection: &mut PgConnection,
+    changes: &[Change<'_>],
+    now: OffsetDateTime,
+) -> sqlx::Result<()> {
+    payment::write(connection, changes, now).await?;
+    attempt::write(connection, changes, now).await?;
+    refund::write(connection, changes, now).await
+}
+
+/// The facts that the history keeps of a transition: the payment's sums after it, and the state of the subject that
+/// moved. Never a client secret.
+pub(crate) fn facts(transition: &Transition, after: &Stream) -> Value {
+    let payment = &after.payment;
+    let moved = match transition.machine {
+        Machine::Payment => payment::facts(after),
+        Machine::Attempt => attempt::facts(after, transition.subject),
+        Machine::Refund => refund::facts(after, transition.subject),
+    };
+    json!({
+        "amount_capturable": payment.capturable,
+        "amount_captured": payment.captured,
+        "amount_refunded": payment.refunded,
+        "amount_reserved": payment.reserved,
+        "moved": moved,
+    })
+}
