@@ -1,7 +1,7 @@
 -- The table of edges: every move that a machine may make, and no other.
 --
--- The code has the same table (workflows::edges); a test of the engine fails when the two differ. Every transition has
--- a foreign key to it, so that no program can write a move that is not an edge.
+-- Its rows are made from the tables of rules in the code (workflows::payment::RULES and its neighbours); tests fail when
+-- the two differ. Every transition has a foreign key to it, so that no program can write a move that is not an edge.
 -- An edge is never deleted, since old transitions point to it. One that is no longer made is retired.
 
 create table edge (
@@ -15,92 +15,110 @@ create table edge (
     primary key (machine, from_status, kind, to_status)
 );
 
--- Payment: P0 to P14. Statuses without `local_` are Stripe's names.
+-- Statuses without `local_` are Stripe's names. A rule without targets leads back to the status that it leaves.
+-- Made by `cargo run -p workflows --example draw`: begin. Do not edit.
+
 insert into edge (machine, id, from_status, kind, to_status)
 select 'payment', rule.id, start.status, rule.kind, target.status
 from (values
-    ('P0',  '{none}',                 'accepted',           '{local_created}'),
-    ('P1',  '{local_created}',        'intent_created',     '{requires_payment_method,requires_confirmation}'),
-    ('P2',  '{local_created}',        'intent_adopted',     '{requires_action,processing,requires_capture,succeeded}'),
-    ('P4',  '{local_created}',        'intent_adopted',     '{canceled}'),
-    ('P3',  '{local_created}',        'intent_rejected',    '{local_rejected}'),
-    ('P5',  '{requires_payment_method}', 'method_attached', '{requires_confirmation}'),
-    ('P6',  '{requires_payment_method,requires_confirmation,processing}', 'action_required', '{requires_action}'),
-    ('P7',  '{requires_payment_method,requires_confirmation,requires_action}', 'processing_started', '{processing}'),
-    ('P8',  '{requires_payment_method,requires_confirmation,requires_action,processing}', 'capturable_updated', '{requires_capture}'),
-    ('P9',  '{requires_capture}',     'capturable_updated', '{requires_capture}'),
-    ('P9c', '{requires_capture}',     'capture_requested',  '{requires_capture}'),
-    ('P10', '{requires_capture}',     'processing_started', '{processing}'),
+    -- a client creates the payment
+    ('P0', '{none}', 'accepted', '{local_created}'),
+    -- the answer to create_intent, or the first report of an intent that waits
+    ('P1', '{local_created}', 'intent_created', '{requires_payment_method,requires_confirmation}'),
+    -- the first report of an intent that has already moved
+    ('P2', '{local_created}', 'intent_adopted', '{requires_action,processing,requires_capture,succeeded}'),
+    -- the first report of an intent that was already canceled
+    ('P4', '{local_created}', 'intent_adopted', '{canceled}'),
+    -- Stripe refuses create_intent for good
+    ('P3', '{local_created}', 'intent_rejected', '{local_rejected}'),
+    -- an answer shows that a payment method was attached
+    ('P5', '{requires_payment_method}', 'method_attached', '{requires_confirmation}'),
+    -- the customer must act: an answer, or payment_intent.requires_action
+    ('P6', '{requires_payment_method,requires_confirmation,processing}', 'action_required', '{requires_action}'),
+    -- an asynchronous method is under way: an answer, or payment_intent.processing
+    ('P7', '{requires_payment_method,requires_confirmation,requires_action}', 'processing_started', '{processing}'),
+    -- the money is authorized: an answer, or payment_intent.amount_capturable_updated
+    ('P8', '{requires_payment_method,requires_confirmation,requires_action,processing}', 'capturable_updated', '{requires_capture}'),
+    -- the sum that can be captured changed: payment_intent.amount_capturable_updated
+    ('P9', '{requires_capture}', 'capturable_updated', '{requires_capture}'),
+    -- a client asks to capture
+    ('P9c', '{requires_capture}', 'capture_requested', '{requires_capture}'),
+    -- the capture takes its time: the answer to capture_intent
+    ('P10', '{requires_capture}', 'processing_started', '{processing}'),
+    -- the money is captured: an answer, or payment_intent.succeeded
     ('P11', '{requires_payment_method,requires_confirmation,requires_action,processing,requires_capture}', 'succeeded', '{succeeded}'),
+    -- the attempt failed: an answer, or payment_intent.payment_failed
     ('P12', '{requires_confirmation,requires_action,processing}', 'payment_failed', '{requires_payment_method}'),
-    ('P13', '{requires_payment_method}', 'payment_failed',  '{requires_payment_method}'),
-    ('P14', '{requires_payment_method,requires_confirmation,requires_action,processing,requires_capture}', 'canceled', '{canceled}')
+    -- another attempt failed: an answer, or payment_intent.payment_failed
+    ('P13', '{requires_payment_method}', 'payment_failed', '{requires_payment_method}'),
+    -- Stripe canceled the intent: the answer to cancel_intent, or payment_intent.canceled
+    ('P14', '{requires_payment_method,requires_confirmation,requires_action,processing,requires_capture}', 'canceled', '{canceled}'),
+    -- a client asks to cancel, or the payment expires; Stripe's answer moves the payment
+    ('P14', '{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture}', 'cancel_requested', null),
+    -- Stripe's object was read and differs
+    ('P19', '{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture,succeeded,canceled,local_rejected}', 'resync', '{requires_payment_method,requires_confirmation,requires_action,processing,requires_capture,succeeded,canceled}'),
+    -- an operator moves the payment by hand, with a reason
+    ('P19', '{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture,succeeded,canceled,local_rejected}', 'forced', '{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture,succeeded,canceled,local_rejected}')
 ) as rule (id, starts, kind, targets),
 unnest(rule.starts::text[]) as start (status),
-unnest(rule.targets::text[]) as target (status);
+unnest(coalesce(rule.targets::text[], array[start.status])) as target (status);
 
--- A requested cancellation changes no status until Stripe has answered: an edge from a status to itself.
-insert into edge (machine, id, from_status, kind, to_status)
-select 'payment', 'P14', status, 'cancel_requested', status
-from unnest('{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture}'::text[]) as status;
 
--- P19: a resync may lead from any status to the one that Stripe's object has; an operator may force any status, with a
--- reason.
-insert into edge (machine, id, from_status, kind, to_status)
-select 'payment', 'P19', start.status, 'resync', target.status
-from unnest('{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture,succeeded,canceled,local_rejected}'::text[]) as start (status),
-     unnest('{requires_payment_method,requires_confirmation,requires_action,processing,requires_capture,succeeded,canceled}'::text[]) as target (status);
-
-insert into edge (machine, id, from_status, kind, to_status)
-select 'payment', 'P19', start.status, 'forced', target.status
-from unnest('{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture,succeeded,canceled,local_rejected}'::text[]) as start (status),
-     unnest('{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture,succeeded,canceled,local_rejected}'::text[]) as target (status);
-
--- Attempt: one confirmation of a payment.
 insert into edge (machine, id, from_status, kind, to_status)
 select 'attempt', rule.id, start.status, rule.kind, target.status
 from (values
-    ('A0', '{none}',                                    'started',         '{started}'),
-    ('A1', '{none}',                                    'observed',        '{requires_action,pending,authorized,captured,failed}'),
-    ('A2', '{started,pending}',                         'action_required', '{requires_action}'),
-    ('A3', '{started,requires_action,authorized}',      'pended',          '{pending}'),
-    ('A4', '{started,requires_action,pending}',         'authorized',      '{authorized}'),
-    ('A5', '{started,requires_action,pending,authorized}', 'captured',     '{captured}'),
-    ('A6', '{started,requires_action,pending}',         'failed',          '{failed}'),
-    ('A7', '{authorized}',                              'expired',         '{expired}'),
-    ('A8', '{started,requires_action,pending,authorized}', 'voided',       '{voided}')
+    -- a client asks to confirm, or the payment confirms by itself
+    ('A0', '{none}', 'started', '{started}'),
+    -- Stripe shows an attempt that somebody else made, such as the customer's browser
+    ('A1', '{none}', 'observed', '{requires_action,pending,authorized,captured,failed}'),
+    -- the customer must act: the intent is in requires_action
+    ('A2', '{started,pending}', 'action_required', '{requires_action}'),
+    -- the method or the capture takes its time: the intent is in processing, or charge.pending
+    ('A3', '{started,requires_action,authorized}', 'pended', '{pending}'),
+    -- the money is authorized: the intent is in requires_capture, or charge.succeeded
+    ('A4', '{started,requires_action,pending}', 'authorized', '{authorized}'),
+    -- the money is captured: the intent is in succeeded, or charge.captured
+    ('A5', '{started,requires_action,pending,authorized}', 'captured', '{captured}'),
+    -- declined or not authenticated: payment_intent.payment_failed, charge.failed, or a refused confirm
+    ('A6', '{started,requires_action,pending}', 'failed', '{failed}'),
+    -- the authorization ran out: charge.expired, or Stripe canceled the intent by itself
+    ('A7', '{authorized}', 'expired', '{expired}'),
+    -- the payment was canceled, or a new confirm takes the place of an unfinished action
+    ('A8', '{started,requires_action,pending,authorized}', 'voided', '{voided}'),
+    -- Stripe's objects were read and differ
+    ('P19', '{started,requires_action,pending,authorized,captured,failed,expired,voided}', 'resync', '{requires_action,pending,authorized,captured,failed,expired,voided}')
 ) as rule (id, starts, kind, targets),
 unnest(rule.starts::text[]) as start (status),
-unnest(rule.targets::text[]) as target (status);
+unnest(coalesce(rule.targets::text[], array[start.status])) as target (status);
 
-insert into edge (machine, id, from_status, kind, to_status)
-select 'attempt', 'P19', start.status, 'resync', target.status
-from unnest('{started,requires_action,pending,authorized,captured,failed,expired,voided}'::text[]) as start (status),
-     unnest('{requires_action,pending,authorized,captured,failed,expired,voided}'::text[]) as target (status);
 
--- Refund: R0 to R5, R7, R8.
 insert into edge (machine, id, from_status, kind, to_status)
 select 'refund', rule.id, start.status, rule.kind, target.status
 from (values
-    ('R0', '{none}',                                    'requested',       '{local_requested}'),
-    ('R1', '{local_requested}',                         'created',         '{pending,requires_action,succeeded,failed}'),
-    ('R2', '{local_requested}',                         'rejected',        '{local_rejected}'),
-    ('R3', '{pending,requires_action}',                 'succeeded',       '{succeeded}'),
-    ('R4', '{requires_action}',                         'pended',          '{pending}'),
-    ('R4', '{pending}',                                 'action_required', '{requires_action}'),
-    ('R5', '{pending,requires_action,local_requested}', 'failed',          '{failed}'),
-    ('R7', '{requires_action,pending}',                 'canceled',        '{canceled}'),
-    ('R8', '{none}',                                    'imported',        '{pending,requires_action,succeeded,failed,canceled}')
+    -- a client asks for a refund
+    ('R0', '{none}', 'requested', '{local_requested}'),
+    -- the answer to create_refund, or the first report of the refund
+    ('R1', '{local_requested}', 'created', '{pending,requires_action,succeeded,failed}'),
+    -- Stripe refuses create_refund for good
+    ('R2', '{local_requested}', 'rejected', '{local_rejected}'),
+    -- the money is on its way back: refund.updated
+    ('R3', '{pending,requires_action}', 'succeeded', '{succeeded}'),
+    -- the customer has acted; a resync sees it
+    ('R4', '{requires_action}', 'pended', '{pending}'),
+    -- the customer must act; a resync sees it
+    ('R4', '{pending}', 'action_required', '{requires_action}'),
+    -- the bank sent the money back: refund.failed
+    ('R5', '{pending,requires_action,local_requested}', 'failed', '{failed}'),
+    -- the refund was withdrawn: refund.updated
+    ('R7', '{requires_action,pending}', 'canceled', '{canceled}'),
+    -- Stripe shows a refund that was made outside of Pawl
+    ('R8', '{none}', 'imported', '{pending,requires_action,succeeded,failed,canceled}'),
+    -- Stripe's object was read and differs
+    ('P19', '{local_requested,pending,requires_action,succeeded,failed,canceled,local_rejected}', 'resync', '{pending,requires_action,succeeded,failed,canceled}'),
+    -- an operator moves the refund by hand, with a reason
+    ('P19', '{local_requested,pending,requires_action,succeeded,failed,canceled,local_rejected}', 'forced', '{local_requested,pending,requires_action,succeeded,failed,canceled,local_rejected}')
 ) as rule (id, starts, kind, targets),
 unnest(rule.starts::text[]) as start (status),
-unnest(rule.targets::text[]) as target (status);
+unnest(coalesce(rule.targets::text[], array[start.status])) as target (status);
 
-insert into edge (machine, id, from_status, kind, to_status)
-select 'refund', 'P19', start.status, 'resync', target.status
-from unnest('{local_requested,pending,requires_action,succeeded,failed,canceled,local_rejected}'::text[]) as start (status),
-     unnest('{pending,requires_action,succeeded,failed,canceled}'::text[]) as target (status);
-
-insert into edge (machine, id, from_status, kind, to_status)
-select 'refund', 'P19', start.status, 'forced', target.status
-from unnest('{local_requested,pending,requires_action,succeeded,failed,canceled,local_rejected}'::text[]) as start (status),
-     unnest('{local_requested,pending,requires_action,succeeded,failed,canceled,local_rejected}'::text[]) as target (status);
+-- Made by `cargo run -p workflows --example draw`: end.

@@ -6,8 +6,9 @@ create table job (
     id             uuid         primary key,
     payment_id     uuid         not null,
     subject        uuid         not null,      -- the payment, attempt or refund that it is about
-    kind           text         not null check (kind in ('create_intent', 'confirm_intent', 'capture_intent', 'cancel_intent', 'create_refund', 'resync')),
-    args           jsonb        not null default '{}',
+    -- What it does: a workflows::effect::Effect, such as {"kind": "capture_intent", "amount": 300}.
+    effect         jsonb        not null,
+    kind           text         not null generated always as (effect ->> 'kind') stored,
     -- dead: the engine gave it up; it needs an operator.
     state          text         not null check (state in ('queued', 'running', 'done', 'dead')),
     due_at         timestamptz  not null,
@@ -40,7 +41,7 @@ create index job_dead on job (id) where state = 'dead';
 
 -- A payment has at most one unfinished call that can move it. A dead one counts: its outcome is not known.
 create unique index job_one_call on job (payment_id)
-    where kind in ('create_intent', 'confirm_intent', 'capture_intent', 'cancel_intent') and state <> 'done';
+    where kind not in ('create_refund', 'resync') and state <> 'done';
 create unique index job_one_refund_call on job (subject)
     where kind = 'create_refund' and state <> 'done';
 create unique index job_one_resync on job (payment_id)

@@ -4,7 +4,7 @@
 use infra::trace;
 use infra::trace::SpanKind;
 use uuid::Uuid;
-use workflows::stream::Event;
+use workflows::stream::{ConfirmRequest, Event, RefundRequest};
 
 use crate::commit::Cause;
 use crate::commit::advance::{Advance, Origin, Outcome};
@@ -122,22 +122,22 @@ fn event(payment: Uuid, command: Command) -> (Event, Uuid) {
             payment_method,
             return_url,
         } => {
-            let event = Event::ConfirmRequested {
+            let event = Event::ConfirmRequested(ConfirmRequest {
                 attempt: Uuid::now_v7(),
                 payment_method,
                 return_url,
-            };
+            });
             (event, payment)
         }
         Command::Capture { amount } => (Event::CaptureRequested { amount }, payment),
         Command::Cancel { reason } => (Event::CancelRequested { reason }, payment),
         Command::Refund { amount, reason } => {
             let refund = Uuid::now_v7();
-            let event = Event::RefundRequested {
+            let event = Event::RefundRequested(RefundRequest {
                 refund,
                 amount,
                 reason,
-            };
+            });
             (event, refund)
         }
     }

@@ -16,7 +16,7 @@ use crate::commit::batch::BatchQueue;
 use crate::commit::batch::advance::Advances;
 use crate::commit::batch::claim::Claims;
 use crate::jobs;
-use crate::jobs::Deed;
+use crate::jobs::JobResult;
 use crate::store::job::{Claimed, Finish};
 use crate::stripe::Client;
 
@@ -78,32 +78,21 @@ impl JobRunner {
     /// Runs a claimed job and returns the jobs that follow from it and are leased to this worker already.
     async fn run_claimed(&self, claim: Claim) -> Vec<Claim> {
         let Claim { job, record } = claim;
-        let (kind, begun) = (job.kind.as_str(), Instant::now());
+        let (kind, begun) = (job.effect.kind().as_str(), Instant::now());
         crash::job_point(kind, "claimed");
-        let deed = match &record {
+        let result = match &record {
             Some(record) => {
                 let work = jobs::Work {
                     stripe: &self.inner.stripe,
                     job: &job,
                     record,
-                    refund: record
-                        .stream
-                        .refunds
-                        .iter()
-                        .find(|refund| refund.id == job.subject),
                 };
                 jobs::perform(work).await
             }
-            None => Deed {
-                finish: Finish::Dead {
-                    error: "its payment does not exist or cannot be read".into(),
-                },
-                event: None,
-                expected_version: None,
-            },
+            None => JobResult::dead_letter("its payment does not exist or cannot be read"),
         };
         crash::job_point(kind, "called");
-        let (next, outcome) = self.commit(&job, deed).await;
+        let (next, outcome) = self.commit(&job, result).await;
         JOBS.with_labels([kind, outcome]).increment(1);
         TIMES.with_labels([kind]).record(begun.elapsed());
         Span::current().record("outcome", outcome);
@@ -112,8 +101,8 @@ impl JobRunner {
     }
 
     /// Commits the result of a job. Returns the jobs that follow and are leased to this worker, and the outcome's label.
-    async fn commit(&self, job: &Claimed, deed: Deed) -> (Vec<Claim>, &'static str) {
-        let outcome = match &deed.finish {
+    async fn commit(&self, job: &Claimed, result: JobResult) -> (Vec<Claim>, &'static str) {
+        let outcome = match &result.finish {
             Finish::Done => "done",
             Finish::Again { error, after, .. } => {
                 tracing::debug!(
@@ -137,9 +126,9 @@ impl JobRunner {
             origin: Origin::Job {
                 job: job.id,
                 lease: job.lease,
-                finish: deed.finish,
-                event: deed.event.map(|event| *event),
-                expected_version: deed.expected_version,
+                finish: result.finish,
+                event: result.event.map(|event| *event),
+                expected_version: result.expected_version,
             },
         };
         match self.inner.advances.submit(advance).await {
@@ -161,7 +150,7 @@ impl JobRunner {
 /// The span around a job, for logs and traces. Its level is `ERROR`, so that no log filter removes the job's ids from the
 /// lines logged within it.
 fn job_span(job: &Claimed) -> Span {
-    let kind = job.kind.as_str();
+    let kind = job.effect.kind().as_str();
     let span = tracing::error_span!(
         "job",
         job = %JobId::from(job.id),

@@ -1,7 +1,7 @@
-//! What workers do: one file for each kind of job.
+//! The jobs: one file for each effect, with its fields, its call and the meaning of each answer.
 //!
-//! A job asks Stripe and comes back with an event. It may run twice, at the same time, on two machines: the key of its
-//! call was committed with it and never changes, so Stripe executes the call once.
+//! A job calls Stripe and reports an event. It may run twice, at the same time, on two machines: the key of its call was
+//! committed with it and never changes, so Stripe executes the call once.
 
 mod cancel_intent;
 mod capture_intent;
@@ -10,234 +10,229 @@ mod create_intent;
 mod create_refund;
 mod resync;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
-use workflows::payment;
-use workflows::payment::Call;
-use workflows::refund::Refund;
-use workflows::stream::Event;
+use workflows::effect::{Call, Effect};
+use workflows::payment::Kind;
+use workflows::stream::{Event, IntentReport, VoidCall};
 use workflows::stripe::{Intent, StripeError};
 
 use crate::record::Record;
-use crate::store::job::{Claimed, Finish, Kind};
+use crate::store::job::{Claimed, Finish};
 use crate::stripe::{Answered, Class, Client, Failure, IdempotencyKey, backoff};
 
-/// Stripe keeps keys for at least 24 hours; an hour of that is left for clocks and queues.
+/// The age up to which a key is sent. Stripe keeps keys for at least 24 hours; an hour of that is left for differences
+/// between clocks and for waits.
 const KEY_LIVES: Duration = Duration::from_hours(23);
 
-/// What came of a job: how it ends, and what happened.
+/// The result of a job: how it ends, and the event that it reports.
 #[derive(Debug)]
-pub(crate) struct Deed {
+pub(crate) struct JobResult {
     pub(crate) finish: Finish,
     pub(crate) event: Option<Box<Event>>,
-    /// The version of the payment that the event is about, where it must still be that one.
+    /// The version that the payment must still have when the event is applied.
     pub(crate) expected_version: Option<i64>,
 }
 
-impl Deed {
-    fn event(event: Event) -> Self {
+impl JobResult {
+    fn new(finish: Finish, event: Option<Event>) -> Self {
         Self {
-            finish: Finish::Done,
-            event: Some(Box::new(event)),
+            finish,
+            event: event.map(Box::new),
             expected_version: None,
         }
     }
 
-    /// There is nothing to be done any more.
-    fn moot() -> Self {
-        Self {
-            finish: Finish::Done,
-            event: None,
-            expected_version: None,
-        }
+    /// The job is done, and this happened.
+    fn report(event: Event) -> Self {
+        Self::new(Finish::Done, Some(event))
     }
 
-    fn dead(error: impl Into<String>) -> Self {
-        Self {
-            finish: Finish::Dead {
-                error: error.into(),
-            },
-            event: None,
-            expected_version: None,
-        }
+    /// The payment no longer needs the job.
+    fn obsolete() -> Self {
+        Self::new(Finish::Done, None)
     }
 
-    fn again(job: &Claimed, failure: &Failure) -> Self {
+    /// The job needs an operator.
+    pub(crate) fn dead_letter(error: impl Into<String>) -> Self {
+        let error = error.into();
+        Self::new(Finish::Dead { error }, None)
+    }
+
+    /// The job is tried again later.
+    fn retry(job: &Claimed, failure: &Failure) -> Self {
         let tries = u32::try_from(job.tries).unwrap_or(0);
-        let after = backoff(tries, rand::random(), failure.retry_after);
-        let unknown = job.unknown || failure.sent;
-        Self {
-            finish: Finish::Again {
-                after,
-                error: failure.to_string(),
-                unknown,
-                sent: failure.sent,
-            },
-            event: None,
-            expected_version: None,
-        }
+        let finish = Finish::Again {
+            after: backoff(tries, rand::random(), failure.retry_after),
+            error: failure.to_string(),
+            unknown: job.unknown || failure.sent,
+            sent: failure.sent,
+        };
+        Self::new(finish, None)
+    }
+
+    /// Stripe is paused until then: the job waits, and this is no try.
+    fn snooze(job: &Claimed, until: Instant) -> Self {
+        let after = until.saturating_duration_since(Instant::now());
+        let finish = Finish::Again {
+            // Spread over a second, so that not all jobs call at the same moment when the pause ends.
+            after: after + Duration::from_millis(rand::random_range(0..1000)),
+            error: "paused: Stripe fails or throttles".to_owned(),
+            unknown: job.unknown,
+            sent: false,
+        };
+        Self::new(finish, None)
     }
 }
 
-/// What a job works with.
+/// A leased job with the facts that it needs.
 pub(crate) struct Work<'a> {
     pub(crate) stripe: &'a Client,
     pub(crate) job: &'a Claimed,
     /// The payment as it was committed when the job was claimed.
     pub(crate) record: &'a Record,
-    /// The refund that the job is about, if it is about one.
-    pub(crate) refund: Option<&'a Refund>,
 }
 
-/// Does a job once. Never fails: what went wrong is in the deed.
-pub(crate) async fn perform(work: Work<'_>) -> Deed {
+/// Performs a job once. It never fails: the result says what went wrong.
+pub(crate) async fn perform(work: Work<'_>) -> JobResult {
     if let Err(paused) = work.stripe.ready() {
-        let after = paused
-            .until
-            .saturating_duration_since(std::time::Instant::now());
-        // Not all at the same moment when the pause ends.
-        let after = after + Duration::from_millis(rand::random_range(0..1000));
-        let error = "paused: Stripe fails or throttles".to_owned();
-        return Deed {
-            finish: Finish::Again {
-                after,
-                error,
-                unknown: work.job.unknown,
-                sent: false,
-            },
-            event: None,
-            expected_version: None,
-        };
+        return JobResult::snooze(work.job, paused.until);
     }
-    match work.job.kind {
-        Kind::CreateIntent => create_intent::perform(work).await,
-        Kind::ConfirmIntent => confirm_intent::perform(work).await,
-        Kind::CaptureIntent => capture_intent::perform(work).await,
-        Kind::CancelIntent => cancel_intent::perform(work).await,
-        Kind::CreateRefund => create_refund::perform(work).await,
-        Kind::Resync => resync::perform(work).await,
-    }
+    let result = match &work.job.effect {
+        Effect::CreateIntent => create_intent::perform(&work).await,
+        Effect::ConfirmIntent { attempt } => confirm_intent::perform(&work, *attempt).await,
+        Effect::CaptureIntent { amount } => capture_intent::perform(&work, *amount).await,
+        Effect::CancelIntent { reason } => cancel_intent::perform(&work, reason.as_deref()).await,
+        Effect::CreateRefund { refund } => create_refund::perform(&work, *refund).await,
+        Effect::Resync => resync::perform(&work).await,
+    };
+    result.unwrap_or_else(|result| result)
 }
+
+/// Either arm is the result of the job; the error arm is one that `?` returns early.
+type Performed = Result<JobResult, JobResult>;
 
 impl Work<'_> {
-    fn key(&self) -> Result<IdempotencyKey, Deed> {
+    fn key(&self) -> Result<IdempotencyKey, JobResult> {
         IdempotencyKey::parse(self.job.call_key.as_str())
-            .map_err(|_| Deed::dead("its key is not one Stripe would take"))
+            .map_err(|_| JobResult::dead_letter("its key is not one Stripe would take"))
     }
 
-    /// The key is so old that Stripe may have forgotten it: sending it again could do the work a second time.
+    /// Whether Stripe may have deleted the key: sending it again could execute the call a second time.
     fn key_is_too_old(&self) -> bool {
         self.job.key_age >= KEY_LIVES
     }
 
-    fn intent_id(&self) -> Result<&str, Deed> {
-        self.record
-            .stream
-            .payment
-            .intent_id
-            .as_deref()
-            .ok_or_else(|| Deed::dead("its payment has no intent"))
+    fn intent_id(&self) -> Result<&str, JobResult> {
+        let id = self.record.stream.payment.intent_id.as_deref();
+        id.ok_or_else(|| JobResult::dead_letter("its payment has no intent"))
     }
 
-    /// The answer of the call about the intent that this job makes.
-    fn seen(&self, intent: Intent, call: Call, kind: Option<payment::Kind>) -> Deed {
-        let attempt = (call == Call::ConfirmIntent).then_some(self.job.subject);
-        match kind.or_else(|| payment::Kind::of_intent(intent.status)) {
-            Some(kind) => Deed::event(Event::IntentSeen {
-                intent,
-                kind,
-                answers: Some(call),
-                attempt,
-                fresh_attempt: Uuid::now_v7(),
-            }),
-            None => Deed::dead(format!(
+    /// Reports the intent in answer to the job's call; `kind` where the answer says more than the intent's status.
+    fn report_intent(&self, intent: Intent, kind: Option<Kind>) -> JobResult {
+        let Some(kind) = kind.or_else(|| Kind::of_intent(intent.status)) else {
+            return JobResult::dead_letter(format!(
                 "intent {} has a status that this version does not know",
                 intent.id
-            )),
-        }
+            ));
+        };
+        let attempt = match self.job.effect {
+            Effect::ConfirmIntent { attempt } => Some(attempt),
+            _ => None,
+        };
+        JobResult::report(Event::IntentSeen(IntentReport {
+            intent,
+            kind,
+            answers: self.job.effect.call(),
+            attempt,
+            fresh_attempt: Uuid::now_v7(),
+        }))
     }
 
-    /// What follows from a call about an intent that exists: confirm, capture or cancel.
+    /// Reports that the job's call had no effect, so that it is made anew under another key.
+    fn report_void(&self) -> JobResult {
+        JobResult::report(Event::CallProvedVoid(VoidCall {
+            effect: self.job.effect.clone(),
+            fresh_attempt: Uuid::now_v7(),
+        }))
+    }
+
+    /// Decides what follows from the answer of a call about an intent that exists: confirm, capture or cancel.
+    /// `has_moved` says whether an intent shows that the call was executed.
     async fn settle(
         &self,
         call: Call,
         answer: Result<Answered<Intent>, Failure>,
-        done: fn(&Intent) -> bool,
-    ) -> Deed {
+        has_moved: fn(&Intent) -> bool,
+    ) -> JobResult {
         let failure = match answer {
-            Ok(answered) => return self.seen(answered.object, call, None),
+            Ok(answered) => return self.report_intent(answered.object, None),
             Err(failure) => failure,
         };
         match failure.class {
-            Class::Retry | Class::Unknown => Deed::again(self.job, &failure),
+            Class::Retry | Class::Unknown => JobResult::retry(self.job, &failure),
             Class::Business => match failure.intent {
-                Some(intent) => self.seen(*intent, call, Some(payment::Kind::PaymentFailed)),
-                None => self.look(call, done, Proof::Answered).await,
+                Some(intent) => self.report_intent(*intent, Some(Kind::PaymentFailed)),
+                None => self.retrieve(has_moved, Reason::Answered).await,
             },
-            Class::Conflict | Class::AlreadyDone => self.look(call, done, Proof::Answered).await,
-            Class::Saved => self.look(call, done, Proof::Saved).await,
+            Class::Conflict | Class::AlreadyDone => {
+                self.retrieve(has_moved, Reason::Answered).await
+            }
+            Class::Saved => self.retrieve(has_moved, Reason::Saved).await,
             Class::Refused => self.refused(call, &failure),
             Class::Impossible if is_about_the_request(&failure) => self.refused(call, &failure),
-            Class::Impossible => Deed::dead(failure.to_string()),
+            Class::Impossible => JobResult::dead_letter(failure.to_string()),
         }
     }
 
-    /// Asks how the intent stands and adopts it, or finds out that the call came to nothing.
-    async fn look(&self, call: Call, done: fn(&Intent) -> bool, proof: Proof) -> Deed {
+    /// Retrieves the intent and reports it, or finds that the call had no effect.
+    async fn retrieve(&self, has_moved: fn(&Intent) -> bool, reason: Reason) -> JobResult {
         let id = match self.intent_id() {
             Ok(id) => id,
-            Err(deed) => return deed,
+            Err(result) => return result,
         };
         match self.stripe.retrieve_intent(id).await {
-            Ok(answered) if proof == Proof::Answered || done(&answered.object) => {
-                self.seen(answered.object, call, None)
+            Ok(answered) if reason == Reason::Answered || has_moved(&answered.object) => {
+                self.report_intent(answered.object, None)
             }
-            Ok(_) if proof == Proof::Saved => Deed::event(Event::CallProvedVoid {
-                call,
-                refund: None,
-                amount: capture_amount(self.job),
-                fresh_attempt: Uuid::now_v7(),
-            }),
-            Ok(_) => {
-                Deed::dead("its key is older than 23 hours and Stripe shows no trace of its call")
-            }
-            Err(failure) => self.asked_in_vain(&failure),
+            Ok(_) if reason == Reason::Saved => self.report_void(),
+            Ok(_) => JobResult::dead_letter(
+                "its key is older than 23 hours and Stripe shows no trace of its call",
+            ),
+            Err(failure) => self.read_failed(&failure),
         }
     }
 
-    /// A read failed. Nothing is decided; the job looks again later.
-    fn asked_in_vain(&self, failure: &Failure) -> Deed {
+    /// A read failed. It decides nothing; the job reads again later.
+    fn read_failed(&self, failure: &Failure) -> JobResult {
         match failure.class {
-            Class::Retry | Class::Unknown | Class::Saved => Deed::again(self.job, failure),
-            _ => Deed::dead(failure.to_string()),
+            Class::Retry | Class::Unknown | Class::Saved => JobResult::retry(self.job, failure),
+            _ => JobResult::dead_letter(failure.to_string()),
         }
     }
 
-    fn refused(&self, call: Call, failure: &Failure) -> Deed {
+    fn refused(&self, call: Call, failure: &Failure) -> JobResult {
         let error = stripe_error(failure);
-        Deed::event(match call {
-            Call::ConfirmIntent => Event::ConfirmRefused {
-                attempt: self.job.subject,
-                error,
-            },
-            call => Event::CallRefused { call, error },
+        JobResult::report(match self.job.effect {
+            Effect::ConfirmIntent { attempt } => Event::ConfirmRefused { attempt, error },
+            _ => Event::CallRefused { call, error },
         })
     }
 }
 
-/// Why an intent is looked at, and so what it means when nothing happened to it.
+/// Why an intent is retrieved; this decides what an unmoved intent means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Proof {
-    /// Stripe said that the intent is elsewhere: it is adopted as it is.
+enum Reason {
+    /// Stripe answered that the intent has another status: it is reported as it is.
     Answered,
-    /// Stripe saved a 5xx: the call is over, and an intent that did not move proves that nothing happened.
+    /// Stripe saved a 5xx under the key: the call has ended, and an unmoved intent proves that it had no effect.
     Saved,
-    /// The key is too old to be sent: an intent that did not move proves nothing.
+    /// The key is too old to be sent: an unmoved intent proves nothing.
     OldKey,
 }
 
-/// A definitive 4xx that is about what the merchant asked for, not about our keys or rights.
+/// Whether a definitive 4xx is about the merchant's request, and not about our keys or rights.
 fn is_about_the_request(failure: &Failure) -> bool {
     let kind = failure
         .error
@@ -247,16 +242,9 @@ fn is_about_the_request(failure: &Failure) -> bool {
 }
 
 fn stripe_error(failure: &Failure) -> StripeError {
-    failure
-        .error
-        .as_deref()
-        .cloned()
-        .unwrap_or_else(|| StripeError {
-            message: Some(failure.message.clone()),
-            ..StripeError::default()
-        })
-}
-
-fn capture_amount(job: &Claimed) -> Option<i64> {
-    job.args.get("amount").and_then(serde_json::Value::as_i64)
+    let message = || StripeError {
+        message: Some(failure.message.clone()),
+        ..StripeError::default()
+    };
+    failure.error.as_deref().cloned().unwrap_or_else(message)
 }

@@ -1,7 +1,9 @@
-//! Stripe's webhooks: whether a delivery is Stripe's ([`signature`]), what it says ([`parse`]), and what that means for a payment ([`meaning`]).
+//! Stripe's webhooks: the check of a signature ([`signature`]), the parser of events ([`parse`]), and the meaning of an event
+//! for a payment ([`meaning`]).
 //!
-//! Nothing here is stored or applied; that is the inbox's work.
+//! Nothing here is stored or applied: the inbox does that.
 
+mod events;
 mod meaning;
 pub mod signature;
 
@@ -12,47 +14,14 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use workflows::stripe::{Charge, Intent, PAYMENT_ID, Refund};
 
+pub use events::enabled_events;
 pub use meaning::{Meaning, Target, meaning};
 
 /// An id is the primary key of the inbox, so its length is bounded; Stripe documents 255 for all its ids.
 const LONGEST_ID: usize = 255;
 
-/// The types of events to enable at Stripe's webhook endpoint: all that move a payment or make Pawl look at it. Those of
-/// charges that only repeat what their intent's own event says are left out; they are understood where they come.
-pub const ENABLED_EVENTS: [&str; 29] = [
-    "payment_intent.created",
-    "payment_intent.requires_action",
-    "payment_intent.processing",
-    "payment_intent.amount_capturable_updated",
-    "payment_intent.partially_funded",
-    "payment_intent.payment_failed",
-    "payment_intent.canceled",
-    "payment_intent.succeeded",
-    "charge.expired",
-    "charge.refunded",
-    "charge.refund.updated",
-    "refund.created",
-    "refund.updated",
-    "refund.failed",
-    "charge.dispute.created",
-    "charge.dispute.updated",
-    "charge.dispute.funds_withdrawn",
-    "charge.dispute.funds_reinstated",
-    "charge.dispute.closed",
-    "review.opened",
-    "review.closed",
-    "radar.early_fraud_warning.created",
-    "radar.early_fraud_warning.updated",
-    "checkout.session.completed",
-    "checkout.session.expired",
-    "checkout.session.async_payment_succeeded",
-    "checkout.session.async_payment_failed",
-    "payout.failed",
-    "mandate.updated",
-];
-
-/// Whose events are applied. A signature says that Stripe sent an event, and not that it belongs to us: one endpoint may
-/// get those of the other mode, or of connected accounts.
+/// The mode and the account whose events are applied. A signature proves that Stripe sent an event, and not that the event
+/// is ours: one endpoint may receive events of the other mode, or of connected accounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
     /// Whether real money moves here: `STRIPE_API_KEY` is a live key.
@@ -62,7 +31,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Why an event is set aside instead of being applied, if it is not of this source.
+    /// The reason to park an event instead of applying it, if it is of another mode or account.
     #[must_use]
     pub fn stranger(&self, incoming: &Incoming) -> Option<String> {
         let mode = |livemode| if livemode { "live" } else { "test" };
@@ -96,11 +65,11 @@ pub struct Incoming {
     pub livemode: bool,
     /// The connected account that it happened in.
     pub account: Option<String>,
-    /// A snapshot of what it is about, as it was when the event was made.
+    /// A snapshot of its object, as it was when the event was made.
     pub object: Object,
 }
 
-/// What an event is about.
+/// The object of an event.
 #[derive(Clone, Debug)]
 pub enum Object {
     /// A payment intent.
@@ -109,7 +78,7 @@ pub enum Object {
     Charge(Box<Charge>),
     /// A refund.
     Refund(Box<Refund>),
-    /// Anything else (dispute, review, warning, checkout session, payout …), by what it points to.
+    /// Any other object (dispute, review, warning, checkout session, payout …): the ids that it contains.
     Other(Box<Pointers>),
 }
 
@@ -137,7 +106,7 @@ pub enum ParseError {
     /// The event's id or type is empty or longer than 255 characters.
     #[error("the event's id or type is empty or longer than {LONGEST_ID} characters")]
     Name,
-    /// An event of a type that Pawl acts upon, about an object without an id.
+    /// An event of a type that Pawl handles, about an object without an id.
     #[error("the event's object has no id")]
     Object,
 }
@@ -161,7 +130,7 @@ struct Data<'a> {
     object: &'a RawValue,
 }
 
-/// The outside of an object: enough to know what it is and where it belongs, whatever else has changed in it.
+/// The fields of an object that identify it and its payment, whatever else Stripe has changed in it.
 #[derive(Deserialize)]
 struct Outside<'a> {
     #[serde(borrow, default)]
@@ -189,7 +158,7 @@ pub fn parse(raw: &[u8]) -> Result<Incoming, ParseError> {
     }
     let object = object(envelope.data.object)?;
     let unnamed = matches!(&object, Object::Other(pointers) if pointers.id.is_none());
-    if unnamed && meaning::is_known(&envelope.r#type) {
+    if unnamed && events::is_known(&envelope.r#type) {
         return Err(ParseError::Object);
     }
     Ok(Incoming {
@@ -211,8 +180,8 @@ fn object(raw: &RawValue) -> Result<Object, ParseError> {
         _ => return Ok(Object::Other(Box::new(outside.pointers()))),
     };
     Ok(known.unwrap_or_else(|error| {
-        // A newer version of the API, perhaps: what it points to can still be asked for.
-        tracing::warn!(%error, object = outside.object.as_deref(), id = outside.id, "Stripe sent an object in an unknown shape");
+        // Perhaps a newer version of the API: the objects can still be retrieved by their ids.
+        tracing::warn!(%error, object = outside.object.as_deref(), id = outside.id, "failed to read an object of a webhook; using the ids that it contains");
         Object::Other(Box::new(outside.pointers()))
     }))
 }

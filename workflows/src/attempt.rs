@@ -1,18 +1,22 @@
 //! An attempt: one confirmation of a payment. At most one of a payment's attempts is open.
 
-mod machine;
+mod rules;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::edges::Edge;
-use crate::stripe::StripeError;
-use crate::words::words;
+use crate::edge::Edge;
+use crate::names::names;
+use crate::stripe::{Charge, ChargeStatus, StripeError};
+use crate::{edge, payment};
 
-words! {
-    /// Where an attempt stands.
+pub(crate) use rules::AttemptGraph;
+pub use rules::RULES;
+
+names! {
+    /// The status of an attempt.
     pub enum Status: "attempt status" {
-        /// Asked for; Stripe has not said anything about it.
+        /// Requested; Stripe has not reported anything about it.
         Started = "started",
         /// The customer must act.
         RequiresAction = "requires_action",
@@ -26,17 +30,17 @@ words! {
         Failed = "failed",
         /// The authorization ran out. Closed.
         Expired = "expired",
-        /// Given up before money was taken: the payment was canceled or another attempt took its place. Closed.
+        /// Abandoned before money was taken: the payment was canceled or another attempt replaced it. Closed.
         Voided = "voided",
     }
 }
 
-words! {
-    /// What makes an attempt move: the name of an edge.
+names! {
+    /// What happened to an attempt: the name of an edge.
     pub enum Kind: "attempt edge" {
         /// We asked Stripe to confirm.
         Started = "started",
-        /// Someone else confirmed, such as the customer's browser, and we saw what came of it.
+        /// Another party confirmed, such as the customer's browser, and Stripe showed the result.
         Observed = "observed",
         /// The customer must act.
         ActionRequired = "action_required",
@@ -50,7 +54,7 @@ words! {
         Failed = "failed",
         /// The authorization ran out.
         Expired = "expired",
-        /// Given up before money was taken.
+        /// Abandoned before money was taken.
         Voided = "voided",
         /// Stripe's object was read and differed.
         Resync = "resync",
@@ -64,7 +68,7 @@ pub struct Attempt {
     pub id: Uuid,
     /// 1 for the payment's first.
     pub number: i32,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// `ch_…`, once Stripe made one for it.
     pub charge_id: Option<String>,
@@ -75,7 +79,7 @@ pub struct Attempt {
 }
 
 impl Status {
-    /// Whether something can still come of it.
+    /// Whether it may still take the money.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(
@@ -83,21 +87,33 @@ impl Status {
             Self::Started | Self::RequiresAction | Self::Pending | Self::Authorized
         )
     }
-}
 
-impl Kind {
-    /// The kind that leads to `status` in the ordinary course.
+    /// The status of the newest attempt that an intent in this status shows; `None` where the status alone does not show
+    /// it.
     #[must_use]
-    pub const fn towards(status: Status) -> Self {
+    pub const fn of_intent(status: payment::Status) -> Option<Self> {
         match status {
-            Status::Started => Self::Started,
-            Status::RequiresAction => Self::ActionRequired,
-            Status::Pending => Self::Pended,
-            Status::Authorized => Self::Authorized,
-            Status::Captured => Self::Captured,
-            Status::Failed => Self::Failed,
-            Status::Expired => Self::Expired,
-            Status::Voided => Self::Voided,
+            payment::Status::RequiresAction => Some(Self::RequiresAction),
+            payment::Status::Processing => Some(Self::Pending),
+            payment::Status::RequiresCapture => Some(Self::Authorized),
+            payment::Status::Succeeded => Some(Self::Captured),
+            payment::Status::RequiresPaymentMethod
+            | payment::Status::RequiresConfirmation
+            | payment::Status::Canceled
+            | payment::Status::LocalCreated
+            | payment::Status::LocalRejected => None,
+        }
+    }
+
+    /// The status of an attempt whose charge is this one; `None` where Stripe's status is unknown.
+    #[must_use]
+    pub const fn of_charge(charge: &Charge) -> Option<Self> {
+        match charge.status {
+            ChargeStatus::Succeeded if charge.captured => Some(Self::Captured),
+            ChargeStatus::Succeeded => Some(Self::Authorized),
+            ChargeStatus::Pending => Some(Self::Pending),
+            ChargeStatus::Failed => Some(Self::Failed),
+            ChargeStatus::Unknown => None,
         }
     }
 }
@@ -105,5 +121,11 @@ impl Kind {
 /// The edge from `from` (`None`: the attempt does not exist yet) by `kind` to `to`, if there is one.
 #[must_use]
 pub fn edge(from: Option<Status>, kind: Kind, to: Status) -> Option<Edge> {
-    machine::edge(from, kind, to)
+    edge::take::<AttemptGraph>(from, kind, to)
+}
+
+/// The kind by which a report of Stripe moves an attempt from `from` to `to` in the ordinary course, if it can.
+#[must_use]
+pub fn find_kind(from: Option<Status>, to: Status) -> Option<Kind> {
+    edge::find_kind::<AttemptGraph>(from, to)
 }

@@ -1,130 +1,158 @@
-//! Drawings of the machines, made from their table of edges, as text that Markdown shows.
+//! The documents and the SQL that are made from the tables of rules.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fmt::Write;
 
 use crate::edges;
-use crate::edges::{Machine, NONE};
-
-/// The kinds that lead from everywhere: they correct, and would hide the ordinary course in a drawing.
-const CORRECTING: [&str; 2] = ["resync", "forced"];
+use crate::edges::{Machine, NONE, Row};
 
 const PREFACE: &str = "\
 # Machines
 
-Made by `cargo run -p workflows --example draw` from the one table of edges
-(`workflows::edges`), which the database's table `edge` repeats. Do not edit.
+Made by `cargo run -p workflows --example draw` from the tables of rules (`workflows::payment::RULES`,
+`attempt::RULES`, `refund::RULES`, `job::RULES`). Do not edit. The database's table `edge`
+(`migrations/0004_edges.sql`) is made from the same tables.
 
-The drawings leave out the edges that correct (`resync`, `forced`): they lead from every status. The tables below the
-drawings hold every edge.
+The drawings leave out the rules that lead from every status (`resync`, `forced`): they correct. The tables below the
+drawings hold every rule. A status that nothing but a correction leaves is an end.
 ";
 
-/// The machine as a Mermaid `stateDiagram-v2`, without the edges that correct.
+const JOB: &str = "\
+A job performs one effect of a payment: one call to Stripe, or one read. Its state is in its row alone; the queue in
+Redis carries only its id. A finished job is deleted after a week.
+";
+
+/// The rules as a Mermaid `stateDiagram-v2`, without those that correct.
 #[must_use]
-pub fn mermaid(machine: Machine) -> String {
+pub fn mermaid(rules: &[Row]) -> String {
     // Edges between the same two statuses share an arrow, in the order of the table.
     let mut arrows: Vec<((&str, &str), String)> = Vec::new();
-    for edge in edges::of(machine) {
-        if CORRECTING.contains(&edge.kind) {
-            continue;
-        }
-        let ends = (edge.from, edge.to);
-        let label = format!("{} {}", edge.id, edge.kind);
-        match arrows.iter_mut().find(|(known, _)| *known == ends) {
-            Some((_, labels)) => *labels = format!("{labels}, {label}"),
-            None => arrows.push((ends, label)),
+    for rule in rules.iter().filter(|rule| !rule.from_every) {
+        for (from, to) in rule.ends() {
+            let label = format!("{} {}", rule.id, rule.kind);
+            match arrows.iter_mut().find(|(known, _)| *known == (from, to)) {
+                Some((_, labels)) => *labels = format!("{labels}, {label}"),
+                None => arrows.push(((from, to), label)),
+            }
         }
     }
     let mut lines = vec!["stateDiagram-v2".to_owned()];
+    let mut ends: Vec<&str> = Vec::new();
     for ((from, to), label) in &arrows {
         let from = if *from == NONE { "[*]" } else { from };
         lines.push(format!("    {from} --> {to}: {label}"));
-    }
-    for status in all_statuses(machine) {
-        let left = arrows.iter().any(|((from, _), _)| *from == status);
-        if !left {
-            lines.push(format!("    {status} --> [*]"));
+        let left = arrows.iter().any(|((from, _), _)| from == to);
+        if !left && !ends.contains(to) {
+            ends.push(to);
         }
     }
+    lines.extend(ends.iter().map(|end| format!("    {end} --> [*]")));
     lines.join("\n")
 }
 
-/// The whole of `docs/machines.md`: for each machine its drawing and its table of edges.
+/// The whole of `docs/machines.md`: for each machine and for the job its drawing and its table of rules.
 #[must_use]
 pub fn document() -> String {
     let mut text = PREFACE.to_owned();
     for machine in Machine::ALL {
         // Writing to a string cannot fail.
-        let _ = write_machine(&mut text, *machine);
+        let _ = write_machine(&mut text, machine.as_str(), "", &edges::rules(*machine));
     }
+    let _ = write_machine(&mut text, "job", JOB, &edges::job_rules());
     text
 }
 
-fn write_machine(text: &mut String, machine: Machine) -> fmt::Result {
-    let drawing = mermaid(machine);
-    let title = match machine {
-        Machine::Payment => "Payment",
-        Machine::Attempt => "Attempt",
-        Machine::Refund => "Refund",
-    };
-    writeln!(text, "\n## {title}\n\n```mermaid\n{drawing}\n```\n")?;
-    writeln!(text, "| id | kind | from | to |\n|---|---|---|---|")?;
-    for row in rows(machine) {
-        writeln!(text, "{row}")?;
+fn write_machine(text: &mut String, title: &str, about: &str, rules: &[Row]) -> fmt::Result {
+    let (first, rest) = title.split_at(1);
+    writeln!(text, "\n## {}{rest}\n", first.to_uppercase())?;
+    if !about.is_empty() {
+        writeln!(text, "{about}")?;
+    }
+    writeln!(text, "```mermaid\n{}\n```\n", mermaid(rules))?;
+    writeln!(
+        text,
+        "| id | kind | from | to | driven by |\n|---|---|---|---|---|"
+    )?;
+    for rule in rules {
+        let from = if rule.from_every {
+            "every status".to_owned()
+        } else {
+            quote(&rule.from)
+        };
+        let to = rule.to.as_deref().map_or("itself".to_owned(), quote);
+        let Row {
+            id,
+            kind,
+            driver,
+            driven_by,
+            ..
+        } = rule;
+        writeln!(
+            text,
+            "| {id} | `{kind}` | {from} | {to} | {driver}: {driven_by} |"
+        )?;
     }
     Ok(())
 }
 
-/// The table's rows, in the order of ids: edges that differ only in where they begin or end share one.
-fn rows(machine: Machine) -> Vec<String> {
-    let mut sources: BTreeMap<_, Vec<&str>> = BTreeMap::new();
-    for edge in edges::of(machine) {
-        let key = (number(edge.id), edge.id, edge.kind, edge.to);
-        sources.entry(key).or_default().push(edge.from);
-    }
-    let mut targets: BTreeMap<_, Vec<&str>> = BTreeMap::new();
-    for ((number, id, kind, to), from) in sources {
-        let from = if from == [to] {
-            "itself".to_owned()
-        } else {
-            words(machine, &from)
-        };
-        targets
-            .entry((number, id, kind, from))
-            .or_default()
-            .push(to);
-    }
-    targets
-        .into_iter()
-        .map(|((_, id, kind, from), to)| {
-            format!("| {id} | `{kind}` | {from} | {} |", words(machine, &to))
-        })
-        .collect()
-}
-
-/// A list of statuses as a cell of the table.
-fn words(machine: Machine, statuses: &[&str]) -> String {
-    let every = all_statuses(machine);
-    if every.len() == statuses.len() && every.iter().all(|status| statuses.contains(status)) {
-        return "every status".to_owned();
-    }
-    let quoted: Vec<String> = statuses.iter().map(|word| format!("`{word}`")).collect();
+fn quote(statuses: &[&str]) -> String {
+    let quoted: Vec<String> = statuses
+        .iter()
+        .map(|status| format!("`{status}`"))
+        .collect();
     quoted.join(" ")
 }
 
-/// The number within an id, so that P9 comes before P10.
-fn number(id: &str) -> u32 {
-    let digits: String = id.chars().filter(char::is_ascii_digit).collect();
-    digits.parse().unwrap_or(u32::MAX)
+/// The marks in `migrations/0004_edges.sql` between which [`sql`] stands.
+pub const SQL_BEGIN: &str =
+    "-- Made by `cargo run -p workflows --example draw`: begin. Do not edit.\n";
+/// The end of what [`SQL_BEGIN`] begins.
+pub const SQL_END: &str = "-- Made by `cargo run -p workflows --example draw`: end.\n";
+
+/// The statements that fill the database's table `edge`, one per machine.
+#[must_use]
+pub fn sql() -> String {
+    let mut text = String::new();
+    for machine in Machine::ALL {
+        let _ = write_sql(&mut text, *machine);
+    }
+    text
 }
 
-fn all_statuses(machine: Machine) -> Vec<&'static str> {
-    let mut found = Vec::new();
-    for edge in edges::of(machine) {
-        if !found.contains(&edge.to) {
-            found.push(edge.to);
-        }
+fn write_sql(text: &mut String, machine: Machine) -> fmt::Result {
+    writeln!(
+        text,
+        "\ninsert into edge (machine, id, from_status, kind, to_status)"
+    )?;
+    writeln!(
+        text,
+        "select '{machine}', rule.id, start.status, rule.kind, target.status"
+    )?;
+    writeln!(text, "from (values")?;
+    let rules = edges::rules(machine);
+    for (at, rule) in rules.iter().enumerate() {
+        let from = rule.from.join(",");
+        // Without a list of its own, a rule leads back to the status that it leaves.
+        let to = rule
+            .to
+            .as_deref()
+            .map_or("null".to_owned(), |to| format!("'{{{}}}'", to.join(",")));
+        let comma = if at.saturating_add(1) == rules.len() {
+            ""
+        } else {
+            ","
+        };
+        writeln!(text, "    -- {}", rule.driven_by)?;
+        writeln!(
+            text,
+            "    ('{}', '{{{from}}}', '{}', {to}){comma}",
+            rule.id, rule.kind
+        )?;
     }
-    found
+    writeln!(text, ") as rule (id, starts, kind, targets),")?;
+    writeln!(text, "unnest(rule.starts::text[]) as start (status),")?;
+    writeln!(
+        text,
+        "unnest(coalesce(rule.targets::text[], array[start.status])) as target (status);\n"
+    )
 }

@@ -1,92 +1,95 @@
-//! The one table of edges: what the machines allow, and nothing else.
-//!
-//! The table is not written down a second time. [`all`] asks the machines about every pair of statuses and every kind,
-//! so the database (its table `edge`, to which every transition points), the drawings and the tests share what the
-//! machines do.
+//! The edges of all machines, from which the database's table `edge`, the drawings and the tests are made.
 
-use statig::Outcome;
+use crate::names::Name;
+use crate::{attempt, edge, job, payment, refund};
 
-use crate::words::words;
-use crate::{attempt, payment, refund};
-
-/// What stands where the thing does not exist yet: the `from` of a first edge.
-pub const NONE: &str = "none";
-
-words! {
-    /// One of the machines.
-    pub enum Machine: "machine" {
-        /// [`crate::payment`]
-        Payment = "payment",
-        /// [`crate::attempt`]
-        Attempt = "attempt",
-        /// [`crate::refund`]
-        Refund = "refund",
-    }
-}
-
-/// One way in which one thing may move. `(machine, from, kind, to)` is unique.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Edge {
-    /// Its name in the documents, such as `P7`; edges that mean the same share it.
-    pub id: &'static str,
-    /// Whose edge it is.
-    pub machine: Machine,
-    /// The status it leaves, or [`NONE`].
-    pub from: &'static str,
-    /// What drives it.
-    pub kind: &'static str,
-    /// The status it leads to.
-    pub to: &'static str,
-}
-
-/// The id of the edge that a machine took, left in the machine's context; nothing while none was taken.
-pub(crate) type EdgeId = Option<&'static str>;
-
-/// A move that is asked of a machine. The state that allows it says along which edge.
-pub(crate) struct Move<K, S> {
-    pub(crate) kind: K,
-    pub(crate) to: S,
-}
-
-impl<K, S: Copy> Move<K, S> {
-    /// Allows the move, along the edge with this id.
-    pub(crate) fn along(&self, id: &'static str, taken: &mut EdgeId) -> Outcome<S> {
-        *taken = Some(id);
-        Outcome::Transition(self.to)
-    }
-}
+pub use crate::edge::{Driver, Edge, From, Machine, NONE, Rule, To};
 
 /// Every edge of every machine, in the order of machine, `from`, kind and `to` as they are declared.
 #[must_use]
 pub fn all() -> Vec<Edge> {
     Machine::ALL
         .iter()
-        .flat_map(|machine| of(*machine))
+        .flat_map(|machine| list(*machine))
         .collect()
 }
 
 /// Every edge of one machine, in the order of `from`, kind and `to` as they are declared.
 #[must_use]
-pub fn of(machine: Machine) -> Vec<Edge> {
+pub fn list(machine: Machine) -> Vec<Edge> {
     match machine {
-        Machine::Payment => asked(payment::Status::ALL, payment::Kind::ALL, payment::edge),
-        Machine::Attempt => asked(attempt::Status::ALL, attempt::Kind::ALL, attempt::edge),
-        Machine::Refund => asked(refund::Status::ALL, refund::Kind::ALL, refund::edge),
+        Machine::Payment => edge::enumerate::<payment::PaymentGraph>(),
+        Machine::Attempt => edge::enumerate::<attempt::AttemptGraph>(),
+        Machine::Refund => edge::enumerate::<refund::RefundGraph>(),
     }
 }
 
-/// Asks a machine about everything that could be an edge.
-fn asked<S: Copy, K: Copy>(
-    statuses: &[S],
-    kinds: &[K],
-    edge: impl Fn(Option<S>, K, S) -> Option<Edge>,
-) -> Vec<Edge> {
-    let sources = std::iter::once(None).chain(statuses.iter().copied().map(Some));
-    let mut found = Vec::new();
-    for from in sources {
-        for kind in kinds {
-            found.extend(statuses.iter().filter_map(|to| edge(from, *kind, *to)));
-        }
+/// The rules of one machine, in the order of its table.
+#[must_use]
+pub fn rules(machine: Machine) -> Vec<Row> {
+    match machine {
+        Machine::Payment => rows(payment::RULES),
+        Machine::Attempt => rows(attempt::RULES),
+        Machine::Refund => rows(refund::RULES),
     }
-    found
+}
+
+/// A rule as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its id, such as `P7`.
+    pub id: &'static str,
+    /// The statuses it leaves: [`NONE`] alone where the subject does not exist yet.
+    pub from: Vec<&'static str>,
+    /// Whether `from` is every status.
+    pub from_every: bool,
+    /// What happened.
+    pub kind: &'static str,
+    /// The statuses it leads to; nothing where it leads back to the status that it leaves.
+    pub to: Option<Vec<&'static str>>,
+    /// Who drives it.
+    pub driver: Driver,
+    /// The cause, as a sentence.
+    pub driven_by: &'static str,
+}
+
+impl Row {
+    /// Every pair of statuses that the rule leads from and to.
+    #[must_use]
+    pub fn ends(&self) -> Vec<(&'static str, &'static str)> {
+        let from = self.from.iter();
+        from.flat_map(|from| {
+            let to = self.to.clone().unwrap_or_else(|| vec![from]);
+            to.into_iter().map(|to| (*from, to))
+        })
+        .collect()
+    }
+}
+
+/// The rules of the life of a job, in the order of its table.
+#[must_use]
+pub fn job_rules() -> Vec<Row> {
+    rows(job::RULES)
+}
+
+/// The rules of a table as text.
+fn rows<S: Name, K: Name>(rules: &[Rule<S, K>]) -> Vec<Row> {
+    let names = |statuses: &[S]| statuses.iter().map(|status| status.as_str()).collect();
+    let row = |rule: &Rule<S, K>| Row {
+        id: rule.id,
+        from: match rule.from {
+            From::Nothing => vec![NONE],
+            From::Any(statuses) => names(statuses),
+            From::Every => names(S::ALL),
+        },
+        from_every: rule.from == From::Every,
+        kind: rule.kind.as_str(),
+        to: match rule.to {
+            To::Any(statuses) => Some(names(statuses)),
+            To::Itself => None,
+        },
+        driver: rule.driver,
+        driven_by: rule.driven_by,
+    };
+    rules.iter().map(row).collect()
 }

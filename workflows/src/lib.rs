@@ -1,23 +1,27 @@
-//! What a payment may become, and nothing else: the machines, their money and their one table of edges.
+//! The decisions about payments: the machines with their tables of rules, and the money that they count.
 //!
 //! This crate is pure. It reads no clock, no environment and no network, and it makes no random number: times and ids
 //! arrive inside events. Given the same [`stream::Stream`] and the same [`stream::Event`], [`stream::step`] answers
 //! the same for ever, so every decision can be replayed, tested in a table and drawn.
 //!
-//! Read it in this order: [`payment`], [`attempt`] and [`refund`] (the three machines), [`edges`] (the table that the
-//! database shares), [`stream`] (how an event moves a payment with its attempts and refunds), [`money`].
+//! Read it in this order: [`payment::RULES`], [`attempt::RULES`] and [`refund::RULES`] (the life of each subject, rule by
+//! rule), [`edges`] (the edges that the database shares), [`stream`] (how an event moves a payment with its attempts and
+//! refunds), [`money`].
 
-// Money is counted here: whatever could overflow says so.
+// Money is counted here: arithmetic that could overflow must be checked.
 #![warn(clippy::arithmetic_side_effects)]
 
 pub mod attempt;
 pub mod drawing;
+mod edge;
 pub mod edges;
+pub mod effect;
+pub mod job;
 pub mod money;
+mod names;
 pub mod payment;
 pub mod refund;
 pub mod stream;
 pub mod stripe;
-mod words;
 
-pub use words::UnknownWord;
+pub use names::UnknownName;

@@ -36,7 +36,7 @@ pub enum MoneyError {
     /// The text is no ISO 4217 code.
     #[error("the currency is unknown")]
     UnknownCurrency,
-    /// A fund, a metal, or a currency whose unit at Stripe is not known.
+    /// A fund, a metal, or a currency whose unit at Stripe is unknown.
     #[error("the currency is not supported")]
     UnsupportedCurrency,
     /// Stripe takes only multiples of this step in this currency.
@@ -156,7 +156,7 @@ pub struct Money {
     currency: Currency,
 }
 
-/// Money as it is read, before anything is known about it.
+/// Money as it is parsed, before it is checked.
 #[derive(Deserialize)]
 struct Unchecked {
     amount: i64,

@@ -1,24 +1,29 @@
 //! A payment: one sum of money that a merchant asks of a customer, driven through one Stripe `PaymentIntent`.
 
-mod machine;
+mod rules;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::edges::Edge;
+use crate::edge;
+use crate::edge::Edge;
 use crate::money::Money;
-use crate::stripe::{IntentStatus, StripeError};
-use crate::words::words;
+use crate::names::names;
+use crate::stripe::{Intent, IntentStatus, StripeError};
 
-words! {
-    /// Where a payment stands: Stripe's own word, or a word with `local_` for what exists only here.
+pub use crate::effect::Call;
+pub(crate) use rules::PaymentGraph;
+pub use rules::RULES;
+
+names! {
+    /// The status of a payment: Stripe's own name, or a name with `local_` for what exists only here.
     pub enum Status: "payment status" {
         /// Accepted here; Stripe has not yet answered.
         LocalCreated = "local_created",
         /// A payment method is missing, or the last one was declined.
         RequiresPaymentMethod = "requires_payment_method",
-        /// A payment method is there; nobody has confirmed.
+        /// It has a payment method and waits for a confirm.
         RequiresConfirmation = "requires_confirmation",
         /// The customer must act, for example with 3-D Secure.
         RequiresAction = "requires_action",
@@ -26,7 +31,7 @@ words! {
         Processing = "processing",
         /// The money is authorized and waits for its capture.
         RequiresCapture = "requires_capture",
-        /// The money is ours. Never left, except by `resync` and `forced`.
+        /// The money is captured. Never left, except by `resync` and `forced`.
         Succeeded = "succeeded",
         /// It ended without money. Never left, except by `resync` and `forced`.
         Canceled = "canceled",
@@ -35,14 +40,14 @@ words! {
     }
 }
 
-words! {
-    /// What makes a payment move: the name of an edge.
+names! {
+    /// What happened to a payment: the name of an edge.
     pub enum Kind: "payment edge" {
-        /// P0: a client asked for it and we took it on.
+        /// P0: a client created it.
         Accepted = "accepted",
         /// P1: Stripe made the intent.
         IntentCreated = "intent_created",
-        /// P2, P4: an intent that had already moved turned out to be ours.
+        /// P2, P4: the first report of its intent shows that the intent has already moved.
         IntentAdopted = "intent_adopted",
         /// P3: Stripe refused to make the intent.
         IntentRejected = "intent_rejected",
@@ -71,7 +76,7 @@ words! {
     }
 }
 
-words! {
+names! {
     /// Whether the money is taken at once.
     pub enum CaptureMethod: "capture method" {
         /// Taken when the customer confirms.
@@ -81,32 +86,16 @@ words! {
     }
 }
 
-words! {
-    /// One request to Stripe that changes something there.
-    pub enum Call: "call" {
-        /// Creates the intent.
-        CreateIntent = "create_intent",
-        /// Confirms the intent: one attempt.
-        ConfirmIntent = "confirm_intent",
-        /// Captures authorized money.
-        CaptureIntent = "capture_intent",
-        /// Cancels the intent.
-        CancelIntent = "cancel_intent",
-        /// Gives money back; never a payment's `open_call`, since refunds run beside each other.
-        CreateRefund = "create_refund",
-    }
-}
-
-/// A payment as the machines see it. What only a merchant cares about (description, customer, metadata) is not here.
+/// A payment as the machines see it. The merchant's notes (description, customer, metadata) are not here.
 ///
 /// Its JSON has the names of the columns that hold it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     /// Ours, a UUIDv7.
     pub id: Uuid,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
-    /// What was asked for.
+    /// What the customer is to pay.
     #[serde(flatten)]
     pub money: Money,
     /// Whether the money is taken at once.
@@ -119,9 +108,9 @@ pub struct Payment {
     pub return_url: Option<String>,
     /// `pi_…`, once Stripe made it.
     pub intent_id: Option<String>,
-    /// What the customer's browser proves itself with. Secret: in no log and no Kafka message.
+    /// The secret by which the customer's browser may confirm. In no log and no Kafka message.
     pub client_secret: Option<String>,
-    /// What the customer must do next; only in [`Status::RequiresAction`]. In no log and no Kafka message.
+    /// The action that the customer must take; only in [`Status::RequiresAction`]. In no log and no Kafka message.
     pub next_action: Option<Value>,
     /// Why the last attempt or call failed.
     pub last_error: Option<StripeError>,
@@ -130,28 +119,103 @@ pub struct Payment {
     /// The most that was ever authorized. Never below `captured`.
     #[serde(rename = "amount_authorized")]
     pub authorized: i64,
-    /// What can still be captured.
+    /// The sum that can still be captured.
     #[serde(rename = "amount_capturable")]
     pub capturable: i64,
-    /// What was captured. Never below `refunded`.
+    /// The captured sum. Never below `refunded`.
     #[serde(rename = "amount_captured")]
     pub captured: i64,
-    /// What was given back.
+    /// The refunded sum.
     #[serde(rename = "amount_refunded")]
     pub refunded: i64,
-    /// What open refunds will give back.
+    /// The sum of the open refunds.
     #[serde(rename = "amount_reserved")]
     pub reserved: i64,
     /// Until when it can be captured, in Unix seconds.
     pub capture_before: Option<i64>,
     /// Whether a cancel is asked for that Stripe has not yet answered.
     pub cancel_requested: bool,
-    /// The one create, confirm, capture or cancel call whose outcome is not known.
+    /// The one create, confirm, capture or cancel call whose outcome is unknown.
     pub open_call: Option<Call>,
     /// How many attempts were made.
     pub attempts: i32,
     /// The number of the stream's last transition; the first has 1.
     pub version: i64,
+}
+
+impl Payment {
+    /// A payment as a client asks for it: it has no intent, no money and no history yet.
+    #[must_use]
+    pub const fn new(
+        id: Uuid,
+        money: Money,
+        capture_method: CaptureMethod,
+        confirm: bool,
+        payment_method: Option<String>,
+        return_url: Option<String>,
+    ) -> Self {
+        Self {
+            id,
+            status: Status::LocalCreated,
+            money,
+            capture_method,
+            confirm,
+            payment_method,
+            return_url,
+            intent_id: None,
+            client_secret: None,
+            next_action: None,
+            last_error: None,
+            cancellation_reason: None,
+            authorized: 0,
+            capturable: 0,
+            captured: 0,
+            refunded: 0,
+            reserved: 0,
+            capture_before: None,
+            cancel_requested: false,
+            open_call: None,
+            attempts: 0,
+            version: 0,
+        }
+    }
+
+    /// Takes over the intent's facts that never change: its id and its secret, which webhooks may leave out.
+    pub(crate) fn identify(&mut self, intent: &Intent) {
+        self.intent_id.get_or_insert_with(|| intent.id.clone());
+        if self.client_secret.is_none() {
+            self.client_secret.clone_from(&intent.client_secret);
+        }
+    }
+
+    /// Takes over the intent's facts. The status is not among them: it moves along an edge, afterwards.
+    ///
+    /// Returns `None` where the intent's sums overflow.
+    pub(crate) fn absorb(&mut self, intent: &Intent) -> Option<()> {
+        self.identify(intent);
+        let status = Status::of_intent(intent.status);
+        if intent.payment_method.is_some() {
+            self.payment_method.clone_from(&intent.payment_method);
+        }
+        self.next_action = match status {
+            Some(Status::RequiresAction) => intent.next_action.clone(),
+            _ => None,
+        };
+        // The error of a refused call stays until the payment moves on or Stripe shows an error of its own.
+        if intent.last_payment_error.is_some() || status != Some(self.status) {
+            self.last_error.clone_from(&intent.last_payment_error);
+        }
+        if status == Some(Status::Canceled) && intent.cancellation_reason.is_some() {
+            self.cancellation_reason
+                .clone_from(&intent.cancellation_reason);
+        }
+        let total = intent.amount_received.checked_add(intent.amount_capturable);
+        self.captured = intent.amount_received;
+        self.capturable = intent.amount_capturable;
+        self.authorized = self.authorized.max(total?);
+        self.capture_before = intent.capture_before().or(self.capture_before);
+        Some(())
+    }
 }
 
 impl Status {
@@ -161,7 +225,7 @@ impl Status {
         matches!(self, Self::Succeeded | Self::Canceled | Self::LocalRejected)
     }
 
-    /// The status that says the same as Stripe's; `None` where the word is not known.
+    /// The status of the same name as Stripe's; `None` where Stripe's status is unknown.
     #[must_use]
     pub const fn of_intent(status: IntentStatus) -> Option<Self> {
         match status {
@@ -178,7 +242,7 @@ impl Status {
 }
 
 impl Kind {
-    /// The kind that a look at an intent means when no event says more: what led to its status.
+    /// The kind that an intent in this status reports where no event type says more.
     #[must_use]
     pub const fn of_intent(status: IntentStatus) -> Option<Self> {
         match status {
@@ -197,5 +261,11 @@ impl Kind {
 /// The edge from `from` (`None`: the payment does not exist yet) by `kind` to `to`, if there is one.
 #[must_use]
 pub fn edge(from: Option<Status>, kind: Kind, to: Status) -> Option<Edge> {
-    machine::edge(from, kind, to)
+    edge::take::<PaymentGraph>(from, kind, to)
+}
+
+/// The kind by which a report of Stripe moves a payment from `from` to `to` in the ordinary course, if it can.
+#[must_use]
+pub fn find_kind(from: Option<Status>, to: Status) -> Option<Kind> {
+    edge::find_kind::<PaymentGraph>(from, to)
 }

@@ -1,16 +1,20 @@
 //! A refund: money of a captured payment that goes back to the customer.
 
-mod machine;
+mod rules;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::edges::Edge;
+use crate::edge;
+use crate::edge::Edge;
+use crate::names::names;
 use crate::stripe::{RefundStatus, StripeError};
-use crate::words::words;
 
-words! {
-    /// Where a refund stands: Stripe's own word, or a word with `local_` for what exists only here.
+pub use rules::RULES;
+pub(crate) use rules::RefundGraph;
+
+names! {
+    /// The status of a refund: Stripe's own name, or a name with `local_` for what exists only here.
     pub enum Status: "refund status" {
         /// Accepted here, its amount reserved; Stripe has not yet answered.
         LocalRequested = "local_requested",
@@ -29,8 +33,8 @@ words! {
     }
 }
 
-words! {
-    /// What makes a refund move: the name of an edge.
+names! {
+    /// What happened to a refund: the name of an edge.
     pub enum Kind: "refund edge" {
         /// R0: a client asked for it; its amount is reserved.
         Requested = "requested",
@@ -48,7 +52,7 @@ words! {
         Failed = "failed",
         /// R7: withdrawn before it happened.
         Canceled = "canceled",
-        /// R8: somebody made it outside of Pawl.
+        /// R8: it was made outside of Pawl.
         Imported = "imported",
         /// Stripe's object was read and differed.
         Resync = "resync",
@@ -62,7 +66,7 @@ words! {
 pub struct Refund {
     /// Ours, a UUIDv7.
     pub id: Uuid,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// In the unit of the payment's currency; always positive.
     pub amount: i64,
@@ -84,7 +88,7 @@ impl Status {
         )
     }
 
-    /// The status that says the same as Stripe's; `None` where the word is not known.
+    /// The status of the same name as Stripe's; `None` where Stripe's status is unknown.
     #[must_use]
     pub const fn of_refund(status: RefundStatus) -> Option<Self> {
         match status {
@@ -98,7 +102,7 @@ impl Status {
     }
 }
 
-/// What a refund of `amount` in `status` takes from its payment: `(reserved, refunded)`.
+/// The share of a refund of `amount` in its payment's sums: `(reserved, refunded)`.
 #[must_use]
 pub const fn contribution(status: Status, amount: i64) -> (i64, i64) {
     match status {
@@ -111,5 +115,11 @@ pub const fn contribution(status: Status, amount: i64) -> (i64, i64) {
 /// The edge from `from` (`None`: the refund does not exist yet) by `kind` to `to`, if there is one.
 #[must_use]
 pub fn edge(from: Option<Status>, kind: Kind, to: Status) -> Option<Edge> {
-    machine::edge(from, kind, to)
+    edge::take::<RefundGraph>(from, kind, to)
+}
+
+/// The kind by which a report of Stripe moves a refund from `from` to `to` in the ordinary course, if it can.
+#[must_use]
+pub fn find_kind(from: Option<Status>, to: Status) -> Option<Kind> {
+    edge::find_kind::<RefundGraph>(from, to)
 }

@@ -1,4 +1,4 @@
-//! A payment with its attempts and refunds, and the one function that decides what it becomes: [`step`].
+//! A payment with its attempts and refunds, and the one function that decides how they move: [`step`].
 
 mod attempts;
 mod calls;
@@ -18,9 +18,13 @@ use crate::edges::Machine;
 use crate::payment::Payment;
 use crate::refund::Refund;
 
-pub use event::{Event, Needs};
+pub use crate::effect::Effect;
+pub use event::{
+    ChargeReport, ConfirmRequest, Event, IntentReport, Needs, RefundReport, RefundRequest,
+    Snapshot, VoidCall,
+};
 
-/// A payment with what hangs on it, as it stands under its row lock.
+/// A payment with its attempts and refunds, as they stand under the lock of the payment's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
     /// The payment.
@@ -40,30 +44,30 @@ impl Stream {
     }
 }
 
-/// What [`step`] decided: the stream as it is to be stored, with the history and the work that belong to it.
+/// The decision of [`step`]: the stream as it is to be stored, its transitions, and the work that they ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The stream afterwards.
     pub stream: Stream,
-    /// What moved, in order; each subject at most once. Versions count on without a gap.
+    /// The transitions in order, at most one of each subject. Their versions continue the stream's without a gap.
     pub transitions: Vec<Transition>,
-    /// What must be done now.
+    /// The work that must be done now.
     pub effects: Vec<Effect>,
     changed: bool,
 }
 
 impl Step {
-    /// Whether everything the event says was known: nothing moved, nothing is to be done, nothing is to be stored.
+    /// Whether the event was no news: nothing moved, nothing is to be done, nothing is to be stored.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.changed && self.transitions.is_empty() && self.effects.is_empty()
     }
 }
 
-/// One thing that moved along one edge.
+/// One move of one subject along one edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transition {
-    /// What moved.
+    /// The machine of the subject.
     pub machine: Machine,
     /// The id of the payment, attempt or refund that moved.
     pub subject: Uuid,
@@ -77,75 +81,46 @@ pub struct Transition {
     pub version: i64,
 }
 
-/// Something that must be done because of a step: a job.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Ask Stripe to create the intent.
-    CreateIntent,
-    /// Ask Stripe to confirm it, as this attempt.
-    ConfirmIntent {
-        /// The attempt.
-        attempt: Uuid,
-    },
-    /// Ask Stripe to capture.
-    CaptureIntent {
-        /// How much, in the currency's unit.
-        amount: i64,
-    },
-    /// Ask Stripe to cancel the intent.
-    CancelIntent {
-        /// Why, in one of Stripe's words.
-        reason: Option<String>,
-    },
-    /// Ask Stripe to make a refund.
-    CreateRefund {
-        /// Ours.
-        refund: Uuid,
-    },
-    /// Read the intent and its refunds at Stripe and come back with [`Event::Resynced`]; one per payment is enough.
-    Resync,
-}
-
 /// Why an event was refused. Nothing is to be stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The status does not allow what was asked.
     #[error("a payment in status {status} does not allow this")]
     WrongStatus {
-        /// Where the payment stands.
+        /// The payment's status.
         status: crate::payment::Status,
     },
-    /// A call to Stripe is under way whose outcome must be known first.
+    /// A call to Stripe is under way, and its outcome must be known first.
     #[error("the call {call} is still under way")]
     CallOpen {
         /// The call.
-        call: crate::payment::Call,
+        call: crate::effect::Call,
     },
-    /// A cancel is asked for already.
+    /// A cancel was requested already.
     #[error("a cancel has been requested")]
     CancelPending,
     /// An attempt is under way at the bank, or has taken the money.
     #[error("an attempt is under way")]
     AttemptOpen,
-    /// There is nothing to confirm with.
+    /// The payment has no payment method to confirm with.
     #[error("a payment method is missing")]
     PaymentMethodMissing,
     /// The amount cannot be moved in this currency.
     #[error(transparent)]
     Amount(#[from] crate::money::MoneyError),
-    /// More than what can be captured was asked for.
+    /// The amount exceeds the sum that can be captured.
     #[error("at most {capturable} can be captured")]
     CaptureExceeds {
-        /// What can be captured, in the currency's unit.
+        /// The sum that can be captured, in the currency's unit.
         capturable: i64,
     },
-    /// More than what is left of the captured money was asked back.
+    /// The amount exceeds the part of the captured sum that is left.
     #[error("at most {left} can be refunded")]
     RefundExceeds {
-        /// What is left, in the currency's unit.
+        /// The sum that is left, in the currency's unit.
         left: i64,
     },
-    /// The id of a new thing is taken.
+    /// The id of a new subject is in use.
     #[error("the id is in use")]
     IdInUse,
     /// The event is about a refund that is not of this stream, or was not loaded.
@@ -169,114 +144,53 @@ pub enum Refusal {
     /// No edge leads there; a fault of this crate, since every report is checked before it is applied.
     #[error("no edge from {from} by {kind} to {to}")]
     NoEdge {
-        /// Where it stands.
+        /// The status of the subject.
         from: &'static str,
-        /// What was tried.
+        /// The kind of the move.
         kind: &'static str,
-        /// Where it should have led.
+        /// The status that was asked for.
         to: &'static str,
     },
 }
 
-/// The first step of a new payment (edge P0): it is stored, and Stripe is asked to create its intent.
-///
-/// Whatever `new` says about its status, its sums, its calls and its version is set to how a payment begins.
+/// The first step of a new payment (rule P0): it is stored, and Stripe is asked to create its intent.
 ///
 /// # Errors
-/// Never for a payment as a client can ask for it.
-pub fn start(new: Payment) -> Result<Step, Refusal> {
-    commands::start(new)
+/// Never for a payment as [`Payment::new`] makes it.
+pub fn start(payment: Payment) -> Result<Step, Refusal> {
+    commands::start(payment)
 }
 
-/// What the event makes of the stream.
+/// Decides how an event moves the stream.
 ///
-/// What a client asks for is done or refused. What Stripe reports is applied where it is certain to be news; where the
-/// stream shows it already, the step is empty; where it cannot be told apart from an old report, the step asks to look
-/// ([`Effect::Resync`]). So every order in which the reports arrive ends in the same state.
+/// A client's command is executed or refused. A report of Stripe is applied where it is certain to be news; the step is
+/// empty where the stream shows it already; and where a report cannot be told apart from an old one, the step asks for a
+/// resync ([`Effect::Resync`]). So every order in which the reports arrive ends in the same state.
 ///
 /// # Errors
 /// Says why the event was refused; the stream stays as it is.
 pub fn step(stream: &Stream, event: &Event) -> Result<Step, Refusal> {
-    let mut draft = Draft::of(stream);
+    let mut draft = Draft::new(stream);
     apply(&mut draft, event)?;
     draft.finish(stream)
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one arm for each event, and nothing else"
-)]
 fn apply(draft: &mut Draft, event: &Event) -> Result<(), Refusal> {
     match event {
-        Event::ConfirmRequested {
-            attempt,
-            payment_method,
-            return_url,
-        } => commands::confirm(
-            draft,
-            *attempt,
-            payment_method.as_ref(),
-            return_url.as_ref(),
-        ),
+        Event::ConfirmRequested(request) => request.apply(draft),
         Event::CaptureRequested { amount } => commands::capture(draft, *amount),
         Event::CancelRequested { reason } => commands::cancel(draft, reason.as_ref()),
-        Event::RefundRequested {
-            refund,
-            amount,
-            reason,
-        } => commands::refund(draft, *refund, *amount, reason.clone()),
+        Event::RefundRequested(request) => request.apply(draft),
         Event::Forced { to, reason: _ } => commands::force(draft, *to),
-        Event::IntentSeen {
-            intent,
-            kind,
-            answers,
-            attempt,
-            fresh_attempt,
-        } => intents::Report {
-            intent,
-            kind: *kind,
-            answers: *answers,
-            attempt: *attempt,
-            fresh_attempt: *fresh_attempt,
-        }
-        .apply(draft),
+        Event::IntentSeen(report) => report.apply(draft),
         Event::IntentRejected { error } => calls::intent_rejected(draft, error),
         Event::ConfirmRefused { attempt, error } => calls::confirm_refused(draft, *attempt, error),
         Event::CallRefused { call, error } => calls::refused(draft, *call, error),
-        Event::CallProvedVoid {
-            call,
-            refund,
-            amount,
-            fresh_attempt,
-        } => calls::proved_void(draft, *call, *refund, *amount, *fresh_attempt),
-        Event::ChargeSeen {
-            charge,
-            kind,
-            fresh_attempt,
-        } => charges::seen(draft, charge, *kind, *fresh_attempt),
-        Event::RefundSeen {
-            refund,
-            answers,
-            fresh_refund,
-        } => refunds::seen(draft, refund, *answers, *fresh_refund),
+        Event::CallProvedVoid(void) => void.apply(draft),
+        Event::ChargeSeen(report) => report.apply(draft),
+        Event::RefundSeen(report) => report.apply(draft),
         Event::RefundRejected { refund, error } => refunds::rejected(draft, *refund, error),
-        Event::Hinted => {
-            draft.look();
-            Ok(())
-        }
-        Event::Resynced {
-            intent,
-            charge,
-            refunds,
-            fresh_attempt,
-            fresh_refunds,
-        } => resync::Look {
-            intent,
-            charge: charge.as_ref(),
-            refunds,
-            fresh_attempt: *fresh_attempt,
-            fresh_refunds,
-        }
-        .apply(draft),
+        Event::Hinted => draft.resync(),
+        Event::Resynced(snapshot) => snapshot.apply(draft),
     }
 }

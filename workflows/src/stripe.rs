@@ -1,4 +1,4 @@
-//! Snapshots of Stripe's objects, holding only the fields that decide something; every other field is passed over.
+//! Snapshots of Stripe's objects. They hold the fields that a decision needs; every other field is ignored.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub const PAYMENT_ID: &str = "payment_id";
 pub const REFUND_ID: &str = "refund_id";
 
 /// The id that one of our marks in Stripe's metadata names, written as clients see it (a `TypeID` such as `pay_…`) or as a
-/// bare UUID. Other text is somebody else's.
+/// bare UUID. Other text belongs to another program.
 #[must_use]
 pub fn id_of(text: &str) -> Option<Uuid> {
     let id = text.parse::<TypeSafeId<DynamicType>>();
@@ -27,7 +27,7 @@ pub fn id_of(text: &str) -> Option<Uuid> {
 pub enum IntentStatus {
     /// A payment method is missing, or the last one was declined.
     RequiresPaymentMethod,
-    /// A payment method is there; nobody has confirmed.
+    /// It has a payment method and waits for a confirm.
     RequiresConfirmation,
     /// The customer must act, for example with 3-D Secure.
     RequiresAction,
@@ -35,11 +35,11 @@ pub enum IntentStatus {
     Processing,
     /// The money is authorized and waits for its capture.
     RequiresCapture,
-    /// The money is ours. Never left.
+    /// The money is captured. Never left.
     Succeeded,
     /// It ended without money. Never left.
     Canceled,
-    /// A word that this version does not know; a report that carries it is refused.
+    /// A status that this version does not know; a report that carries it is refused.
     #[serde(other)]
     Unknown,
 }
@@ -54,7 +54,7 @@ pub enum ChargeStatus {
     Succeeded,
     /// Declined.
     Failed,
-    /// A word that this version does not know.
+    /// A status that this version does not know.
     #[serde(other)]
     Unknown,
 }
@@ -73,7 +73,7 @@ pub enum RefundStatus {
     Failed,
     /// Withdrawn before it happened.
     Canceled,
-    /// A word that this version does not know; a report that carries it is refused.
+    /// A status that this version does not know; a report that carries it is refused.
     #[serde(other)]
     Unknown,
 }
@@ -83,9 +83,9 @@ pub enum RefundStatus {
 pub struct Intent {
     /// `pi_…`
     pub id: String,
-    /// Where it stands.
+    /// Its status.
     pub status: IntentStatus,
-    /// What it is for, in the currency's unit.
+    /// Its amount, in the currency's unit.
     pub amount: i64,
     /// How much can still be captured.
     #[serde(default)]
@@ -95,10 +95,10 @@ pub struct Intent {
     pub amount_received: i64,
     /// Three letters in lower case.
     pub currency: String,
-    /// What the customer's browser proves itself with. Secret: never logged, never on Kafka.
+    /// The secret by which the customer's browser may confirm. Never logged, never on Kafka.
     #[serde(default)]
     pub client_secret: Option<String>,
-    /// What the customer must do next. May hold secrets of the customer.
+    /// The action that the customer must take. May hold secrets of the customer.
     #[serde(default)]
     pub next_action: Option<Value>,
     /// Why the last attempt failed.
@@ -113,7 +113,7 @@ pub struct Intent {
     /// `pm_…`
     #[serde(default, deserialize_with = "expandable_id")]
     pub payment_method: Option<String>,
-    /// What we wrote on it; see [`PAYMENT_ID`].
+    /// Our metadata; see [`PAYMENT_ID`].
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
     /// Unix seconds.
@@ -135,7 +135,7 @@ impl Intent {
     }
 }
 
-/// A charge inside another object: its id, and what an expanded one says beside it.
+/// A charge inside another object: its id, and the deadline that an expanded one has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ChargeRef {
     /// `ch_…`
@@ -152,12 +152,12 @@ pub struct Charge {
     /// `pi_…`, absent where the charge was made without an intent.
     #[serde(default, deserialize_with = "expandable_id")]
     pub payment_intent: Option<String>,
-    /// Where it stands.
+    /// Its status.
     pub status: ChargeStatus,
     /// Whether the money was taken, rather than only authorized.
     #[serde(default)]
     pub captured: bool,
-    /// What it is for, in the currency's unit.
+    /// Its amount, in the currency's unit.
     pub amount: i64,
     /// How much of it was taken.
     #[serde(default)]
@@ -174,7 +174,7 @@ pub struct Charge {
     /// Why it failed, as a code.
     #[serde(default)]
     pub failure_code: Option<String>,
-    /// Why it failed, in words.
+    /// Why it failed, as a sentence.
     #[serde(default)]
     pub failure_message: Option<String>,
     /// Copied by Stripe from the intent; see [`PAYMENT_ID`].
@@ -220,7 +220,7 @@ pub struct Refund {
     /// Why it failed.
     #[serde(default)]
     pub failure_reason: Option<String>,
-    /// What we wrote on it; see [`REFUND_ID`].
+    /// Our metadata; see [`REFUND_ID`].
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
     /// Unix seconds.
@@ -252,7 +252,7 @@ fn unknown_refund_status() -> RefundStatus {
     RefundStatus::Unknown
 }
 
-/// What Stripe sends where a field may be expanded: an id, or the whole object.
+/// A field that may be expanded: an id, or the whole object.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Expandable {

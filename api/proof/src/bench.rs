@@ -87,7 +87,9 @@ async fn measure(options: &BenchOptions) -> Result<Report> {
             ("WORKER_CONCURRENCY", "256".to_owned()),
             (
                 "SIMULATOR_WEBHOOK_EVENTS",
-                engine::webhook::ENABLED_EVENTS.join(","),
+                engine::webhook::enabled_events()
+                    .collect::<Vec<_>>()
+                    .join(","),
             ),
             ("WEBHOOK_ALLOW_PRIVATE", options.endpoint.to_string()),
         ],

@@ -118,7 +118,9 @@ impl Fold {
                 Effect::Resync => {
                     self.resyncs.insert(payment);
                 }
-                effect => self.jobs.push(job::New::of(payment, effect)),
+                effect => self
+                    .jobs
+                    .push(job::New::from_effect(payment, effect.clone())),
             }
         }
         Ok(Applied::Changed)
@@ -136,7 +138,7 @@ impl Fold {
 
     /// Leases the calls behind the first `from` ones to the worker that commits this transaction.
     pub(crate) fn lease_calls(&mut self, from: usize) -> Vec<job::Claimed> {
-        self.jobs[from..].iter_mut().map(job::New::claim).collect()
+        self.jobs[from..].iter_mut().map(job::New::lease).collect()
     }
 
     /// The streams that differ from what was locked.

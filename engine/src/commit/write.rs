@@ -60,7 +60,7 @@ pub(crate) async fn write(
     let resyncs = fold
         .resyncs
         .iter()
-        .map(|payment| job::New::of(*payment, &Effect::Resync));
+        .map(|payment| job::New::from_effect(*payment, Effect::Resync));
     let jobs: Vec<job::New> = fold.jobs.iter().cloned().chain(resyncs).collect();
     if jobs.is_empty() {
         return Ok(Vec::new());

@@ -1,31 +1,23 @@
-//! Cancels the intent of a payment.
+//! `cancel_intent`: cancels the intent of a payment.
 
-use workflows::payment::Call;
+use workflows::effect::Call;
 use workflows::stripe::{Intent, IntentStatus};
 
-use super::{Deed, Proof, Work};
+use super::{JobResult, Performed, Reason, Work};
 
-pub(super) async fn perform(work: Work<'_>) -> Deed {
+pub(super) async fn perform(work: &Work<'_>, reason: Option<&str>) -> Performed {
     if work.record.stream.payment.open_call != Some(Call::CancelIntent) {
-        return Deed::moot();
+        return Ok(JobResult::obsolete());
     }
     if work.key_is_too_old() {
-        return work.look(Call::CancelIntent, is_final, Proof::OldKey).await;
+        return Ok(work.retrieve(has_ended, Reason::OldKey).await);
     }
-    let (id, key) = match (work.intent_id(), work.key()) {
-        (Ok(id), Ok(key)) => (id, key),
-        (Err(deed), _) | (_, Err(deed)) => return deed,
-    };
-    let reason = work
-        .job
-        .args
-        .get("reason")
-        .and_then(serde_json::Value::as_str);
+    let (id, key) = (work.intent_id()?, work.key()?);
     let answer = work.stripe.cancel_intent(id, reason, &key).await;
-    work.settle(Call::CancelIntent, answer, is_final).await
+    Ok(work.settle(Call::CancelIntent, answer, has_ended).await)
 }
 
-fn is_final(intent: &Intent) -> bool {
+fn has_ended(intent: &Intent) -> bool {
     matches!(
         intent.status,
         IntentStatus::Canceled | IntentStatus::Succeeded

@@ -1,28 +1,20 @@
-//! Captures what a payment has authorised.
+//! `capture_intent`: captures an amount of the authorized money.
 
-use workflows::payment::Call;
+use workflows::effect::Call;
 use workflows::stripe::{Intent, IntentStatus};
 
-use super::{Deed, Proof, Work, capture_amount};
+use super::{JobResult, Performed, Reason, Work};
 
-pub(super) async fn perform(work: Work<'_>) -> Deed {
+pub(super) async fn perform(work: &Work<'_>, amount: i64) -> Performed {
     if work.record.stream.payment.open_call != Some(Call::CaptureIntent) {
-        return Deed::moot();
+        return Ok(JobResult::obsolete());
     }
     if work.key_is_too_old() {
-        return work
-            .look(Call::CaptureIntent, has_moved, Proof::OldKey)
-            .await;
+        return Ok(work.retrieve(has_moved, Reason::OldKey).await);
     }
-    let (id, key) = match (work.intent_id(), work.key()) {
-        (Ok(id), Ok(key)) => (id, key),
-        (Err(deed), _) | (_, Err(deed)) => return deed,
-    };
-    let Some(amount) = capture_amount(work.job) else {
-        return Deed::dead("it does not say how much to capture");
-    };
+    let (id, key) = (work.intent_id()?, work.key()?);
     let answer = work.stripe.capture_intent(id, amount, &key).await;
-    work.settle(Call::CaptureIntent, answer, has_moved).await
+    Ok(work.settle(Call::CaptureIntent, answer, has_moved).await)
 }
 
 fn has_moved(intent: &Intent) -> bool {

@@ -1,30 +1,28 @@
-//! Creates the intent of a payment, without confirming it: a lost answer costs nothing, and one GET finds the intent.
+//! `create_intent`: creates the intent of a payment without confirming it. A lost answer costs nothing: one read finds the
+//! intent.
 
-use uuid::Uuid;
-use workflows::payment::{Call, CaptureMethod, Kind};
+use workflows::effect::Call;
+use workflows::payment::CaptureMethod;
 use workflows::stream::Event;
 
-use super::{Deed, Work, stripe_error};
-use crate::stripe::{Answered, Class, CreateIntent, Created, Failure};
+use super::{JobResult, Performed, Work, stripe_error};
+use crate::stripe::{Class, CreateIntent, Created, Failure};
 
-/// How far Stripe's clock and ours may be apart when an intent is looked for by the time it was made.
+/// How far Stripe's clock and ours may differ when an intent is searched by its time of creation.
 const CLOCKS_APART_SECONDS: i64 = 3600;
 
-/// What a time-out and a grain of a second may add to the age of a call.
+/// How much a time-out and a resolution of one second may add to the age of a call.
 const SLACK_SECONDS: i64 = 60;
 
-pub(super) async fn perform(work: Work<'_>) -> Deed {
+pub(super) async fn perform(work: &Work<'_>) -> Performed {
     let payment = &work.record.stream.payment;
     if payment.open_call != Some(Call::CreateIntent) {
-        return Deed::moot();
+        return Ok(JobResult::obsolete());
     }
     if work.key_is_too_old() {
-        return look(&work, None).await;
+        return Ok(find(work, None).await);
     }
-    let key = match work.key() {
-        Ok(key) => key,
-        Err(deed) => return deed,
-    };
+    let key = work.key()?;
     let notes = &work.record.notes;
     let create = CreateIntent {
         payment: payment.id,
@@ -43,51 +41,36 @@ pub(super) async fn perform(work: Work<'_>) -> Deed {
             .and_then(|customer| customer.email.clone()),
     };
     let failure = match work.stripe.create_intent(&create, &key).await {
-        Ok(answered) => return created(&work, answered.object),
+        Ok(answered) => return Ok(work.report_intent(answered.object, None)),
         Err(failure) => failure,
     };
-    match failure.class {
-        Class::Retry | Class::Unknown => Deed::again(work.job, &failure),
-        Class::Saved | Class::Conflict | Class::AlreadyDone => look(&work, Some(&failure)).await,
-        Class::Refused | Class::Business => Deed::event(Event::IntentRejected {
+    Ok(match failure.class {
+        Class::Retry | Class::Unknown => JobResult::retry(work.job, &failure),
+        Class::Saved | Class::Conflict | Class::AlreadyDone => find(work, Some(&failure)).await,
+        Class::Refused | Class::Business => JobResult::report(Event::IntentRejected {
             error: stripe_error(&failure),
         }),
-        Class::Impossible => Deed::dead(failure.to_string()),
+        Class::Impossible => JobResult::dead_letter(failure.to_string()),
+    })
+}
+
+/// Searches the intent by our id. Where Stripe has ended the call (`over`) and there is none, the call is made anew under
+/// another key; under a key that is too old, only an operator may decide that.
+async fn find(work: &Work<'_>, over: Option<&Failure>) -> JobResult {
+    let payment = work.record.stream.payment.id;
+    let found = work.stripe.find_intent(payment, made_within(work, over));
+    match found.await.map(|answered| answered.object) {
+        Ok(Some(intent)) => work.report_intent(intent, None),
+        Ok(None) if over.is_some() => work.report_void(),
+        Ok(None) => JobResult::dead_letter(
+            "its key is older than 23 hours and Stripe shows no intent of this payment",
+        ),
+        Err(failure) => work.read_failed(&failure),
     }
 }
 
-fn created(work: &Work<'_>, intent: workflows::stripe::Intent) -> Deed {
-    let kind = Kind::of_intent(intent.status);
-    work.seen(intent, Call::CreateIntent, kind)
-}
-
-/// Looks for the intent by our id. When Stripe has ended the call (`over`) and there is none, the call is made anew under
-/// another key; under a key that is too old, only a person may decide that.
-async fn look(work: &Work<'_>, over: Option<&Failure>) -> Deed {
-    match work
-        .stripe
-        .find_intent(work.record.stream.payment.id, made_within(work, over))
-        .await
-    {
-        Ok(Answered {
-            object: Some(intent),
-            ..
-        }) => created(work, intent),
-        Ok(_) if over.is_some() => Deed::event(Event::CallProvedVoid {
-            call: Call::CreateIntent,
-            refund: None,
-            amount: None,
-            fresh_attempt: Uuid::now_v7(),
-        }),
-        Ok(_) => {
-            Deed::dead("its key is older than 23 hours and Stripe shows no intent of this payment")
-        }
-        Err(failure) => work.asked_in_vain(&failure),
-    }
-}
-
-/// When the intent can have been made. Stripe tells its own time with a refusal, and the call is no older than its key:
-/// a narrow range, which the clocks have no part in.
+/// The range of times at which the intent can have been created. A refusal carries Stripe's own time, and the call is no
+/// older than its key: a narrow range that does not depend on our clock.
 fn made_within(work: &Work<'_>, over: Option<&Failure>) -> Created {
     if let Some(answered) = over.and_then(|failure| failure.answered_at) {
         let age = i64::try_from(work.job.key_age.as_secs()).unwrap_or(i64::MAX / 2);

@@ -1,29 +1,27 @@
-//! Asks Stripe how a payment stands, where what we were told does not fit together or nobody told us anything.
+//! `resync`: reads a payment's objects at Stripe, where reports do not fit together or none came.
 
 use uuid::Uuid;
-use workflows::stream::Event;
+use workflows::stream::{Event, Snapshot};
 
-use super::{Deed, Work};
-use crate::store::job::Finish;
+use super::{JobResult, Performed, Work};
 use crate::stripe::Failure;
 
-pub(super) async fn perform(work: Work<'_>) -> Deed {
+pub(super) async fn perform(work: &Work<'_>) -> Performed {
     let payment = &work.record.stream.payment;
-    // Without an intent the job that creates it finds out.
+    // A payment without an intent is left to the job that creates the intent.
     let Some(intent_id) = payment.intent_id.as_deref() else {
-        return Deed::moot();
+        return Ok(JobResult::obsolete());
     };
-    match ask(&work, intent_id).await {
-        Ok(event) => Deed {
-            finish: Finish::Done,
-            event: Some(Box::new(event)),
+    Ok(match read(work, intent_id).await {
+        Ok(snapshot) => JobResult {
             expected_version: Some(payment.version),
+            ..JobResult::report(Event::Resynced(snapshot))
         },
-        Err(failure) => work.asked_in_vain(&failure),
-    }
+        Err(failure) => work.read_failed(&failure),
+    })
 }
 
-async fn ask(work: &Work<'_>, intent_id: &str) -> Result<Event, Failure> {
+async fn read(work: &Work<'_>, intent_id: &str) -> Result<Snapshot, Failure> {
     let intent = work.stripe.retrieve_intent(intent_id).await?.object;
     let charge = match intent.charge_id() {
         Some(charge) => Some(work.stripe.retrieve_charge(charge).await?.object),
@@ -37,12 +35,11 @@ async fn ask(work: &Work<'_>, intent_id: &str) -> Result<Event, Failure> {
     } else {
         Vec::new()
     };
-    let fresh_refunds = refunds.iter().map(|_| Uuid::now_v7()).collect();
-    Ok(Event::Resynced {
+    Ok(Snapshot {
+        fresh_refunds: refunds.iter().map(|_| Uuid::now_v7()).collect(),
         intent,
         charge,
         refunds,
         fresh_attempt: Uuid::now_v7(),
-        fresh_refunds,
     })
 }

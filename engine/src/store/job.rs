@@ -1,73 +1,52 @@
-//! Table `job`: what must be done. Tries, leases, back-off and dead letters live here and nowhere else.
+//! Table `job`: the effects that must be performed. Tries, leases, backoff and dead letters are stored here and nowhere
+//! else. docs/machines.md draws the life of a job; `life.rs` tests it.
 
 mod care;
-mod kind;
+#[cfg(test)]
+mod life;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use infra::postgres::interval;
-use serde_json::Value;
+use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
-use workflows::stream::Effect;
+use workflows::effect::Effect;
 
 pub(crate) use care::*;
-pub(crate) use kind::Kind;
 
 /// A job to be written.
 #[derive(Debug, Clone)]
 pub(crate) struct New {
     pub(crate) id: Uuid,
     pub(crate) payment: Uuid,
-    pub(crate) subject: Uuid,
-    pub(crate) kind: Kind,
-    pub(crate) args: Value,
-    /// Set where the worker that writes the job goes on with it at once: nobody else is told of it.
+    pub(crate) effect: Effect,
+    /// Set where the worker that writes the job performs it at once: its id goes into no queue.
     pub(crate) lease: Option<Uuid>,
 }
 
 impl New {
-    /// The job that does what `step` asked for.
-    pub(crate) fn of(payment: Uuid, effect: &Effect) -> Self {
-        let (kind, subject, args) = match effect {
-            Effect::CreateIntent => (Kind::CreateIntent, payment, Value::Null),
-            Effect::ConfirmIntent { attempt } => (Kind::ConfirmIntent, *attempt, Value::Null),
-            Effect::CaptureIntent { amount } => (
-                Kind::CaptureIntent,
-                payment,
-                serde_json::json!({ "amount": amount }),
-            ),
-            Effect::CancelIntent { reason } => (
-                Kind::CancelIntent,
-                payment,
-                serde_json::json!({ "reason": reason }),
-            ),
-            Effect::CreateRefund { refund } => (Kind::CreateRefund, *refund, Value::Null),
-            Effect::Resync => (Kind::Resync, payment, Value::Null),
-        };
+    /// The job that performs an effect.
+    pub(crate) fn from_effect(payment: Uuid, effect: Effect) -> Self {
         Self {
             id: Uuid::now_v7(),
             payment,
-            subject,
-            kind,
-            args,
+            effect,
             lease: None,
         }
     }
 
-    /// Takes the job into the hands of the worker that writes it.
-    pub(crate) fn claim(&mut self) -> Claimed {
+    /// Leases the job to the worker that writes it.
+    pub(crate) fn lease(&mut self) -> Claimed {
         let lease = Uuid::new_v4();
         self.lease = Some(lease);
         Claimed {
             id: self.id,
             lease,
             payment: self.payment,
-            subject: self.subject,
-            kind: self.kind,
-            args: self.args.clone(),
+            effect: self.effect.clone(),
             tries: 0,
             call_key: self.call_key(),
             key_age: Duration::ZERO,
@@ -80,28 +59,24 @@ impl New {
     }
 }
 
-/// A job in the hands of a worker, until its lease runs out.
+/// A job that a worker has leased.
 #[derive(Debug, Clone)]
 pub(crate) struct Claimed {
     /// Its id.
     pub(crate) id: Uuid,
-    /// The token without which nobody finishes it.
+    /// The token that its result must carry.
     pub(crate) lease: Uuid,
-    /// The payment that it works for.
+    /// The payment that it belongs to.
     pub(crate) payment: Uuid,
-    /// The payment, attempt or refund that it is about.
-    pub(crate) subject: Uuid,
     /// What it does.
-    pub(crate) kind: Kind,
-    /// What it needs to know besides.
-    pub(crate) args: Value,
+    pub(crate) effect: Effect,
     /// How often it has ended in an error.
     pub(crate) tries: i32,
     /// The Idempotency-Key of its call.
     pub(crate) call_key: String,
     /// How long ago the key was first sent.
     pub(crate) key_age: Duration,
-    /// A call was sent before, and what it did is not known.
+    /// A call was sent before, and its outcome is unknown.
     pub(crate) unknown: bool,
 }
 
@@ -110,18 +85,18 @@ pub(crate) struct Claimed {
 pub(crate) enum Finish {
     /// It is done.
     Done,
-    /// It is tried again later, with the same key. What was not sent is no try, and its key has not begun to age.
+    /// It is tried again later, with the same key. A call that was not sent is no try, and its key has not begun to age.
     Again {
         after: Duration,
         error: String,
         unknown: bool,
         sent: bool,
     },
-    /// Given up: a person must look.
+    /// It is dead-lettered: it needs an operator.
     Dead { error: String },
 }
 
-/// What Stripe's key and the caller's fence say about a job that somebody wants to finish.
+/// The end of a job, with the lease that it must still have.
 #[derive(Debug, Clone)]
 pub(crate) struct Ending<'a> {
     pub(crate) id: Uuid,
@@ -129,8 +104,17 @@ pub(crate) struct Ending<'a> {
     pub(crate) finish: &'a Finish,
 }
 
-/// Adds jobs that are due now. A resync that waits already takes a second one in; one that runs is told to look again.
-/// Returns the ids of the jobs that can be taken now.
+/// What became of a job whose lease was valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// It ended, or waits for its next try.
+    Finished,
+    /// It is a resync that was requested again while it ran: it is queued again and due at once.
+    RunAgain,
+}
+
+/// Adds jobs that are due now. An open resync absorbs a second request: a queued one covers it, a running one runs again.
+/// Returns the ids of the jobs that can be claimed now.
 pub(crate) async fn add(
     connection: &mut PgConnection,
     rows: &[New],
@@ -139,29 +123,27 @@ pub(crate) async fn add(
 ) -> sqlx::Result<Vec<Uuid>> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let payments: Vec<Uuid> = rows.iter().map(|row| row.payment).collect();
-    let subjects: Vec<Uuid> = rows.iter().map(|row| row.subject).collect();
-    let kinds: Vec<String> = rows
+    let subjects: Vec<Uuid> = rows
         .iter()
-        .map(|row| row.kind.as_str().to_owned())
+        .map(|row| row.effect.subject(row.payment))
         .collect();
-    let args: Vec<Value> = rows.iter().map(|row| row.args.clone()).collect();
+    let effects: Vec<Json<&Effect>> = rows.iter().map(|row| Json(&row.effect)).collect();
     let keys: Vec<String> = rows.iter().map(New::call_key).collect();
     let leases: Vec<Option<Uuid>> = rows.iter().map(|row| row.lease).collect();
     let written = sqlx::query_scalar!(
-        "insert into job (id, payment_id, subject, kind, args, state, due_at, call_key, created_at,
+        "insert into job (id, payment_id, subject, effect, state, due_at, call_key, created_at,
                           lease, lease_until, picks, first_sent_at)
-         select id, payment_id, subject, kind, args, case when lease is null then 'queued' else 'running' end,
-                $8, call_key, $8, lease, case when lease is not null then now() + $9::interval end,
+         select id, payment_id, subject, effect, case when lease is null then 'queued' else 'running' end,
+                $7, call_key, $7, lease, case when lease is not null then now() + $8::interval end,
                 (lease is not null)::int, case when lease is not null then now() end
-         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::jsonb[], $6::text[], $7::uuid[])
-              as t (id, payment_id, subject, kind, args, call_key, lease)
+         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::jsonb[], $5::text[], $6::uuid[])
+              as t (id, payment_id, subject, effect, call_key, lease)
          on conflict (payment_id) where kind = 'resync' and state in ('queued', 'running') do update set again = true
          returning id",
         &ids,
         &payments,
         &subjects,
-        &kinds,
-        &args,
+        &effects as &[Json<&Effect>],
         &keys,
         &leases as &[Option<Uuid>],
         now,
@@ -169,12 +151,12 @@ pub(crate) async fn add(
     )
     .fetch_all(connection)
     .await?;
-    let held = |id: &Uuid| rows.iter().any(|row| row.id == *id && row.lease.is_some());
-    Ok(written.into_iter().filter(|id| !held(id)).collect())
+    let is_leased = |id: &Uuid| rows.iter().any(|row| row.id == *id && row.lease.is_some());
+    Ok(written.into_iter().filter(|id| !is_leased(id)).collect())
 }
 
-/// Ends the calls of payments whose outcome is known from elsewhere, so that the next call may be written. A worker that
-/// is still at one of them finds its lease gone.
+/// Ends the exclusive calls of payments whose outcome is known in another way, so that the next call can be written. A
+/// worker that still performs one of them finds its lease invalid.
 pub(crate) async fn supersede(
     connection: &mut PgConnection,
     payments: &[Uuid],
@@ -183,7 +165,7 @@ pub(crate) async fn supersede(
         "update job set state = 'done', lease = null, lease_until = null, unknown = false, finished_at = now(),
                 error = 'its outcome was known before its answer came'
          where payment_id = any($1) and state <> 'done'
-           and kind in ('create_intent', 'confirm_intent', 'capture_intent', 'cancel_intent')",
+           and kind not in ('create_refund', 'resync')",
         payments,
     )
     .execute(connection)
@@ -208,25 +190,21 @@ pub(crate) async fn claim(
          update job set state = 'running', lease = gen_random_uuid(), lease_until = now() + $2,
                 picks = picks + 1, first_sent_at = coalesce(first_sent_at, now()), again = false
          from taken where job.id = taken.id
-         returning job.id, lease as "lease!", payment_id, subject, kind, args, tries, picks, call_key, unknown,
+         returning job.id, lease as "lease!", payment_id, effect as "effect: Json<Effect>", tries, picks, call_key, unknown,
                    extract(epoch from now() - first_sent_at)::float8 as "key_age!""#,
         ids,
         interval(lease),
     )
     .fetch_all(pool)
-    .await?
-    .into_iter()
-    .map(ClaimedRow::read)
-    .collect()
+    .await
+    .map(|rows| rows.into_iter().map(ClaimedRow::read).collect())
 }
 
 struct ClaimedRow {
     id: Uuid,
     lease: Uuid,
     payment_id: Uuid,
-    subject: Uuid,
-    kind: String,
-    args: Value,
+    effect: Json<Effect>,
     tries: i32,
     picks: i32,
     call_key: String,
@@ -235,33 +213,23 @@ struct ClaimedRow {
 }
 
 impl ClaimedRow {
-    fn read(self) -> sqlx::Result<Claimed> {
-        Ok(Claimed {
+    fn read(self) -> Claimed {
+        Claimed {
             id: self.id,
             lease: self.lease,
             payment: self.payment_id,
-            subject: self.subject,
-            kind: Kind::parse(&self.kind)?,
-            args: self.args,
+            effect: self.effect.0,
             tries: self.tries,
             call_key: self.call_key,
             key_age: Duration::try_from_secs_f64(self.key_age).unwrap_or_default(),
-            // Taken before without an end on record: that worker died, perhaps after it sent the call.
+            // An earlier worker leased it and left no result: it died, perhaps after it had sent the call.
             unknown: self.unknown || self.picks > self.tries.saturating_add(1),
-        })
+        }
     }
 }
 
-/// A job whose lease was still held when it was finished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Held {
-    /// It is done, put off or dead.
-    Finished,
-    /// It is a resync that was requested again while it ran; it is due at once.
-    RunAgain,
-}
-
-/// Ends or puts off jobs, each only under its lease; returns those whose lease was still held.
+/// Writes the results of jobs; returns those whose lease was valid. A job whose lease another worker has is not in the
+/// answer and is not changed.
 pub(crate) async fn finish(
     connection: &mut PgConnection,
     endings: &[Ending<'_>],
@@ -332,7 +300,7 @@ pub(crate) async fn finish(
         .collect())
 }
 
-/// Gives up a job that was just finished, because its answer cannot be applied.
+/// Dead-letters a job that was finished in this transaction, because its result cannot be applied.
 pub(crate) async fn dead_letter(
     connection: &mut PgConnection,
     id: Uuid,
@@ -348,7 +316,7 @@ pub(crate) async fn dead_letter(
     Ok(())
 }
 
-/// Asks for a look at these payments, due now; returns the ids of the jobs.
+/// Adds a resync for each of the payments, due now; returns the ids of the jobs that can be claimed.
 pub(crate) async fn add_resyncs(
     connection: &mut PgConnection,
     payments: &[Uuid],
@@ -356,7 +324,7 @@ pub(crate) async fn add_resyncs(
 ) -> sqlx::Result<Vec<Uuid>> {
     let rows: Vec<New> = payments
         .iter()
-        .map(|payment| New::of(*payment, &Effect::Resync))
+        .map(|payment| New::from_effect(*payment, Effect::Resync))
         .collect();
     add(connection, &rows, now, Duration::ZERO).await
 }

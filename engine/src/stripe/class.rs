@@ -111,9 +111,7 @@ fn classify_for_call(call: Option<Call>, refusal: &Refusal<'_>) -> Class {
         Some(Call::CreateIntent | Call::CreateRefund) => Class::Refused,
         Some(Call::CaptureIntent) if is_too_late(code) => Class::Refused,
         Some(Call::ConfirmIntent | Call::CaptureIntent) if declined => Class::Business,
-        Some(Call::ConfirmIntent | Call::CaptureIntent | Call::CancelIntent) | None => {
-            Class::Impossible
-        }
+        _ => Class::Impossible,
     }
 }
 

@@ -1,28 +1,29 @@
-//! What an event of Stripe means for a payment.
+//! The meaning of an event of Stripe for a payment.
 
 use uuid::Uuid;
-use workflows::stream::Event;
-use workflows::stripe::{Charge, ChargeStatus, Intent, PAYMENT_ID, Refund, id_of};
+use workflows::stream::{ChargeReport, Event, IntentReport, RefundReport};
+use workflows::stripe::{Charge, Intent, PAYMENT_ID, Refund, id_of};
 use workflows::{attempt, payment};
 
+use super::events::{REFUNDED, Rule, find_rule};
 use super::{Incoming, Object, Pointers};
 
-/// What is to be done about an event.
+/// The meaning of an event.
 #[derive(Clone, Debug)]
 pub enum Meaning {
-    /// It reports something that `step` understands.
+    /// It reports an object that `step` takes.
     Report {
         /// The payment that it is about.
         target: Target,
-        /// What to apply to it.
+        /// The event to apply to it.
         event: Box<Event>,
     },
-    /// Something happened that only a look at Stripe explains: [`Event::Hinted`].
+    /// Something happened that only a resync shows: [`Event::Hinted`].
     Hint {
         /// The payment that it is about.
         target: Target,
-        /// What Stripe has given back, finished or not, where the event says so. A payment whose `refunded + reserved` is this sum knows of every
-        /// refund, and need not be looked at: otherwise each refund of ours would cost a read.
+        /// The sum that Stripe has refunded, finished or not, where the event says so. A payment whose `refunded + reserved`
+        /// is this sum knows every refund and needs no resync; otherwise each refund of ours would cost a read.
         refunded: Option<i64>,
     },
     /// A type that Pawl knows, about something that belongs to no payment: a payout, a charge without an intent.
@@ -31,7 +32,7 @@ pub enum Meaning {
     Unknown,
 }
 
-/// How to find the payment of an event: by what we wrote on it, else by Stripe's ids.
+/// How to find the payment of an event: by our id in its metadata, or else by Stripe's ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
     /// `metadata.payment_id`: one of ours, if this server has a payment of that id.
@@ -42,89 +43,24 @@ pub struct Target {
     pub charge_id: Option<String>,
 }
 
-/// What a type of event is read as.
-#[derive(Clone, Copy)]
-enum Rule {
-    /// The intent moved by this edge.
-    Intent(payment::Kind),
-    /// The attempt moved by this edge.
-    Charge(attempt::Kind),
-    /// The charge changed, and only its own fields say how.
-    ChargeChanged,
-    /// The refund changed; its status says how.
-    Refund,
-    /// No edge of a machine, but a reason to look.
-    Hint,
-}
-
-/// Comes after every refund, with the charge but not with the refund.
-const REFUNDED: &str = "charge.refunded";
-
-/// The rule of each type of event; a type that is not here is unknown.
-fn rule(name: &str) -> Option<Rule> {
-    use attempt::Kind as Attempt;
-    use payment::Kind as Payment;
-    let rule = match name {
-        "payment_intent.created" => Rule::Intent(Payment::IntentCreated),
-        "payment_intent.requires_action" => Rule::Intent(Payment::ActionRequired),
-        "payment_intent.processing" => Rule::Intent(Payment::ProcessingStarted),
-        "payment_intent.amount_capturable_updated" => Rule::Intent(Payment::CapturableUpdated),
-        "payment_intent.payment_failed" => Rule::Intent(Payment::PaymentFailed),
-        "payment_intent.canceled" => Rule::Intent(Payment::Canceled),
-        "payment_intent.succeeded" => Rule::Intent(Payment::Succeeded),
-        "charge.pending" => Rule::Charge(Attempt::Pended),
-        "charge.captured" => Rule::Charge(Attempt::Captured),
-        "charge.failed" => Rule::Charge(Attempt::Failed),
-        "charge.expired" => Rule::Charge(Attempt::Expired),
-        "charge.succeeded" | "charge.updated" => Rule::ChargeChanged,
-        "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
-            Rule::Refund
-        }
-        "payment_intent.partially_funded"
-        | REFUNDED
-        | "charge.dispute.created"
-        | "charge.dispute.updated"
-        | "charge.dispute.funds_withdrawn"
-        | "charge.dispute.funds_reinstated"
-        | "charge.dispute.closed"
-        | "review.opened"
-        | "review.closed"
-        | "radar.early_fraud_warning.created"
-        | "radar.early_fraud_warning.updated"
-        | "checkout.session.completed"
-        | "checkout.session.expired"
-        | "checkout.session.async_payment_succeeded"
-        | "checkout.session.async_payment_failed"
-        | "payout.paid"
-        | "payout.failed"
-        | "mandate.updated" => Rule::Hint,
-        _ => return None,
-    };
-    Some(rule)
-}
-
-/// Whether Pawl does something about events of this type.
-pub(super) fn is_known(name: &str) -> bool {
-    rule(name).is_some()
-}
-
-/// Says what an event means. `fresh` becomes the id of an attempt or a refund, should applying the event make one.
+/// Finds the meaning of an event. `fresh` becomes the id of an attempt or a refund, should the step add one.
 ///
-/// An event whose object is not of the kind that its type promises is a hint: the payment is looked at instead.
+/// An event whose object is not of the kind that its type promises is a hint.
 #[must_use]
 pub fn meaning(incoming: &Incoming, fresh: Uuid) -> Meaning {
-    let Some(rule) = rule(&incoming.r#type) else {
+    let Some(rule) = find_rule(&incoming.r#type) else {
         return Meaning::Unknown;
     };
-    let target = Target::of(&incoming.object);
-    if target.is_nowhere(&incoming.object) {
+    let target = Target::new(&incoming.object);
+    if target.is_of_no_payment(&incoming.object) {
         return Meaning::Unrelated;
     }
     let event = match (rule, &incoming.object) {
         (Rule::Intent(kind), Object::Intent(intent)) => Some(intent_seen(intent, kind, fresh)),
-        (Rule::Charge(kind), Object::Charge(charge)) => Some(charge_seen(charge, kind, fresh)),
+        (Rule::Charge(status), Object::Charge(charge)) => Some(charge_seen(charge, status, fresh)),
         (Rule::ChargeChanged, Object::Charge(charge)) => {
-            kind_of(charge).map(|kind| charge_seen(charge, kind, fresh))
+            let status = attempt::Status::of_charge(charge);
+            status.map(|status| charge_seen(charge, status, fresh))
         }
         (Rule::Refund, Object::Refund(refund)) => Some(refund_seen(refund, fresh)),
         _ => None,
@@ -147,44 +83,33 @@ pub fn meaning(incoming: &Incoming, fresh: Uuid) -> Meaning {
 }
 
 fn intent_seen(intent: &Intent, kind: payment::Kind, fresh: Uuid) -> Event {
-    Event::IntentSeen {
+    Event::IntentSeen(IntentReport {
         intent: intent.clone(),
         kind,
         answers: None,
         attempt: None,
         fresh_attempt: fresh,
-    }
+    })
 }
 
-fn charge_seen(charge: &Charge, kind: attempt::Kind, fresh: Uuid) -> Event {
-    Event::ChargeSeen {
+fn charge_seen(charge: &Charge, status: attempt::Status, fresh: Uuid) -> Event {
+    Event::ChargeSeen(ChargeReport {
         charge: charge.clone(),
-        kind,
+        status,
         fresh_attempt: fresh,
-    }
+    })
 }
 
 fn refund_seen(refund: &Refund, fresh: Uuid) -> Event {
-    Event::RefundSeen {
+    Event::RefundSeen(RefundReport {
         refund: refund.clone(),
         answers: None,
         fresh_refund: fresh,
-    }
-}
-
-/// `charge.succeeded` means authorized or captured, and `charge.updated` comes for a capture as well as for a new description.
-fn kind_of(charge: &Charge) -> Option<attempt::Kind> {
-    match charge.status {
-        ChargeStatus::Succeeded if charge.captured => Some(attempt::Kind::Captured),
-        ChargeStatus::Succeeded => Some(attempt::Kind::Authorized),
-        ChargeStatus::Pending => Some(attempt::Kind::Pended),
-        ChargeStatus::Failed => Some(attempt::Kind::Failed),
-        ChargeStatus::Unknown => None,
-    }
+    })
 }
 
 impl Target {
-    fn of(object: &Object) -> Self {
+    fn new(object: &Object) -> Self {
         match object {
             Object::Intent(intent) => Self {
                 payment_id: payment_id(intent.metadata.get(PAYMENT_ID)),
@@ -217,14 +142,15 @@ impl Target {
         }
     }
 
-    /// No payment of Stripe's new kind is behind it: neither our mark nor an intent, and of a charge or a refund that means there is none.
-    fn is_nowhere(&self, object: &Object) -> bool {
-        let charge_tells = matches!(object, Object::Other(_)) && self.charge_id.is_some();
-        self.payment_id.is_none() && self.intent_id.is_none() && !charge_tells
+    /// The event belongs to no payment intent: its metadata does not name a payment, and it contains no intent. A charge or
+    /// a refund always contains its intent; any other object may contain only a charge, by which the payment may be found.
+    fn is_of_no_payment(&self, object: &Object) -> bool {
+        let by_charge = matches!(object, Object::Other(_)) && self.charge_id.is_some();
+        self.payment_id.is_none() && self.intent_id.is_none() && !by_charge
     }
 }
 
-/// Text that is no id is somebody else's metadata.
+/// Parses our id; other text is somebody else's metadata.
 fn payment_id(text: Option<&String>) -> Option<Uuid> {
     id_of(text?)
 }

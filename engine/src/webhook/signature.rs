@@ -7,10 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 /// Seconds a signature may lie in the past or in the future.
 pub const TOLERANCE_SECONDS: i64 = 300;
 
-/// More `v1` values than this are not looked at; Stripe sends one for each of its active secrets.
+/// At most this many `v1` values are checked; Stripe sends one for each of its active secrets.
 const MOST_CANDIDATES: usize = 16;
 
-/// Why a delivery is not believed.
+/// Why a delivery is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// The header has no single time or no `v1` value (a `v0` alone is none).
@@ -19,12 +19,12 @@ pub enum SignatureError {
     /// The time lies more than 300 s before or after now.
     #[error("the signature's time is more than 300 s away from now")]
     OutsideTolerance,
-    /// No `v1` value fits the body under any of the secrets.
+    /// No `v1` value matches the body under any of the secrets.
     #[error("no signature fits the body")]
     Mismatch,
 }
 
-/// A configuration without a usable secret; an empty secret would let everybody sign.
+/// A configuration without a usable secret. An empty secret would let anybody sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the webhook secrets are missing, or one of them is empty")]
 pub struct NoSecret;

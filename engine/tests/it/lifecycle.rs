@@ -220,7 +220,7 @@ async fn a_refusal_without_a_move_is_seen_by_the_next_reader() {
         .await
         .unwrap();
     let before = world.view(payment).await.version;
-    sqlx::query("update job set args = '{\"amount\": 5000}' where kind = 'capture_intent'")
+    sqlx::query("update job set effect = jsonb_set(effect, '{amount}', '5000') where kind = 'capture_intent'")
         .execute(world.database.pool())
         .await
         .unwrap();

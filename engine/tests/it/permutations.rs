@@ -49,14 +49,10 @@ async fn restore(world: &World) {
         TABLES.join(", ")
     );
     for table in TABLES {
-        let identity = if table == "outbox" {
-            "overriding system value"
-        } else {
-            ""
-        };
+        let columns = columns(world, table).await;
         write!(
             sql,
-            "insert into {table} {identity} select * from saved_{table};"
+            "insert into {table} ({columns}) overriding system value select {columns} from saved_{table};"
         )
         .unwrap();
     }
@@ -65,6 +61,18 @@ async fn restore(world: &World) {
         .execute(world.database.pool())
         .await
         .unwrap();
+}
+
+/// The columns that an insert may write: all but those that the database generates.
+async fn columns(world: &World, table: &str) -> String {
+    sqlx::query_scalar(
+        "select string_agg(quote_ident(column_name), ', ') from information_schema.columns
+         where table_schema = current_schema() and table_name = $1 and is_generated = 'NEVER'",
+    )
+    .bind(table)
+    .fetch_one(world.database.pool())
+    .await
+    .unwrap()
 }
 
 /// Delivers the events one after another, each applied before the next comes, then lets the timers ring and the late

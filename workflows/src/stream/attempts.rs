@@ -1,4 +1,4 @@
-//! What a report about an intent or a charge makes of the newest attempt.
+//! How a report about an intent or a charge moves the newest attempt.
 
 use uuid::Uuid;
 
@@ -7,45 +7,44 @@ use super::draft::Draft;
 use crate::attempt::{Attempt, Kind, Status};
 use crate::stripe::StripeError;
 
-/// Where a report says that the attempt stands, and what it tells about it.
-pub(super) struct Outcome<'a> {
-    /// Where it stands.
+/// The newest attempt as a report shows it.
+pub(super) struct AttemptReport<'a> {
+    /// Its status.
     pub(super) status: Status,
-    /// Its charge, where the report is certain of it.
+    /// Its charge, where the report certainly shows it.
     pub(super) charge: Option<&'a str>,
     /// Why it failed.
     pub(super) error: Option<&'a StripeError>,
-    /// The id of an attempt made here, if one must be.
+    /// The id of an attempt that the step adds, should it add one.
     pub(super) fresh: Uuid,
 }
 
-/// Brings the newest attempt to where the report says, or adds the attempt that nobody told us of.
+/// Moves the newest attempt to the reported status, or adds the attempt that the report shows and no earlier one did.
 ///
-/// The caller has decided that the report is news. `correct` asks for the edge that any status allows, where the
-/// ordinary course has none.
-pub(super) fn carry(draft: &mut Draft, outcome: &Outcome<'_>) -> Result<(), Refusal> {
+/// The caller has decided that the report is news.
+pub(super) fn apply(draft: &mut Draft, report: &AttemptReport<'_>) -> Result<(), Refusal> {
     let Some(newest) = draft.stream.newest_attempt() else {
-        return observe(draft, outcome);
+        return observe(draft, report);
     };
-    let another = matches!((&newest.charge_id, outcome.charge), (Some(a), Some(b)) if a != b);
+    let another = matches!((&newest.charge_id, report.charge), (Some(a), Some(b)) if a != b);
     if newest.status.is_open() {
         if another {
-            // The newest charge is not this attempt's: it came to nothing, and another one was made after it.
-            move_to(draft, Status::Failed, Kind::Failed)?;
-            return observe(draft, outcome);
+            // The charge is another attempt's, so the known attempt failed and a newer one was made after it.
+            draft.report_attempt(Status::Failed)?;
+            return observe(draft, report);
         }
-        note(draft, outcome);
-        return move_to(draft, outcome.status, Kind::towards(outcome.status));
+        note(draft, report);
+        return draft.report_attempt(report.status);
     }
-    if newest.status == outcome.status && !another {
-        note(draft, outcome);
+    if newest.status == report.status && !another {
+        note(draft, report);
         return Ok(());
     }
-    if newest.charge_id.is_some() && !another && outcome.charge.is_some() {
-        note(draft, outcome);
-        return move_to(draft, outcome.status, Kind::Resync);
+    if newest.charge_id.is_some() && !another && report.charge.is_some() {
+        note(draft, report);
+        return draft.report_attempt(report.status);
     }
-    observe(draft, outcome)
+    observe(draft, report)
 }
 
 /// Ends the newest attempt, if it is open, because its payment was canceled.
@@ -57,33 +56,26 @@ pub(super) fn end_by_cancel(draft: &mut Draft, reason: Option<&str>) -> Result<(
     let ran_out = status == Status::Authorized && matches!(reason, Some("automatic" | "expired"));
     match status {
         _ if !status.is_open() => Ok(()),
-        // Stripe's two words for an authorization that ran out (P15 arrives with `charge.expired` or without it).
-        _ if ran_out => move_to(draft, Status::Expired, Kind::Expired),
-        _ => move_to(draft, Status::Voided, Kind::Voided),
+        // Stripe's two reasons for an authorization that ran out; `charge.expired` may come or not.
+        _ if ran_out => draft.report_attempt(Status::Expired),
+        _ => draft.report_attempt(Status::Voided),
     }
 }
 
-/// Moves the newest attempt by `kind`, or by the correcting edge where the ordinary course has none.
-pub(super) fn move_to(draft: &mut Draft, to: Status, kind: Kind) -> Result<(), Refusal> {
-    let from = draft.stream.newest_attempt().map(|newest| newest.status);
-    let ordinary = crate::attempt::edge(from, kind, to).is_some();
-    draft.attempt(if ordinary { kind } else { Kind::Resync }, to)
-}
-
-fn observe(draft: &mut Draft, outcome: &Outcome<'_>) -> Result<(), Refusal> {
-    draft.add_attempt(outcome.fresh, Kind::Observed, outcome.status)?;
-    note(draft, outcome);
+fn observe(draft: &mut Draft, report: &AttemptReport<'_>) -> Result<(), Refusal> {
+    draft.add_attempt(report.fresh, Kind::Observed, report.status)?;
+    note(draft, report);
     Ok(())
 }
 
-fn note(draft: &mut Draft, outcome: &Outcome<'_>) {
+fn note(draft: &mut Draft, report: &AttemptReport<'_>) {
     let Some(newest) = draft.stream.attempts.last_mut() else {
         return;
     };
-    if let Some(charge) = outcome.charge {
+    if let Some(charge) = report.charge {
         newest.charge_id = Some(charge.to_owned());
     }
-    if let Some(error) = outcome.error {
+    if let Some(error) = report.error {
         newest.error = Some(error.clone());
     }
 }

@@ -1,12 +1,13 @@
-//! Calls that ended without a snapshot: refused for good, or proved never to have happened.
+//! Calls that ended without a snapshot: refused for good, or proved to have had no effect.
 //!
 //! A report about a call that is no longer open comes from a second run of the same job and changes nothing.
 
 use uuid::Uuid;
 
 use super::draft::Draft;
-use super::{Effect, Refusal};
-use crate::payment::{Call, Kind, Status};
+use super::{Effect, Refusal, VoidCall};
+use crate::effect::Call;
+use crate::payment::{Kind, Status};
 use crate::stripe::StripeError;
 use crate::{attempt, refund};
 
@@ -41,61 +42,57 @@ pub(super) fn refused(draft: &mut Draft, call: Call, error: &StripeError) -> Res
             fail_attempt(draft, Some(error))?;
         }
         Call::CancelIntent => draft.give_up_cancel(),
-        Call::CaptureIntent | Call::CreateRefund => {}
+        _ => {}
     }
     draft.stream.payment.last_error = Some(error.clone());
     draft.close(call);
     Ok(())
 }
 
-pub(super) fn proved_void(
-    draft: &mut Draft,
-    call: Call,
-    refund: Option<Uuid>,
-    amount: Option<i64>,
-    fresh_attempt: Uuid,
-) -> Result<(), Refusal> {
-    if call == Call::CreateRefund {
-        return refund_proved_void(draft, refund);
-    }
-    if draft.stream.payment.open_call != Some(call) {
-        return Ok(());
-    }
-    draft.close(call);
-    let canceling = draft.stream.payment.cancel_requested;
-    match call {
-        Call::CreateIntent => draft.call(call, Effect::CreateIntent),
-        Call::ConfirmIntent => {
-            let failed = fail_attempt(draft, None)?;
-            if failed && !canceling {
-                draft.start_attempt(fresh_attempt)?;
+impl VoidCall {
+    /// Makes the call anew, unless it is no longer wanted.
+    pub(super) fn apply(&self, draft: &mut Draft) -> Result<(), Refusal> {
+        if let Effect::CreateRefund { refund } = self.effect {
+            return refund_proved_void(draft, refund);
+        }
+        let payment = &draft.stream.payment;
+        let Some(call) = self
+            .effect
+            .call()
+            .filter(|call| payment.open_call == Some(*call))
+        else {
+            return Ok(());
+        };
+        let canceling = payment.cancel_requested;
+        draft.close(call);
+        match call {
+            Call::ConfirmIntent => {
+                let failed = fail_attempt(draft, None)?;
+                if failed && !canceling {
+                    draft.start_attempt(self.fresh_attempt)?;
+                }
             }
+            Call::CaptureIntent if canceling => {}
+            // The request to cancel still stands: the end of the step makes the call anew.
+            Call::CancelIntent => {}
+            _ => draft.call(self.effect.clone()),
         }
-        Call::CaptureIntent if !canceling => {
-            let amount = amount.unwrap_or(draft.stream.payment.capturable);
-            draft.call(call, Effect::CaptureIntent { amount });
-        }
-        // The wish to cancel still stands, and goes out anew where every step ends.
-        Call::CaptureIntent | Call::CancelIntent | Call::CreateRefund => {}
+        Ok(())
     }
-    Ok(())
 }
 
-fn refund_proved_void(draft: &mut Draft, refund: Option<Uuid>) -> Result<(), Refusal> {
-    let known = draft
-        .stream
-        .refunds
-        .iter()
-        .find(|known| Some(known.id) == refund)
+fn refund_proved_void(draft: &mut Draft, id: Uuid) -> Result<(), Refusal> {
+    let mut refunds = draft.stream.refunds.iter();
+    let known = refunds
+        .find(|known| known.id == id)
         .ok_or(Refusal::UnknownRefund)?;
     if known.status == refund::Status::LocalRequested {
-        let refund = known.id;
-        draft.effect(Effect::CreateRefund { refund });
+        draft.effect(Effect::CreateRefund { refund: id });
     }
     Ok(())
 }
 
-/// Fails the newest attempt if it is open, and says whether it was.
+/// Fails the newest attempt if it is open; returns whether it was.
 fn fail_attempt(draft: &mut Draft, error: Option<&StripeError>) -> Result<bool, Refusal> {
     let Some(attempt) = draft.stream.attempts.last_mut() else {
         return Ok(false);
@@ -106,4 +103,26 @@ fn fail_attempt(draft: &mut Draft, error: Option<&StripeError>) -> Result<bool, 
     attempt.error = error.cloned();
     draft.attempt(attempt::Kind::Failed, attempt::Status::Failed)?;
     Ok(true)
+}
+
+/// Closes the open call if the move from `from` to the payment's status shows its outcome.
+pub(super) fn close_proved(draft: &mut Draft, from: Status) {
+    let payment = &mut draft.stream.payment;
+    let moved = payment.status != from;
+    let proved = match payment.open_call {
+        Some(Call::CreateIntent) => true,
+        Some(Call::ConfirmIntent) => {
+            let confirmed = matches!(
+                payment.status,
+                Status::RequiresAction | Status::Processing | Status::RequiresCapture
+            );
+            moved && confirmed
+        }
+        Some(Call::CaptureIntent) => moved && payment.status == Status::Processing,
+        // The end of a payment closes its call: see `Draft::finish`.
+        _ => false,
+    };
+    if proved {
+        payment.open_call = None;
+    }
 }

@@ -1,86 +1,67 @@
 //! Reports about a charge: they move its attempt. The payment and its sums follow the intent.
 
-use uuid::Uuid;
-
-use super::attempts::Outcome;
+use super::attempts::AttemptReport;
 use super::draft::Draft;
 use super::intents::check_currency;
-use super::{Refusal, attempts};
-use crate::attempt::{Attempt, Kind, Status, edge};
+use super::{ChargeReport, Refusal, attempts};
+use crate::attempt::{Attempt, Status, find_kind};
 use crate::payment;
 use crate::stripe::{Charge, PAYMENT_ID, id_of};
 
-pub(super) fn seen(
-    draft: &mut Draft,
-    charge: &Charge,
-    kind: Kind,
-    fresh: Uuid,
-) -> Result<(), Refusal> {
-    check_ours(&draft.stream.payment, charge)?;
-    let payment = &mut draft.stream.payment;
-    if payment.intent_id.is_none() {
-        payment.intent_id.clone_from(&charge.payment_intent);
-    }
-    // Before its intent is known, a payment has no attempt that the charge could be told apart from.
-    let known = !matches!(
-        payment.status,
-        payment::Status::LocalCreated | payment::Status::LocalRejected
-    );
-    let goal = match goal(kind) {
-        Some(goal) if known => goal,
-        _ => {
-            draft.look();
+impl ChargeReport {
+    pub(super) fn apply(&self, draft: &mut Draft) -> Result<(), Refusal> {
+        let (charge, goal) = (&self.charge, self.status);
+        check_ours(&draft.stream.payment, charge)?;
+        let payment = &mut draft.stream.payment;
+        if payment.intent_id.is_none() {
+            payment.intent_id.clone_from(&charge.payment_intent);
+        }
+        // Before its intent is known, a payment has no attempt to compare the charge with.
+        let local = matches!(
+            payment.status,
+            payment::Status::LocalCreated | payment::Status::LocalRejected
+        );
+        if local {
+            return draft.resync();
+        }
+        if payment.status.is_final() {
+            // A charge cannot change a payment that has ended, but money after a cancel needs a resync.
+            if payment.status == payment::Status::Canceled && goal == Status::Captured {
+                return draft.resync();
+            }
             return Ok(());
         }
-    };
-    if payment.status.is_final() {
-        // Nothing that a charge goes through can change a payment that has ended, but money after a cancel is strange.
-        if payment.status == payment::Status::Canceled && goal == Status::Captured {
-            draft.look();
+        let from = match draft.stream.newest_attempt() {
+            None => None,
+            Some(newest) if is_charge_of(newest, charge, goal) => Some(newest.status),
+            Some(_) => return draft.resync(),
+        };
+        // A capture that takes its time shows in the intent: a pending charge was never authorized before.
+        let backwards = (from, goal) == (Some(Status::Authorized), Status::Pending);
+        if find_kind(from, goal).is_some() && !backwards {
+            return self.move_attempt(draft);
         }
-        return Ok(());
-    }
-    let error = charge.error();
-    let outcome = Outcome {
-        status: goal,
-        charge: Some(&charge.id),
-        error: error.as_ref().filter(|_| goal == Status::Failed),
-        fresh,
-    };
-    let (from, kind) = match draft.stream.newest_attempt() {
-        None => (None, Kind::Observed),
-        Some(newest) if names(newest, charge, goal) => (Some(newest.status), kind),
-        Some(_) => {
-            draft.look();
-            return Ok(());
+        // One charge only goes forward: a report that leads nowhere is old, unless it says that an open attempt has ended.
+        if from.is_none_or(Status::is_open) && !goal.is_open() {
+            return draft.resync();
         }
-    };
-    // A capture that takes its time shows in the intent: a charge that is pending was never authorized before.
-    let backwards = (from, goal) == (Some(Status::Authorized), Status::Pending);
-    if edge(from, kind, goal).is_some() && !backwards {
-        return attempts::carry(draft, &outcome);
+        Ok(())
     }
-    // One charge only ever goes forward, so what is no way forward is old, unless it says that an open one has ended.
-    if from.is_none_or(Status::is_open) && !goal.is_open() {
-        draft.look();
-    }
-    Ok(())
-}
 
-/// Where a charge's event says that its attempt stands; nothing for a hint.
-fn goal(kind: Kind) -> Option<Status> {
-    match kind {
-        Kind::Pended => Some(Status::Pending),
-        Kind::Authorized => Some(Status::Authorized),
-        Kind::Captured => Some(Status::Captured),
-        Kind::Failed => Some(Status::Failed),
-        Kind::Expired => Some(Status::Expired),
-        Kind::Started | Kind::Observed | Kind::ActionRequired | Kind::Voided | Kind::Resync => None,
+    fn move_attempt(&self, draft: &mut Draft) -> Result<(), Refusal> {
+        let error = self.charge.error();
+        let report = AttemptReport {
+            status: self.status,
+            charge: Some(&self.charge.id),
+            error: error.as_ref().filter(|_| self.status == Status::Failed),
+            fresh: self.fresh_attempt,
+        };
+        attempts::apply(draft, &report)
     }
 }
 
 /// Whether the charge is certainly the newest attempt's.
-fn names(newest: &Attempt, charge: &Charge, goal: Status) -> bool {
+fn is_charge_of(newest: &Attempt, charge: &Charge, goal: Status) -> bool {
     if let Some(known) = &newest.charge_id {
         return *known == charge.id;
     }
@@ -90,10 +71,10 @@ fn names(newest: &Attempt, charge: &Charge, goal: Status) -> bool {
 }
 
 fn check_ours(payment: &payment::Payment, charge: &Charge) -> Result<(), Refusal> {
-    let told = charge.metadata.get(PAYMENT_ID);
-    let named = told.map(|text| id_of(text) == Some(payment.id));
+    let marked = charge.metadata.get(PAYMENT_ID);
+    let named = marked.map(|text| id_of(text) == Some(payment.id));
     let known = match (&payment.intent_id, &charge.payment_intent) {
-        (Some(ours), Some(told)) => Some(ours == told),
+        (Some(ours), Some(shown)) => Some(ours == shown),
         _ => None,
     };
     match (known, named) {

@@ -1,82 +1,59 @@
-//! What clients and operators ask for. It is done, or refused with the reason; it never waits.
-
-use uuid::Uuid;
+//! The commands of clients and operators. Each is executed or refused with the reason; none waits.
 
 use super::draft::Draft;
-use super::{Effect, Refusal, Step, Stream};
-use crate::payment::{Call, Kind, Payment, Status};
+use super::{ConfirmRequest, Effect, RefundRequest, Refusal, Step, Stream};
+use crate::payment::{Kind, Payment, Status};
 use crate::refund::Refund;
 use crate::{attempt, refund};
 
-pub(super) fn start(new: Payment) -> Result<Step, Refusal> {
-    let payment = Payment {
-        status: Status::LocalCreated,
-        intent_id: None,
-        client_secret: None,
-        next_action: None,
-        last_error: None,
-        cancellation_reason: None,
-        authorized: 0,
-        capturable: 0,
-        captured: 0,
-        refunded: 0,
-        reserved: 0,
-        capture_before: None,
-        cancel_requested: false,
-        open_call: None,
-        attempts: 0,
-        version: 0,
-        ..new
-    };
+pub(super) fn start(payment: Payment) -> Result<Step, Refusal> {
     let before = Stream {
         payment,
         attempts: Vec::new(),
         refunds: Vec::new(),
     };
-    let mut draft = Draft::of(&before);
+    let mut draft = Draft::new(&before);
     draft.accept()?;
-    draft.call(Call::CreateIntent, Effect::CreateIntent);
+    draft.call(Effect::CreateIntent);
     draft.finish(&before)
 }
 
-pub(super) fn confirm(
-    draft: &mut Draft,
-    attempt: Uuid,
-    payment_method: Option<&String>,
-    return_url: Option<&String>,
-) -> Result<(), Refusal> {
-    allowed_in(
-        draft,
-        &[
-            Status::RequiresPaymentMethod,
-            Status::RequiresConfirmation,
-            Status::RequiresAction,
-        ],
-    )?;
-    no_call_open(draft)?;
-    let payment = &mut draft.stream.payment;
-    if let Some(method) = payment_method {
-        payment.payment_method = Some(method.clone());
-    }
-    if let Some(url) = return_url {
-        payment.return_url = Some(url.clone());
-    }
-    if payment.payment_method.is_none() {
-        return Err(Refusal::PaymentMethodMissing);
-    }
-    match draft.stream.newest_attempt().map(|newest| newest.status) {
-        None
-        | Some(attempt::Status::Failed | attempt::Status::Expired | attempt::Status::Voided) => {}
-        // A customer who did not finish an action may try again: the new attempt takes the old one's place.
-        Some(attempt::Status::Started | attempt::Status::RequiresAction) => {
-            draft.attempt(attempt::Kind::Voided, attempt::Status::Voided)?;
+impl ConfirmRequest {
+    pub(super) fn apply(&self, draft: &mut Draft) -> Result<(), Refusal> {
+        allowed_in(
+            draft,
+            &[
+                Status::RequiresPaymentMethod,
+                Status::RequiresConfirmation,
+                Status::RequiresAction,
+            ],
+        )?;
+        no_call_open(draft)?;
+        let payment = &mut draft.stream.payment;
+        if let Some(method) = &self.payment_method {
+            payment.payment_method = Some(method.clone());
         }
-        // Its charge was seen before the intent that it belongs to: the payment has moved on at Stripe.
-        Some(
-            attempt::Status::Pending | attempt::Status::Authorized | attempt::Status::Captured,
-        ) => return Err(Refusal::AttemptOpen),
+        if let Some(url) = &self.return_url {
+            payment.return_url = Some(url.clone());
+        }
+        if payment.payment_method.is_none() {
+            return Err(Refusal::PaymentMethodMissing);
+        }
+        match draft.stream.newest_attempt().map(|newest| newest.status) {
+            None
+            | Some(attempt::Status::Failed | attempt::Status::Expired | attempt::Status::Voided) => {
+            }
+            // A customer who did not finish an action may try again: the new attempt takes the old one's place.
+            Some(attempt::Status::Started | attempt::Status::RequiresAction) => {
+                draft.report_attempt(attempt::Status::Voided)?;
+            }
+            // Its charge was seen before the intent that it belongs to: the payment has moved on at Stripe.
+            Some(
+                attempt::Status::Pending | attempt::Status::Authorized | attempt::Status::Captured,
+            ) => return Err(Refusal::AttemptOpen),
+        }
+        draft.start_attempt(self.attempt)
     }
-    draft.start_attempt(attempt)
 }
 
 pub(super) fn capture(draft: &mut Draft, amount: Option<i64>) -> Result<(), Refusal> {
@@ -90,11 +67,11 @@ pub(super) fn capture(draft: &mut Draft, amount: Option<i64>) -> Result<(), Refu
         return Err(Refusal::CaptureExceeds { capturable });
     }
     draft.payment(Kind::CaptureRequested, Status::RequiresCapture)?;
-    draft.call(Call::CaptureIntent, Effect::CaptureIntent { amount });
+    draft.call(Effect::CaptureIntent { amount });
     Ok(())
 }
 
-/// Only the wish is noted here; [`Draft::finish`] lets it out, now or when the open call is closed.
+/// Notes the request; [`Draft::finish`] makes the call, in this step or in the one that closes the open call.
 pub(super) fn cancel(draft: &mut Draft, reason: Option<&String>) -> Result<(), Refusal> {
     let payment = &mut draft.stream.payment;
     let status = payment.status;
@@ -109,52 +86,51 @@ pub(super) fn cancel(draft: &mut Draft, reason: Option<&String>) -> Result<(), R
     draft.payment(Kind::CancelRequested, status)
 }
 
-pub(super) fn refund(
-    draft: &mut Draft,
-    id: Uuid,
-    amount: Option<i64>,
-    reason: Option<String>,
-) -> Result<(), Refusal> {
-    let payment = &draft.stream.payment;
-    let partly = payment.status == Status::RequiresCapture && payment.captured > 0;
-    if payment.status != Status::Succeeded && !partly {
-        return Err(Refusal::WrongStatus {
-            status: payment.status,
-        });
-    }
-    // Only here are open refunds asked about; what Stripe says it gave back is never refused for a reservation.
-    let left = payment
-        .captured
-        .checked_sub(payment.refunded)
-        .and_then(|left| left.checked_sub(payment.reserved))
-        .ok_or(Refusal::BrokenSums)?
-        .max(0);
-    let amount = match amount {
-        Some(amount) => {
-            payment.money.currency().check(amount)?;
-            amount
+impl RefundRequest {
+    pub(super) fn apply(&self, draft: &mut Draft) -> Result<(), Refusal> {
+        let payment = &draft.stream.payment;
+        let partly = payment.status == Status::RequiresCapture && payment.captured > 0;
+        if payment.status != Status::Succeeded && !partly {
+            return Err(Refusal::WrongStatus {
+                status: payment.status,
+            });
         }
-        None => left,
-    };
-    if amount > left || left == 0 {
-        return Err(Refusal::RefundExceeds { left });
+        // Only here do open refunds count; a refund that Stripe reports is never refused because of a reservation.
+        let left = payment
+            .captured
+            .checked_sub(payment.refunded)
+            .and_then(|left| left.checked_sub(payment.reserved))
+            .ok_or(Refusal::BrokenSums)?
+            .max(0);
+        let amount = match self.amount {
+            Some(amount) => {
+                payment.money.currency().check(amount)?;
+                amount
+            }
+            None => left,
+        };
+        if amount > left || left == 0 {
+            return Err(Refusal::RefundExceeds { left });
+        }
+        draft.add_refund(
+            Refund {
+                id: self.refund,
+                status: refund::Status::LocalRequested,
+                amount,
+                stripe_id: None,
+                reason: self.reason.clone(),
+                error: None,
+            },
+            refund::Kind::Requested,
+        )?;
+        draft.effect(Effect::CreateRefund {
+            refund: self.refund,
+        });
+        Ok(())
     }
-    draft.add_refund(
-        Refund {
-            id,
-            status: refund::Status::LocalRequested,
-            amount,
-            stripe_id: None,
-            reason,
-            error: None,
-        },
-        refund::Kind::Requested,
-    )?;
-    draft.effect(Effect::CreateRefund { refund: id });
-    Ok(())
 }
 
-/// Moves the payment alone: its sums stay what Stripe said, and its attempts what they were.
+/// Moves the payment alone: its sums and attempts stay as Stripe reported them.
 pub(super) fn force(draft: &mut Draft, to: Status) -> Result<(), Refusal> {
     draft.stream.payment.open_call = None;
     draft.payment(Kind::Forced, to)

@@ -1,16 +1,17 @@
-//! A step in the making: every move goes through here, so each is an edge, each is numbered and the sums hold.
+//! A step while it is decided: every move goes through here, so that each is an edge, has a version, and keeps the sums.
 
 use uuid::Uuid;
 
 use super::{Effect, Refusal, Step, Stream, Transition};
 use crate::attempt::Attempt;
 use crate::edges::{Edge, NONE};
-use crate::payment::{Call, Status};
+use crate::effect::Call;
+use crate::payment::Status;
 use crate::refund::Refund;
 use crate::stripe::Intent;
 use crate::{attempt, payment, refund};
 
-/// The stream as it becomes, with what has been decided so far.
+/// The stream as decided so far, with its transitions and effects.
 pub(super) struct Draft {
     pub(super) stream: Stream,
     transitions: Vec<Transition>,
@@ -18,7 +19,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn of(stream: &Stream) -> Self {
+    pub(super) fn new(stream: &Stream) -> Self {
         Self {
             stream: stream.clone(),
             transitions: Vec::new(),
@@ -33,14 +34,16 @@ impl Draft {
         }
     }
 
-    /// Asks to look at Stripe.
-    pub(super) fn look(&mut self) {
+    /// Asks for a resync: a read of the intent and its refunds at Stripe.
+    #[expect(clippy::unnecessary_wraps, reason = "most callers end with it")]
+    pub(super) fn resync(&mut self) -> Result<(), Refusal> {
         self.effect(Effect::Resync);
+        Ok(())
     }
 
-    /// Opens a call and asks for it. The caller has seen that none is open.
-    pub(super) fn call(&mut self, call: Call, effect: Effect) {
-        self.stream.payment.open_call = Some(call);
+    /// Asks for a call and notes it as the open one. The caller has checked that none is open.
+    pub(super) fn call(&mut self, effect: Effect) {
+        self.stream.payment.open_call = effect.call();
         self.effect(effect);
     }
 
@@ -52,7 +55,7 @@ impl Draft {
         }
     }
 
-    /// Forgets the wish to cancel: it was refused, or lost against another outcome.
+    /// Drops the request to cancel: Stripe refused it, or the payment ended otherwise.
     pub(super) fn give_up_cancel(&mut self) {
         self.stream.payment.cancel_requested = false;
         self.stream.payment.cancellation_reason = None;
@@ -85,7 +88,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Moves the newest attempt; nothing happens where there is none, or where it stands there already.
+    /// Moves the newest attempt; nothing happens where there is none, or where it has that status.
     pub(super) fn attempt(
         &mut self,
         kind: attempt::Kind,
@@ -137,7 +140,7 @@ impl Draft {
     /// Starts an attempt of ours: Stripe is asked to confirm.
     pub(super) fn start_attempt(&mut self, id: Uuid) -> Result<(), Refusal> {
         self.add_attempt(id, attempt::Kind::Started, attempt::Status::Started)?;
-        self.call(Call::ConfirmIntent, Effect::ConfirmIntent { attempt: id });
+        self.call(Effect::ConfirmIntent { attempt: id });
         Ok(())
     }
 
@@ -184,45 +187,28 @@ impl Draft {
         )
     }
 
-    /// Takes over what the intent says about the payment. The status itself moves by [`Draft::payment`], afterwards.
+    /// Takes over the intent's facts. The status moves by [`Draft::payment`], afterwards.
     pub(super) fn absorb(&mut self, intent: &Intent) -> Result<(), Refusal> {
-        self.learn(intent);
-        let status = Status::of_intent(intent.status);
         let payment = &mut self.stream.payment;
-        if intent.payment_method.is_some() {
-            payment.payment_method.clone_from(&intent.payment_method);
-        }
-        payment.next_action = match status {
-            Some(Status::RequiresAction) => intent.next_action.clone(),
-            _ => None,
-        };
-        // A call's refusal is kept beside Stripe's own error until the payment moves on.
-        if intent.last_payment_error.is_some() || status != Some(payment.status) {
-            payment.last_error.clone_from(&intent.last_payment_error);
-        }
-        if status == Some(Status::Canceled) && intent.cancellation_reason.is_some() {
-            payment
-                .cancellation_reason
-                .clone_from(&intent.cancellation_reason);
-        }
-        let total = intent.amount_received.checked_add(intent.amount_capturable);
-        payment.captured = intent.amount_received;
-        payment.capturable = intent.amount_capturable;
-        payment.authorized = payment.authorized.max(total.ok_or(Refusal::BrokenSums)?);
-        payment.capture_before = intent.capture_before().or(payment.capture_before);
-        Ok(())
+        payment.absorb(intent).ok_or(Refusal::BrokenSums)
     }
 
-    /// Takes over what does not change once it is known: the intent's id and its secret, which webhooks may leave out.
-    pub(super) fn learn(&mut self, intent: &Intent) {
-        let payment = &mut self.stream.payment;
-        payment.intent_id.get_or_insert_with(|| intent.id.clone());
-        if payment.client_secret.is_none() {
-            payment.client_secret.clone_from(&intent.client_secret);
-        }
+    /// Moves the payment to the status that a report of Stripe shows, along the edge of the ordinary course.
+    pub(super) fn report_payment(&mut self, to: Status) -> Result<(), Refusal> {
+        let from = self.stream.payment.status;
+        let kind = payment::find_kind(Some(from), to).unwrap_or(payment::Kind::Resync);
+        self.payment(kind, to)
     }
 
-    /// The finished step: what follows from a closed call is decided and the sums are checked.
+    /// Moves the newest attempt to the status that a report of Stripe shows: along the edge of the ordinary course, or
+    /// along the correcting one where there is none. Nothing happens where there is no attempt, or it has that status.
+    pub(super) fn report_attempt(&mut self, to: attempt::Status) -> Result<(), Refusal> {
+        let from = self.stream.newest_attempt().map(|newest| newest.status);
+        let kind = attempt::find_kind(from, to).unwrap_or(attempt::Kind::Resync);
+        self.attempt(kind, to)
+    }
+
+    /// Finishes the step: decides what follows from a closed call, and checks the sums.
     pub(super) fn finish(mut self, before: &Stream) -> Result<Step, Refusal> {
         self.settle();
         let payment = &self.stream.payment;
@@ -247,8 +233,8 @@ impl Draft {
         })
     }
 
-    /// What follows wherever a step ends: a payment that ended has no open call, a confirm has come to its end when its
-    /// attempt has, and a cancel that waited for a call goes out.
+    /// Applies the rules of every step: a payment that has ended has no open call, a confirm ends together with its attempt,
+    /// and a requested cancel is called once no other call is open.
     fn settle(&mut self) {
         let over = matches!(self.stream.newest_attempt(), Some(newest) if !newest.status.is_open());
         if over {
@@ -266,7 +252,7 @@ impl Draft {
             && payment.intent_id.is_some()
         {
             let reason = payment.cancellation_reason.clone();
-            self.call(Call::CancelIntent, Effect::CancelIntent { reason });
+            self.call(Effect::CancelIntent { reason });
         }
     }
 

@@ -1,27 +1,20 @@
-//! What can happen to a stream.
+//! The events of a stream.
 
 use uuid::Uuid;
 
-use crate::payment::Call;
+use crate::effect::{Call, Effect};
 use crate::stripe::{Charge, Intent, Refund, StripeError};
 use crate::{attempt, payment};
 
-/// What happened, or what a client asks for. Ids that a step may need are minted by the caller and arrive in the event.
+/// An occurrence, or a command of a client. The caller makes the ids that a step may need; they arrive in the event.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
     reason = "events live for one step; a box would cost an allocation for each"
 )]
 pub enum Event {
-    /// A client asks to confirm: a new attempt.
-    ConfirmRequested {
-        /// The id of the new attempt.
-        attempt: Uuid,
-        /// Replaces the payment's method, if given.
-        payment_method: Option<String>,
-        /// Replaces the payment's return address, if given.
-        return_url: Option<String>,
-    },
+    /// A client asks to confirm.
+    ConfirmRequested(ConfirmRequest),
     /// A client asks to capture.
     CaptureRequested {
         /// How much, in the currency's unit; all that can be captured if absent.
@@ -29,108 +22,139 @@ pub enum Event {
     },
     /// A client asks to cancel.
     CancelRequested {
-        /// Why, in one of Stripe's words.
+        /// One of Stripe's reasons.
         reason: Option<String>,
     },
-    /// A client asks for money back.
-    RefundRequested {
-        /// The id of the new refund.
-        refund: Uuid,
-        /// How much, in the currency's unit; all that is left if absent.
-        amount: Option<i64>,
-        /// Why, in one of Stripe's words.
-        reason: Option<String>,
-    },
+    /// A client asks for a refund.
+    RefundRequested(RefundRequest),
     /// An operator moves the payment by hand.
     Forced {
-        /// Where to.
+        /// The status to move to.
         to: payment::Status,
-        /// Why; kept by the caller beside the transition.
+        /// Why; the caller keeps it beside the transition.
         reason: String,
     },
-    /// Stripe showed its intent: in an answer to a call of ours, in a webhook, or because we looked.
-    IntentSeen {
-        /// The snapshot.
-        intent: Intent,
-        /// What the report means: from the event type, or [`payment::Kind::of_intent`] of its status.
-        kind: payment::Kind,
-        /// The call that this is the answer of.
-        answers: Option<Call>,
-        /// The attempt that the answered call confirmed.
-        attempt: Option<Uuid>,
-        /// The id of an attempt made here, if one must be.
-        fresh_attempt: Uuid,
-    },
+    /// Stripe showed the intent: in an answer to a call, in a webhook, or in a read.
+    IntentSeen(IntentReport),
     /// Stripe refused for good to create the intent.
     IntentRejected {
-        /// Why.
+        /// Stripe's error.
         error: StripeError,
     },
-    /// Stripe refused for good to confirm, without saying how the intent stands.
+    /// Stripe refused for good to confirm, and did not show the intent.
     ConfirmRefused {
         /// The attempt that the call confirmed.
         attempt: Uuid,
-        /// Why.
+        /// Stripe's error.
         error: StripeError,
     },
-    /// Stripe refused for good to capture or cancel, without saying how the intent stands.
+    /// Stripe refused for good to capture or cancel, and did not show the intent.
     CallRefused {
         /// The call.
         call: Call,
-        /// Why.
+        /// Stripe's error.
         error: StripeError,
     },
-    /// A call's outcome was lost and Stripe's object proves that nothing came of it: it is to be made anew.
-    CallProvedVoid {
-        /// The call.
-        call: Call,
-        /// The refund that the call was about.
-        refund: Option<Uuid>,
-        /// What the call was to capture, in the currency's unit.
-        amount: Option<i64>,
-        /// The id of the next attempt, where the call confirmed.
-        fresh_attempt: Uuid,
-    },
+    /// The answer of a call was lost, and Stripe's object proves that the call had no effect: it is to be made anew.
+    CallProvedVoid(VoidCall),
     /// Stripe showed a charge of the payment.
-    ChargeSeen {
-        /// The snapshot.
-        charge: Charge,
-        /// What the report means: from the event type.
-        kind: attempt::Kind,
-        /// The id of an attempt made here, if one must be.
-        fresh_attempt: Uuid,
-    },
+    ChargeSeen(ChargeReport),
     /// Stripe showed a refund of the payment.
-    RefundSeen {
-        /// The snapshot.
-        refund: Refund,
-        /// Our refund, where this is the answer of the call that makes it.
-        answers: Option<Uuid>,
-        /// The id of a refund made here, if it must be imported.
-        fresh_refund: Uuid,
-    },
+    RefundSeen(RefundReport),
     /// Stripe refused for good to make a refund.
     RefundRejected {
-        /// Ours.
+        /// Our id of the refund.
         refund: Uuid,
-        /// Why.
+        /// Stripe's error.
         error: StripeError,
     },
-    /// Something hints that Stripe's object has moved on, without saying how: a checkout event, or the reconciler.
+    /// Stripe's object may have changed, but the report does not show how: a checkout event, or a check that is due.
     Hinted,
-    /// The intent and its refunds were read at Stripe, and the stream has not moved since before that.
-    Resynced {
-        /// The snapshot.
-        intent: Intent,
-        /// Its newest charge.
-        charge: Option<Charge>,
-        /// Its refunds.
-        refunds: Vec<Refund>,
-        /// The id of an attempt made here, if one must be.
-        fresh_attempt: Uuid,
-        /// Ids of refunds made here, at least as many as `refunds`.
-        fresh_refunds: Vec<Uuid>,
-    },
+    /// The intent and its refunds were read at Stripe, and the stream has not moved since before that read.
+    Resynced(Snapshot),
+}
+
+/// A client's wish to confirm: a new attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfirmRequest {
+    /// The id of the new attempt.
+    pub attempt: Uuid,
+    /// Replaces the payment's method, if given.
+    pub payment_method: Option<String>,
+    /// Replaces the payment's return address, if given.
+    pub return_url: Option<String>,
+}
+
+/// A client's wish for a refund.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefundRequest {
+    /// The id of the new refund.
+    pub refund: Uuid,
+    /// How much, in the currency's unit; all that is left if absent.
+    pub amount: Option<i64>,
+    /// One of Stripe's reasons.
+    pub reason: Option<String>,
+}
+
+/// An intent as Stripe showed it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntentReport {
+    /// The intent.
+    pub intent: Intent,
+    /// The meaning of the report: from the event type, or [`payment::Kind::of_intent`] of its status.
+    pub kind: payment::Kind,
+    /// The call that this report answers.
+    pub answers: Option<Call>,
+    /// The attempt that the answered call confirmed.
+    pub attempt: Option<Uuid>,
+    /// The id of an attempt that the step adds, should it add one.
+    pub fresh_attempt: Uuid,
+}
+
+/// A call that proved to have had no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoidCall {
+    /// The effect that made the call.
+    pub effect: Effect,
+    /// The id of the next attempt, where the call confirmed.
+    pub fresh_attempt: Uuid,
+}
+
+/// A charge as Stripe showed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChargeReport {
+    /// The charge.
+    pub charge: Charge,
+    /// The status of its attempt: from the event type, or [`attempt::Status::of_charge`].
+    pub status: attempt::Status,
+    /// The id of an attempt that the step adds, should it add one.
+    pub fresh_attempt: Uuid,
+}
+
+/// A refund as Stripe showed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefundReport {
+    /// The refund.
+    pub refund: Refund,
+    /// Our refund, where this report answers the call that makes it.
+    pub answers: Option<Uuid>,
+    /// The id of a refund that the step imports, should it import one.
+    pub fresh_refund: Uuid,
+}
+
+/// A payment's objects as they were read at Stripe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// The intent.
+    pub intent: Intent,
+    /// Its newest charge.
+    pub charge: Option<Charge>,
+    /// Its refunds.
+    pub refunds: Vec<Refund>,
+    /// The id of an attempt that the step adds, should it add one.
+    pub fresh_attempt: Uuid,
+    /// Ids of refunds that the step imports, at least as many as `refunds`.
+    pub fresh_refunds: Vec<Uuid>,
 }
 
 /// The subjects of a stream that a step reads beside its payment and its newest attempt.
@@ -155,21 +179,21 @@ impl Event {
     #[must_use]
     pub fn needs(&self) -> Needs {
         let refunds = match self {
-            Self::RefundRequested { .. }
-            | Self::RefundSeen { .. }
+            Self::RefundRequested(_)
+            | Self::RefundSeen(_)
             | Self::RefundRejected { .. }
-            | Self::Resynced { .. } => true,
-            Self::CallProvedVoid { refund, .. } => refund.is_some(),
-            Self::ConfirmRequested { .. }
+            | Self::Resynced(_) => true,
+            Self::CallProvedVoid(void) => matches!(void.effect, Effect::CreateRefund { .. }),
+            Self::ConfirmRequested(_)
             | Self::CaptureRequested { .. }
             | Self::CancelRequested { .. }
             | Self::Forced { .. }
-            | Self::IntentSeen { .. }
+            | Self::IntentSeen(_)
             | Self::IntentRejected { .. }
             | Self::ConfirmRefused { .. }
             | Self::CallRefused { .. }
             | Self::Hinted
-            | Self::ChargeSeen { .. } => false,
+            | Self::ChargeSeen(_) => false,
         };
         Needs { refunds }
     }
@@ -178,8 +202,8 @@ impl Event {
     #[must_use]
     pub fn closes_call(&self) -> bool {
         match self {
-            Self::IntentSeen { answers, .. } => answers.is_some(),
-            Self::CallProvedVoid { .. }
+            Self::IntentSeen(report) => report.answers.is_some(),
+            Self::CallProvedVoid(_)
             | Self::ConfirmRefused { .. }
             | Self::CallRefused { .. }
             | Self::IntentRejected { .. } => true,

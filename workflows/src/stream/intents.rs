@@ -1,68 +1,54 @@
-//! Reports about the intent: fresh or stale, and what a fresh one changes.
+//! Reports about the intent: whether one is fresh or stale, and what a fresh one changes.
 
-use uuid::Uuid;
-
-use super::attempts::Outcome;
+use super::attempts::AttemptReport;
+use super::calls::close_proved;
 use super::draft::Draft;
-use super::{Refusal, attempts};
-use crate::payment::{Call, Kind, Payment, Status};
+use super::{IntentReport, Refusal, attempts};
+use crate::effect::Call;
+use crate::payment::{Kind, Payment, Status};
 use crate::stripe::{Intent, PAYMENT_ID, StripeError, id_of};
 use crate::{attempt, payment};
 
-/// An intent as Stripe showed it, with what the report means.
-pub(super) struct Report<'a> {
-    pub(super) intent: &'a Intent,
-    pub(super) kind: Kind,
-    pub(super) answers: Option<Call>,
-    pub(super) attempt: Option<Uuid>,
-    pub(super) fresh_attempt: Uuid,
-}
-
-/// What a report is to the stream.
+/// How a report relates to the stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// The stream shows it already, or has provably gone past it.
+    /// The stream shows it already, or has provably moved past it.
     Known,
-    /// It is news, by this edge.
-    News(Kind),
-    /// It cannot be told whether it is old: look.
+    /// It is news: the payment moves.
+    News,
+    /// It may be old or new: only a resync can tell.
     Unclear,
 }
 
-impl Report<'_> {
+impl IntentReport {
     pub(super) fn apply(&self, draft: &mut Draft) -> Result<(), Refusal> {
         let answers_create = self.answers == Some(Call::CreateIntent);
-        check_ours(&draft.stream.payment, self.intent, answers_create)?;
+        check_ours(&draft.stream.payment, &self.intent, answers_create)?;
         let status = Status::of_intent(self.intent.status).ok_or(Refusal::UnknownStatus)?;
         if draft.stream.payment.status == Status::LocalCreated {
             return self.adopt(draft, status);
         }
         let verdict = self.judge(draft, status);
         self.close_answered(draft, status);
-        draft.learn(self.intent);
+        draft.stream.payment.identify(&self.intent);
         match verdict {
             Verdict::Known => {}
-            Verdict::News(kind) => self.advance(draft, kind, status)?,
-            Verdict::Unclear => draft.look(),
+            Verdict::News => self.advance(draft, status)?,
+            Verdict::Unclear => draft.resync()?,
         }
         Ok(())
     }
 
-    /// The intent of a payment that Stripe had not answered for yet, whoever tells us of it (P1, P2, P4).
+    /// Takes the first report of the payment's intent, from whatever source (P1, P2, P4).
     pub(super) fn adopt(&self, draft: &mut Draft, status: Status) -> Result<(), Refusal> {
         let waits = matches!(
             status,
             Status::RequiresPaymentMethod | Status::RequiresConfirmation
         );
-        let kind = if waits {
-            Kind::IntentCreated
-        } else {
-            Kind::IntentAdopted
-        };
         draft.close(Call::CreateIntent);
-        draft.absorb(self.intent)?;
-        draft.payment(kind, status)?;
-        self.carry_attempt(draft, status)?;
+        draft.absorb(&self.intent)?;
+        draft.report_payment(status)?;
+        self.move_attempt(draft, status)?;
         let payment = &draft.stream.payment;
         let confirms = payment.confirm && payment.payment_method.is_some();
         if waits && confirms && payment.attempts == 0 && !payment.cancel_requested {
@@ -71,13 +57,13 @@ impl Report<'_> {
         Ok(())
     }
 
-    /// Fresh or stale (design.md): known, certain news, or a reason to look.
+    /// Decides whether the report is known, certain news, or unclear.
     fn judge(&self, draft: &Draft, status: Status) -> Verdict {
         let payment = &draft.stream.payment;
         let newest = draft.stream.newest_attempt();
         let same = status == payment.status && self.same_sums(payment);
         if payment.status.is_final() {
-            // Stripe never leaves its two ends, so what says otherwise is older. A rejected payment has no intent.
+            // Stripe never leaves its two final statuses, so another report is older. A rejected payment has no intent.
             let known = payment.status != Status::LocalRejected && (same || !status.is_final());
             return if known {
                 Verdict::Known
@@ -85,13 +71,10 @@ impl Report<'_> {
                 Verdict::Unclear
             };
         }
-        if status == Status::Succeeded {
-            return Verdict::News(Kind::Succeeded);
+        if status.is_final() {
+            return Verdict::News;
         }
-        if status == Status::Canceled {
-            return Verdict::News(Kind::Canceled);
-        }
-        // That the intent was created is known since its id is, and the rest of that snapshot is old.
+        // The intent's id is known, so its creation is; the rest of that snapshot is old.
         if self.kind == Kind::IntentCreated && self.answers.is_none() {
             return Verdict::Known;
         }
@@ -101,34 +84,32 @@ impl Report<'_> {
             return Verdict::Known;
         }
         let certain = match newest {
-            // Nothing was confirmed before, so nothing older can be meant; P5 is told by answers alone.
+            // Nothing was confirmed before, so the report is not about an older attempt. Only an answer shows P5.
             None => {
                 let attached = status == Status::RequiresConfirmation && self.answers.is_some();
                 goal.is_some() || attached
             }
             Some(newest) => named && goal.is_some_and(|goal| self.forward(newest, goal)),
         };
-        match self.kind_towards(status, payment) {
-            Some(kind) if certain => Verdict::News(kind),
-            _ => Verdict::Unclear,
+        if certain && self.leads_forward(payment, status) {
+            Verdict::News
+        } else {
+            Verdict::Unclear
         }
     }
 
-    /// Where the report says that the newest attempt stands; nothing where it speaks of none.
+    /// The status of the newest attempt that the report shows; nothing where it shows none.
     fn goal(&self, status: Status) -> Option<attempt::Status> {
-        match status {
-            Status::RequiresAction => Some(attempt::Status::RequiresAction),
-            Status::Processing => Some(attempt::Status::Pending),
-            Status::RequiresCapture => Some(attempt::Status::Authorized),
-            Status::Succeeded => Some(attempt::Status::Captured),
-            Status::RequiresPaymentMethod | Status::RequiresConfirmation => {
-                // An intent that still waits, in answer to a confirm, says that nothing came of it.
-                let failed =
-                    self.kind == Kind::PaymentFailed || self.answers == Some(Call::ConfirmIntent);
-                failed.then_some(attempt::Status::Failed)
-            }
-            Status::Canceled | Status::LocalCreated | Status::LocalRejected => None,
+        let waits = matches!(
+            status,
+            Status::RequiresPaymentMethod | Status::RequiresConfirmation
+        );
+        // An intent that still waits, in answer to a confirm, shows that the confirm failed.
+        let failed = self.kind == Kind::PaymentFailed || self.answers == Some(Call::ConfirmIntent);
+        if waits && failed {
+            return Some(attempt::Status::Failed);
         }
+        attempt::Status::of_intent(status)
     }
 
     /// Whether the report is certainly about the newest attempt.
@@ -147,39 +128,30 @@ impl Report<'_> {
             _ => self.charge(status),
         };
         match (&newest.charge_id, charge) {
-            (Some(known), Some(told)) => known == told,
+            (Some(known), Some(shown)) => known == shown,
             // There has been no other attempt that it could be about.
             (None, _) => newest.number == 1 && newest.status.is_open(),
             (Some(_), None) => false,
         }
     }
 
-    /// Whether the newest attempt may go on to `goal`; where it stands there already, the payment follows it.
+    /// Whether the newest attempt may move to `goal`; where it has that status, the payment follows it.
     fn forward(&self, newest: &attempt::Attempt, goal: attempt::Status) -> bool {
-        use attempt::Status::{
-            Authorized, Captured, Expired, Failed, Pending, RequiresAction, Started, Voided,
-        };
+        use attempt::Status::{Authorized, Failed, Pending, RequiresAction};
         match (newest.status, goal) {
-            (from, to) if from == to => true,
-            (Started, RequiresAction | Pending | Authorized)
-            | (RequiresAction, Pending | Authorized)
-            | (Pending, Authorized) => true,
             // A report from before the method went to work cannot show the charge that this work made.
             (Pending, RequiresAction) => {
                 newest.charge_id.is_some() && newest.charge_id.as_deref() == self.intent.charge_id()
             }
             // Only the answer of a capture tells a capture under way from an old report.
             (Authorized, Pending) => self.answers == Some(Call::CaptureIntent),
-            (from, Failed) => from.is_open(),
-            (
-                Started | RequiresAction | Pending | Authorized | Captured | Failed | Expired
-                | Voided,
-                _,
-            ) => false,
+            // Not along the ordinary course: the attempt is corrected.
+            (Authorized, Failed) => true,
+            (from, to) => from == to || attempt::find_kind(Some(from), to).is_some(),
         }
     }
 
-    /// Whether the stream shows what the report says about the attempt.
+    /// Whether the stream shows the attempt as the report does.
     fn reached(
         &self,
         payment: &Payment,
@@ -191,8 +163,8 @@ impl Report<'_> {
             return true;
         };
         let stands = newest.is_some_and(|newest| newest.status == goal);
-        // The charge may have told of the failure before the intent told why.
-        let told = goal != attempt::Status::Failed
+        // The charge may have reported the failure before the intent reports its error.
+        let explained = goal != attempt::Status::Failed
             || !named
             || self.intent.last_payment_error.is_none()
             || payment.last_error == self.intent.last_payment_error;
@@ -200,7 +172,7 @@ impl Report<'_> {
         let shown = goal != attempt::Status::RequiresAction
             || self.intent.next_action.is_none()
             || payment.next_action == self.intent.next_action;
-        stands && told && shown
+        stands && explained && shown
     }
 
     fn same_sums(&self, payment: &Payment) -> bool {
@@ -208,38 +180,27 @@ impl Report<'_> {
             && payment.capturable == self.intent.amount_capturable
     }
 
-    /// The edge by which the payment follows, if it has one and the sums do not go back.
-    fn kind_towards(&self, status: Status, payment: &Payment) -> Option<Kind> {
-        let kind = match status {
-            Status::RequiresPaymentMethod => Kind::PaymentFailed,
-            Status::RequiresConfirmation => Kind::MethodAttached,
-            Status::RequiresAction => Kind::ActionRequired,
-            Status::Processing => Kind::ProcessingStarted,
-            Status::RequiresCapture => Kind::CapturableUpdated,
-            Status::Succeeded => Kind::Succeeded,
-            Status::Canceled => Kind::Canceled,
-            Status::LocalCreated | Status::LocalRejected => return None,
+    /// Whether an edge of the ordinary course leads the payment to `status`, and the sums do not decrease.
+    fn leads_forward(&self, payment: &Payment, status: Status) -> bool {
+        let received = self.intent.amount_received;
+        let Some(total) = received.checked_add(self.intent.amount_capturable) else {
+            return false;
         };
-        let total = self
-            .intent
-            .amount_received
-            .checked_add(self.intent.amount_capturable)?;
         let backwards = status == Status::RequiresCapture
-            && (self.intent.amount_received < payment.captured || total < payment.authorized);
-        let edge = payment::edge(Some(payment.status), kind, status);
-        (edge.is_some() && !backwards).then_some(kind)
+            && (received < payment.captured || total < payment.authorized);
+        payment::find_kind(Some(payment.status), status).is_some() && !backwards
     }
 
-    fn advance(&self, draft: &mut Draft, kind: Kind, status: Status) -> Result<(), Refusal> {
+    fn advance(&self, draft: &mut Draft, status: Status) -> Result<(), Refusal> {
         let from = draft.stream.payment.status;
-        draft.absorb(self.intent)?;
-        draft.payment(kind, status)?;
-        self.carry_attempt(draft, status)?;
+        draft.absorb(&self.intent)?;
+        draft.report_payment(status)?;
+        self.move_attempt(draft, status)?;
         close_proved(draft, from);
         Ok(())
     }
 
-    fn carry_attempt(&self, draft: &mut Draft, status: Status) -> Result<(), Refusal> {
+    fn move_attempt(&self, draft: &mut Draft, status: Status) -> Result<(), Refusal> {
         if status == Status::Canceled {
             let reason = self.intent.cancellation_reason.as_deref();
             return attempts::end_by_cancel(draft, reason);
@@ -251,9 +212,9 @@ impl Report<'_> {
             attempt::Status::Failed => self.intent.last_payment_error.as_ref(),
             _ => None,
         };
-        attempts::carry(
+        attempts::apply(
             draft,
-            &Outcome {
+            &AttemptReport {
                 status: goal,
                 charge: self.charge(status),
                 error,
@@ -262,18 +223,18 @@ impl Report<'_> {
         )
     }
 
-    /// The charge of the attempt that the report speaks of, where it is certain.
+    /// The charge of the attempt that the report shows, where it is certain.
     fn charge(&self, status: Status) -> Option<&str> {
         match status {
             Status::RequiresPaymentMethod | Status::RequiresConfirmation => {
-                failed_charge(self.intent)
+                failed_charge(&self.intent)
             }
             Status::RequiresAction | Status::LocalCreated | Status::LocalRejected => None,
             _ => self.intent.charge_id(),
         }
     }
 
-    /// Closes the open call that this is the answer of.
+    /// Closes the open call that the report answers.
     fn close_answered(&self, draft: &mut Draft, status: Status) {
         let Some(call) = self.answers else {
             return;
@@ -290,30 +251,7 @@ impl Report<'_> {
     }
 }
 
-/// Closes the open call if the way from `from` to where the payment stands now shows what came of it.
-pub(super) fn close_proved(draft: &mut Draft, from: Status) {
-    let payment = &draft.stream.payment;
-    let moved = payment.status != from;
-    let proved = match payment.open_call {
-        None => return,
-        Some(Call::CreateIntent) => true,
-        Some(Call::ConfirmIntent) => {
-            moved
-                && matches!(
-                    payment.status,
-                    Status::RequiresAction | Status::Processing | Status::RequiresCapture
-                )
-        }
-        Some(Call::CaptureIntent) => moved && payment.status == Status::Processing,
-        // A payment that has ended has no open call: the step sees to that where it ends.
-        Some(Call::CancelIntent | Call::CreateRefund) => false,
-    };
-    if proved {
-        draft.stream.payment.open_call = None;
-    }
-}
-
-/// The charge whose failure the intent tells of.
+/// The charge whose failure the intent shows.
 pub(super) fn failed_charge(intent: &Intent) -> Option<&str> {
     match &intent.last_payment_error {
         Some(StripeError { charge, .. }) => charge.as_deref(),
@@ -327,8 +265,8 @@ pub(super) fn check_ours(
     intent: &Intent,
     answers_create: bool,
 ) -> Result<(), Refusal> {
-    let told = intent.metadata.get(PAYMENT_ID);
-    let named = told.map(|text| id_of(text) == Some(payment.id));
+    let marked = intent.metadata.get(PAYMENT_ID);
+    let named = marked.map(|text| id_of(text) == Some(payment.id));
     let known = payment.intent_id.as_ref().map(|id| *id == intent.id);
     let ours = match (known, named) {
         (Some(false), _) | (_, Some(false)) => false,

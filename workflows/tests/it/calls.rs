@@ -1,37 +1,35 @@
 //! The one open call of a payment: what opens it, what waits for it, what closes it.
 
 use workflows::payment::{Call, Kind, Status};
-use workflows::stream::{Effect, Event, Refusal};
+use workflows::stream::{ConfirmRequest, Effect, Event, Refusal, VoidCall};
 use workflows::stripe::{Intent, IntentStatus};
 use workflows::{attempt, stream};
 
 use crate::played::Played;
 use crate::samples::{
-    AMOUNT, accepted, answered, confirming, created, decline, declined, id, intent, looked,
-    payment, refusal, resting, told,
+    AMOUNT, accepted, answered, confirming, created, decline, declined, id, intent, payment,
+    refusal, resting, resynced, webhook,
 };
 
 const CANCEL: Event = Event::CancelRequested { reason: None };
 
 fn confirm(attempt: u128) -> Event {
-    Event::ConfirmRequested {
+    Event::ConfirmRequested(ConfirmRequest {
         attempt: id(attempt),
         payment_method: None,
         return_url: None,
-    }
+    })
 }
 
 fn capture(amount: Option<i64>) -> Event {
     Event::CaptureRequested { amount }
 }
 
-fn void(call: Call, amount: Option<i64>) -> Event {
-    Event::CallProvedVoid {
-        call,
-        refund: None,
-        amount,
+fn void(effect: Effect) -> Event {
+    Event::CallProvedVoid(VoidCall {
+        effect,
         fresh_attempt: id(70),
-    }
+    })
 }
 
 #[test]
@@ -49,7 +47,7 @@ fn a_new_payment_asks_for_its_intent() {
 
 #[test]
 fn a_cancel_waits_for_the_open_call() {
-    let mut played = Played::of(accepted());
+    let mut played = Played::new(accepted());
     let step = played.play(&CANCEL).unwrap();
     assert!(step.effects.is_empty());
     assert_eq!(played.play(&CANCEL), Err(Refusal::CancelPending));
@@ -67,7 +65,7 @@ fn a_cancel_waits_for_the_open_call() {
 
 #[test]
 fn a_cancel_behind_a_confirm_goes_out_when_the_attempt_has_failed() {
-    let mut played = Played::of(confirming());
+    let mut played = Played::new(confirming());
     played.play(&CANCEL).unwrap();
     let answer = answered(Call::ConfirmIntent, Some(id(11)), declined("ch_1"));
     let step = played.play(&answer).unwrap();
@@ -76,7 +74,7 @@ fn a_cancel_behind_a_confirm_goes_out_when_the_attempt_has_failed() {
 
 #[test]
 fn a_cancel_that_loses_against_the_money_is_forgotten() {
-    let mut played = Played::of(confirming());
+    let mut played = Played::new(confirming());
     let reason = Some("abandoned".to_owned());
     played.play(&Event::CancelRequested { reason }).unwrap();
     let answer = answered(
@@ -101,7 +99,7 @@ fn a_cancel_that_stripe_does_not_do_is_not_tried_for_ever() {
         error: refusal("resource_missing"),
     };
     for end in [answer, refused] {
-        let mut played = Played::of(resting(Status::Processing));
+        let mut played = Played::new(resting(Status::Processing));
         played.play(&CANCEL).unwrap();
         let step = played.play(&end).unwrap();
         assert!(step.effects.is_empty(), "{step:?}");
@@ -112,7 +110,7 @@ fn a_cancel_that_stripe_does_not_do_is_not_tried_for_ever() {
 
 #[test]
 fn the_reason_of_a_cancel_reaches_stripe_and_stripes_reason_stays() {
-    let mut played = Played::of(resting(Status::RequiresCapture));
+    let mut played = Played::new(resting(Status::RequiresCapture));
     let reason = Some("abandoned".to_owned());
     let step = played
         .play(&Event::CancelRequested {
@@ -124,7 +122,7 @@ fn the_reason_of_a_cancel_reaches_stripe_and_stripes_reason_stays() {
         cancellation_reason: Some("automatic".to_owned()),
         ..intent(IntentStatus::Canceled)
     };
-    played.play(&told(Kind::Canceled, canceled)).unwrap();
+    played.play(&webhook(Kind::Canceled, canceled)).unwrap();
     let payment = &played.stream.payment;
     assert_eq!(payment.cancellation_reason.as_deref(), Some("automatic"));
     // Stripe's word for an authorization that ran out.
@@ -134,7 +132,7 @@ fn the_reason_of_a_cancel_reaches_stripe_and_stripes_reason_stays() {
 
 #[test]
 fn a_capture_takes_what_can_be_captured_and_not_more() {
-    let mut played = Played::of(resting(Status::RequiresCapture));
+    let mut played = Played::new(resting(Status::RequiresCapture));
     let refused = played.play(&capture(Some(AMOUNT + 1)));
     assert_eq!(refused, Err(Refusal::CaptureExceeds { capturable: AMOUNT }));
     assert!(matches!(
@@ -167,7 +165,7 @@ fn a_capture_takes_what_can_be_captured_and_not_more() {
 
 #[test]
 fn a_slow_capture_shows_in_its_answer() {
-    let mut played = Played::of(resting(Status::RequiresCapture));
+    let mut played = Played::new(resting(Status::RequiresCapture));
     played.play(&capture(None)).unwrap();
     let slow = intent(IntentStatus::Processing);
     played
@@ -180,7 +178,7 @@ fn a_slow_capture_shows_in_its_answer() {
 
 #[test]
 fn a_refused_capture_says_why_and_can_be_asked_for_again() {
-    let mut played = Played::of(resting(Status::RequiresCapture));
+    let mut played = Played::new(resting(Status::RequiresCapture));
     played.play(&capture(None)).unwrap();
     let refused = Event::CallRefused {
         call: Call::CaptureIntent,
@@ -195,7 +193,7 @@ fn a_refused_capture_says_why_and_can_be_asked_for_again() {
 
 #[test]
 fn a_new_try_takes_the_place_of_an_unfinished_action() {
-    let mut played = Played::of(resting(Status::RequiresAction));
+    let mut played = Played::new(resting(Status::RequiresAction));
     let step = played.play(&confirm(50)).unwrap();
     let closed = &step.stream.attempts[0];
     assert_eq!(
@@ -206,16 +204,16 @@ fn a_new_try_takes_the_place_of_an_unfinished_action() {
     assert_eq!((newest.id, newest.number), (id(50), 2));
     // Stripe still shows the old action: that proves nothing about the new confirm.
     let step = played
-        .play(&looked(intent(IntentStatus::RequiresAction), vec![]))
+        .play(&resynced(intent(IntentStatus::RequiresAction), vec![]))
         .unwrap();
     assert!(step.is_empty(), "{step:?}");
 }
 
 #[test]
 fn an_answer_that_names_an_older_attempt_closes_nothing() {
-    let mut played = Played::of(confirming());
+    let mut played = Played::new(confirming());
     played
-        .play(&told(Kind::PaymentFailed, declined("ch_1")))
+        .play(&webhook(Kind::PaymentFailed, declined("ch_1")))
         .unwrap();
     played.play(&confirm(50)).unwrap();
     let late = answered(Call::ConfirmIntent, Some(id(11)), declined("ch_1"));
@@ -230,8 +228,8 @@ fn an_answer_that_names_an_older_attempt_closes_nothing() {
 }
 
 #[test]
-fn an_answer_that_tells_nothing_new_still_closes_its_call() {
-    let mut played = Played::of(resting(Status::RequiresCapture));
+fn an_answer_that_is_no_news_still_closes_its_call() {
+    let mut played = Played::new(resting(Status::RequiresCapture));
     played.play(&capture(None)).unwrap();
     let held = intent(IntentStatus::RequiresCapture);
     let step = played
@@ -243,34 +241,42 @@ fn an_answer_that_tells_nothing_new_still_closes_its_call() {
 
 #[test]
 fn a_call_that_proved_void_is_made_anew() {
-    let mut played = Played::of(accepted());
-    let step = played.play(&void(Call::CreateIntent, None)).unwrap();
+    let mut played = Played::new(accepted());
+    let step = played.play(&void(Effect::CreateIntent)).unwrap();
     assert_eq!(step.effects, [Effect::CreateIntent]);
 
-    let mut played = Played::of(confirming());
-    let step = played.play(&void(Call::ConfirmIntent, None)).unwrap();
+    let mut played = Played::new(confirming());
+    let step = played
+        .play(&void(Effect::ConfirmIntent { attempt: id(11) }))
+        .unwrap();
     assert_eq!(step.stream.attempts[0].status, attempt::Status::Failed);
     assert_eq!(played.stream.payment.open_call, Some(Call::ConfirmIntent));
 
-    let mut played = Played::of(resting(Status::RequiresCapture));
+    let mut played = Played::new(resting(Status::RequiresCapture));
     played.play(&capture(Some(300))).unwrap();
-    let step = played.play(&void(Call::CaptureIntent, Some(300))).unwrap();
+    let step = played
+        .play(&void(Effect::CaptureIntent { amount: 300 }))
+        .unwrap();
     assert_eq!(step.effects, [Effect::CaptureIntent { amount: 300 }]);
     played.play(&CANCEL).unwrap();
-    let step = played.play(&void(Call::CaptureIntent, Some(300))).unwrap();
+    let step = played
+        .play(&void(Effect::CaptureIntent { amount: 300 }))
+        .unwrap();
     assert_eq!(step.effects, [Effect::CancelIntent { reason: None }]);
-    let step = played.play(&void(Call::CancelIntent, None)).unwrap();
+    let step = played
+        .play(&void(Effect::CancelIntent { reason: None }))
+        .unwrap();
     assert_eq!(step.effects, [Effect::CancelIntent { reason: None }]);
 }
 
 #[test]
-fn a_look_leaves_a_call_open_whose_outcome_it_does_not_show() {
-    let mut played = Played::of(confirming());
+fn a_resync_leaves_a_call_open_whose_outcome_it_does_not_show() {
+    let mut played = Played::new(confirming());
     let waiting = intent(IntentStatus::RequiresPaymentMethod);
-    assert!(played.play(&looked(waiting, vec![])).unwrap().is_empty());
+    assert!(played.play(&resynced(waiting, vec![])).unwrap().is_empty());
     assert_eq!(played.stream.payment.open_call, Some(Call::ConfirmIntent));
     played
-        .play(&looked(intent(IntentStatus::Processing), vec![]))
+        .play(&resynced(intent(IntentStatus::Processing), vec![]))
         .unwrap();
     assert_eq!(played.stream.payment.open_call, None);
     let newest = played.stream.newest_attempt().unwrap();
@@ -289,18 +295,20 @@ fn a_webhook_that_shows_what_came_of_a_call_closes_it() {
         IntentStatus::Succeeded,
         IntentStatus::Canceled,
     ] {
-        let mut played = Played::of(confirming());
+        let mut played = Played::new(confirming());
         let kind = Kind::of_intent(status).unwrap();
-        played.play(&told(kind, intent(status))).unwrap();
+        played.play(&webhook(kind, intent(status))).unwrap();
         assert_eq!(played.stream.payment.open_call, None, "{status:?}");
     }
 }
 
 #[test]
 fn a_void_confirm_is_not_made_anew_when_a_cancel_waits() {
-    let mut played = Played::of(confirming());
+    let mut played = Played::new(confirming());
     played.play(&CANCEL).unwrap();
-    let step = played.play(&void(Call::ConfirmIntent, None)).unwrap();
+    let step = played
+        .play(&void(Effect::ConfirmIntent { attempt: id(11) }))
+        .unwrap();
     assert_eq!(step.effects, [Effect::CancelIntent { reason: None }]);
     assert_eq!(played.attempts.len(), 1);
 }

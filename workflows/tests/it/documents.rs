@@ -1,5 +1,6 @@
 //! What is drawn from the table of edges.
 
+use workflows::drawing::{SQL_BEGIN, SQL_END};
 use workflows::edges::Machine;
 use workflows::{drawing, edges};
 
@@ -13,10 +14,20 @@ fn the_document_is_drawn_from_the_table() {
 }
 
 #[test]
+fn the_migration_has_the_rows_of_the_table() {
+    let written = include_str!("../../../migrations/0004_edges.sql");
+    let expected = format!("{SQL_BEGIN}{}{SQL_END}", drawing::sql());
+    assert!(
+        written.contains(&expected),
+        "migrations/0004_edges.sql is old: cargo run -p workflows --example draw"
+    );
+}
+
+#[test]
 fn a_drawing_has_every_edge_of_the_ordinary_course() {
     for machine in Machine::ALL {
-        let drawing = drawing::mermaid(*machine);
-        for edge in edges::of(*machine) {
+        let drawing = drawing::mermaid(&edges::rules(*machine));
+        for edge in edges::list(*machine) {
             let from = if edge.from == edges::NONE {
                 "[*]"
             } else {
@@ -27,8 +38,7 @@ fn a_drawing_has_every_edge_of_the_ordinary_course() {
             let drawn = drawing
                 .lines()
                 .any(|line| line.starts_with(&arrow) && line.contains(&label));
-            let correcting = matches!(edge.kind, "resync" | "forced");
-            assert_eq!(drawn, !correcting, "{edge:?}");
+            assert_eq!(drawn, !edge.corrects, "{edge:?}");
         }
     }
 }

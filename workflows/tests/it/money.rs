@@ -55,7 +55,7 @@ fn an_amount_that_stripe_could_not_move_exactly_is_refused() {
             for amount in [1, step - 1, step + 1, step * 2 + 1] {
                 let refused = Money::parse(amount, code);
                 assert!(
-                    matches!(refused, Err(MoneyError::NotAMultiple { step: told, .. }) if told == *step),
+                    matches!(refused, Err(MoneyError::NotAMultiple { step: multiple, .. }) if multiple == *step),
                     "{amount} {code}"
                 );
             }

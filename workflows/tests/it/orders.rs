@@ -1,13 +1,13 @@
 //! The reports about one payment with two attempts, in every order: all of them, each twice, and each one lost.
 
 use workflows::payment::{Call, Kind, Status};
-use workflows::stream::{Event, Stream};
+use workflows::stream::{ChargeReport, ConfirmRequest, Event, IntentReport, Stream};
 use workflows::stripe::{ChargeStatus, Intent, IntentStatus};
 use workflows::{attempt, payment, stream};
 
 use crate::played::Played;
 use crate::samples::{
-    accepted, answered, charge, charge_ref, charged, declined, id, intent, looked, told,
+    accepted, answered, charge, charge_ref, charged, declined, id, intent, resynced, webhook,
 };
 
 /// A report, and whether it can only exist once the second attempt was made.
@@ -102,23 +102,23 @@ fn waiting_for_the_customer() -> Intent {
     }
 }
 
-/// What Stripe tells about a first attempt that is declined.
+/// The reports of Stripe about a first attempt that is declined.
 fn declined_once() -> Vec<Report> {
     vec![
-        first(told(Kind::PaymentFailed, declined("ch_1"))),
+        first(webhook(Kind::PaymentFailed, declined("ch_1"))),
         first(charged(
-            attempt::Kind::Failed,
+            attempt::Status::Failed,
             charge("ch_1", ChargeStatus::Failed, false),
         )),
     ]
 }
 
-/// What Stripe tells about a second attempt that succeeds.
+/// The reports of Stripe about a second attempt that succeeds.
 fn paid_then() -> Vec<Report> {
     vec![
-        second(told(Kind::Succeeded, succeeded())),
+        second(webhook(Kind::Succeeded, succeeded())),
         second(charged(
-            attempt::Kind::Captured,
+            attempt::Status::Captured,
             charge("ch_2", ChargeStatus::Succeeded, true),
         )),
     ]
@@ -126,7 +126,7 @@ fn paid_then() -> Vec<Report> {
 
 /// The stream when our first confirm has been asked for.
 fn confirming() -> Stream {
-    let mut played = Played::of(accepted());
+    let mut played = Played::new(accepted());
     let created = with_secret(intent(IntentStatus::RequiresPaymentMethod));
     played
         .play(&answered(Call::CreateIntent, None, created))
@@ -136,17 +136,17 @@ fn confirming() -> Stream {
 }
 
 fn confirm(attempt: u128) -> Event {
-    Event::ConfirmRequested {
+    Event::ConfirmRequested(ConfirmRequest {
         attempt: id(attempt),
         payment_method: Some("pm_card_visa".to_owned()),
         return_url: None,
-    }
+    })
 }
 
 /// Plays the reports in this order. The second confirm is asked for as soon as it is allowed and something of the second
 /// attempt would come; what cannot have happened yet waits behind the rest.
 fn play_ours(reports: &[Report], lost_first_answer: bool) -> End {
-    let mut played = Played::of(confirming());
+    let mut played = Played::new(confirming());
     let mut confirmed = false;
     let mut late = Vec::new();
     for report in reports {
@@ -164,7 +164,7 @@ fn play_ours(reports: &[Report], lost_first_answer: bool) -> End {
             // Its job goes on asking with the same key until it has an answer.
             played.play(&first_answer().event).unwrap();
         }
-        played.play(&looked(declined("ch_1"), vec![])).unwrap();
+        played.play(&resynced(declined("ch_1"), vec![])).unwrap();
         played.play(&confirm(SECOND)).expect("the payment waits");
     }
     for report in late {
@@ -181,7 +181,7 @@ fn play_ours(reports: &[Report], lost_first_answer: bool) -> End {
 
 /// Plays the reports in this order for a payment whose customer confirms in the browser.
 fn play_theirs(reports: &[Report]) -> End {
-    let mut played = Played::of(accepted());
+    let mut played = Played::new(accepted());
     for report in reports {
         played.play(&report.event).unwrap();
     }
@@ -194,13 +194,13 @@ fn play_theirs(reports: &[Report]) -> End {
     End::of(&played.stream)
 }
 
-/// The look that was asked for, or that the reconciler takes at whatever has not come to its end.
+/// Runs the resync that was asked for, or that is due for a payment that has not ended.
 fn finish(played: &mut Played) {
-    if played.look || !played.stream.payment.status.is_final() {
-        played.play(&looked(succeeded(), vec![])).unwrap();
+    if played.resync || !played.stream.payment.status.is_final() {
+        played.play(&resynced(succeeded(), vec![])).unwrap();
     }
-    let again = played.play(&looked(succeeded(), vec![])).unwrap();
-    assert!(again.is_empty(), "a second look finds nothing: {again:?}");
+    let again = played.play(&resynced(succeeded(), vec![])).unwrap();
+    assert!(again.is_empty(), "a second resync finds nothing: {again:?}");
 }
 
 fn first_answer() -> Report {
@@ -215,7 +215,7 @@ fn second_answer(intent: Intent) -> Report {
     second(answered(Call::ConfirmIntent, Some(id(SECOND)), intent))
 }
 
-/// Calls `check` with every order of the reports: all, each one lost, all in pairs, and all told again at the end.
+/// Calls `check` with every order of the reports: all, each one lost, all in pairs, and all repeated at the end.
 fn in_every_order(reports: &[Report], mut check: impl FnMut(&[Report])) {
     let mut order: Vec<usize> = (0..reports.len()).collect();
     permute(&mut order, 0, &mut |order| {
@@ -262,7 +262,7 @@ fn two_attempts_of_ours_with_3d_secure_end_the_same_in_every_order() {
     reports.push(first_answer());
     reports.extend(paid_then());
     reports.push(second_answer(waiting_for_the_customer()));
-    reports.push(second(told(
+    reports.push(second(webhook(
         Kind::ActionRequired,
         waiting_for_the_customer(),
     )));
@@ -275,10 +275,10 @@ fn two_attempts_of_ours_with_3d_secure_end_the_same_in_every_order() {
 #[test]
 fn two_attempts_in_the_browser_end_the_same_in_every_order() {
     let created = intent(IntentStatus::RequiresPaymentMethod);
-    let mut reports = vec![first(told(Kind::IntentCreated, created))];
+    let mut reports = vec![first(webhook(Kind::IntentCreated, created))];
     reports.extend(declined_once());
     reports.extend(paid_then());
-    reports.push(second(told(
+    reports.push(second(webhook(
         Kind::ActionRequired,
         waiting_for_the_customer(),
     )));
@@ -288,14 +288,14 @@ fn two_attempts_in_the_browser_end_the_same_in_every_order() {
 }
 
 #[test]
-fn a_payment_that_goes_as_it_should_is_never_looked_up() {
+fn a_payment_that_goes_as_it_should_needs_no_resync() {
     let reports = [
-        told(
+        webhook(
             Kind::IntentCreated,
             intent(IntentStatus::RequiresPaymentMethod),
         ),
         charged(
-            attempt::Kind::Captured,
+            attempt::Status::Captured,
             charge("ch_1", ChargeStatus::Succeeded, true),
         ),
         answered(
@@ -303,15 +303,15 @@ fn a_payment_that_goes_as_it_should_is_never_looked_up() {
             Some(id(FIRST)),
             intent(IntentStatus::Succeeded),
         ),
-        told(Kind::Succeeded, intent(IntentStatus::Succeeded)),
+        webhook(Kind::Succeeded, intent(IntentStatus::Succeeded)),
     ];
     let mut order: Vec<usize> = (0..reports.len()).collect();
     permute(&mut order, 0, &mut |order| {
-        let mut played = Played::of(confirming());
+        let mut played = Played::new(confirming());
         for at in order {
             played.play(&reports[*at]).unwrap();
         }
-        assert!(!played.look, "{order:?}");
+        assert!(!played.resync, "{order:?}");
         assert_eq!(played.stream.payment.status, Status::Succeeded);
         assert_eq!(played.attempts.len(), 1);
     });
@@ -319,7 +319,7 @@ fn a_payment_that_goes_as_it_should_is_never_looked_up() {
 
 #[test]
 fn a_late_failure_of_the_first_attempt_does_not_close_the_second() {
-    let mut played = Played::of(confirming());
+    let mut played = Played::new(confirming());
     played.play(&first_answer().event).unwrap();
     played.play(&confirm(SECOND)).unwrap();
     let before = played.stream.clone();
@@ -328,25 +328,25 @@ fn a_late_failure_of_the_first_attempt_does_not_close_the_second() {
         assert!(step.transitions.is_empty(), "{step:?}");
         assert_eq!(played.stream, before);
     }
-    let step = stream::step(&before, &looked(declined("ch_1"), vec![])).unwrap();
-    assert!(step.is_empty(), "the look finds nothing new: {step:?}");
+    let step = stream::step(&before, &resynced(declined("ch_1"), vec![])).unwrap();
+    assert!(step.is_empty(), "the resync finds nothing new: {step:?}");
 }
 
 fn is_answer(event: &Event, confirmed: u128) -> bool {
-    matches!(event, Event::IntentSeen { attempt, .. } if *attempt == Some(id(confirmed)))
+    matches!(event, Event::IntentSeen(IntentReport { attempt, .. }) if *attempt == Some(id(confirmed)))
 }
 
 fn names(reports: &[Report]) -> String {
     let name = |report: &Report| match &report.event {
-        Event::IntentSeen {
+        Event::IntentSeen(IntentReport {
             answers: Some(call),
             intent,
             ..
-        } => {
+        }) => {
             format!("answer of {call} {:?}", intent.status)
         }
-        Event::IntentSeen { kind, .. } => format!("payment {kind}"),
-        Event::ChargeSeen { kind, charge, .. } => format!("{} {kind}", charge.id),
+        Event::IntentSeen(IntentReport { kind, .. }) => format!("payment {kind}"),
+        Event::ChargeSeen(ChargeReport { status, charge, .. }) => format!("{} {status}", charge.id),
         other => format!("{other:?}"),
     };
     let names: Vec<String> = reports.iter().map(name).collect();
@@ -354,7 +354,7 @@ fn names(reports: &[Report]) -> String {
 }
 
 #[test]
-fn the_kind_of_a_look_at_an_intent_is_what_led_to_its_status() {
+fn the_kind_that_an_intent_reports_leads_to_its_status() {
     for status in payment::Status::ALL {
         let json = format!("\"{status}\"");
         let Ok(theirs) = serde_json::from_str::<IntentStatus>(&json) else {

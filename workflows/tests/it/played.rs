@@ -6,7 +6,10 @@ use std::sync::LazyLock;
 use uuid::Uuid;
 use workflows::attempt::Attempt;
 use workflows::edges::{Machine, NONE};
-use workflows::stream::{Effect, Event, Refusal, Step, Stream};
+use workflows::stream::{
+    ChargeReport, Effect, Event, IntentReport, RefundReport, Refusal, Snapshot, Step, Stream,
+    VoidCall,
+};
 use workflows::{edges, stream};
 
 /// A stream with all that was ever decided about it.
@@ -17,8 +20,8 @@ pub(crate) struct Played {
     pub(crate) attempts: BTreeMap<Uuid, Attempt>,
     /// What the last event asked to be done, and what all of them did.
     pub(crate) asked: Vec<Effect>,
-    /// Whether a look at Stripe is due.
-    pub(crate) look: bool,
+    /// Whether a resync is due.
+    pub(crate) resync: bool,
     minted: u128,
 }
 
@@ -32,12 +35,12 @@ static EDGES: LazyLock<BTreeSet<Key>> = LazyLock::new(|| {
 });
 
 impl Played {
-    pub(crate) fn of(stream: Stream) -> Self {
+    pub(crate) fn new(stream: Stream) -> Self {
         let attempts = stream.attempts.iter().cloned().map(|it| (it.id, it));
         Self {
             attempts: attempts.collect(),
             asked: Vec::new(),
-            look: false,
+            resync: false,
             minted: 0,
             stream,
         }
@@ -52,7 +55,7 @@ impl Played {
             self.attempts.insert(attempt.id, attempt.clone());
         }
         self.check_rows(&step);
-        self.look |= step.effects.contains(&Effect::Resync);
+        self.resync |= step.effects.contains(&Effect::Resync);
         self.asked.clone_from(&step.effects);
         self.stream = step.stream.clone();
         // Of the stored attempts only the newest is loaded.
@@ -69,15 +72,15 @@ impl Played {
             Uuid::from_u128((1 << 100) + self.minted)
         };
         match &mut event {
-            Event::IntentSeen { fresh_attempt, .. }
-            | Event::CallProvedVoid { fresh_attempt, .. }
-            | Event::ChargeSeen { fresh_attempt, .. } => *fresh_attempt = mint(),
-            Event::RefundSeen { fresh_refund, .. } => *fresh_refund = mint(),
-            Event::Resynced {
+            Event::IntentSeen(IntentReport { fresh_attempt, .. })
+            | Event::CallProvedVoid(VoidCall { fresh_attempt, .. })
+            | Event::ChargeSeen(ChargeReport { fresh_attempt, .. }) => *fresh_attempt = mint(),
+            Event::RefundSeen(RefundReport { fresh_refund, .. }) => *fresh_refund = mint(),
+            Event::Resynced(Snapshot {
                 fresh_attempt,
                 fresh_refunds,
                 ..
-            } => {
+            }) => {
                 *fresh_attempt = mint();
                 fresh_refunds.fill_with(mint);
             }
@@ -158,21 +161,10 @@ pub(crate) fn line(result: &Result<Step, Refusal>) -> String {
         ));
     }
     for effect in &step.effects {
-        words.push(format!("do {}", name(effect)));
+        words.push(format!("do {}", effect.kind()));
     }
     if words.is_empty() {
         words.push(if step.is_empty() { "nothing" } else { "noted" }.to_owned());
     }
     words.join(", ")
-}
-
-fn name(effect: &Effect) -> &'static str {
-    match effect {
-        Effect::CreateIntent => "create_intent",
-        Effect::ConfirmIntent { .. } => "confirm_intent",
-        Effect::CaptureIntent { .. } => "capture_intent",
-        Effect::CancelIntent { .. } => "cancel_intent",
-        Effect::CreateRefund { .. } => "create_refund",
-        Effect::Resync => "resync",
-    }
 }

@@ -1,13 +1,13 @@
-//! A Stripe that keeps its own books and tells of everything by webhook.
+//! A Stripe that keeps its own books and reports everything by webhook.
 
 use uuid::Uuid;
-use workflows::stream::Event;
+use workflows::stream::{Event, RefundReport};
 use workflows::stripe::{ChargeStatus, Intent, IntentStatus, Refund, RefundStatus};
 use workflows::{attempt, payment};
 
 use crate::samples::{
     AMOUNT, charge, charge_ref, charged, decline, declined, id, intent, our_refund, refusal,
-    stripe_refund, told,
+    stripe_refund, webhook,
 };
 
 /// What comes of a confirm.
@@ -47,15 +47,15 @@ impl Stripe {
     }
 
     fn set(&mut self, now: Intent, kind: payment::Kind) -> Intent {
-        self.webhooks.push(told(kind, now.clone()));
+        self.webhooks.push(webhook(kind, now.clone()));
         self.intent = Some(now.clone());
         now
     }
 
-    fn tell_charge(&mut self, kind: attempt::Kind, status: ChargeStatus, captured: bool) {
+    fn send_charge(&mut self, reached: attempt::Status, status: ChargeStatus, captured: bool) {
         let id = format!("ch_{}", self.charges);
         self.webhooks
-            .push(charged(kind, charge(&id, status, captured)));
+            .push(charged(reached, charge(&id, status, captured)));
     }
 
     pub(crate) fn confirm(&mut self, outcome: Outcome) -> Intent {
@@ -79,7 +79,7 @@ impl Stripe {
             Outcome::Declined => self.decline(),
             Outcome::Slow => {
                 self.charges += 1;
-                self.tell_charge(attempt::Kind::Pended, ChargeStatus::Pending, false);
+                self.send_charge(attempt::Status::Pending, ChargeStatus::Pending, false);
                 let slow = self.charged_intent(IntentStatus::Processing);
                 self.set(slow, payment::Kind::ProcessingStarted)
             }
@@ -98,11 +98,11 @@ impl Stripe {
             self.charges += 1;
         }
         if self.manual {
-            self.tell_charge(attempt::Kind::Authorized, ChargeStatus::Succeeded, false);
+            self.send_charge(attempt::Status::Authorized, ChargeStatus::Succeeded, false);
             let held = self.charged_intent(IntentStatus::RequiresCapture);
             return self.set(held, payment::Kind::CapturableUpdated);
         }
-        self.tell_charge(attempt::Kind::Captured, ChargeStatus::Succeeded, true);
+        self.send_charge(attempt::Status::Captured, ChargeStatus::Succeeded, true);
         let paid = self.charged_intent(IntentStatus::Succeeded);
         self.set(paid, payment::Kind::Succeeded)
     }
@@ -111,7 +111,7 @@ impl Stripe {
         if self.intent().status != IntentStatus::Processing {
             self.charges += 1;
         }
-        self.tell_charge(attempt::Kind::Failed, ChargeStatus::Failed, false);
+        self.send_charge(attempt::Status::Failed, ChargeStatus::Failed, false);
         let refused = declined(&format!("ch_{}", self.charges));
         self.set(refused, payment::Kind::PaymentFailed)
     }
@@ -146,7 +146,7 @@ impl Stripe {
         if now.status != IntentStatus::RequiresCapture {
             return now;
         }
-        self.tell_charge(attempt::Kind::Captured, ChargeStatus::Succeeded, true);
+        self.send_charge(attempt::Status::Captured, ChargeStatus::Succeeded, true);
         let paid = Intent {
             amount_received: amount,
             ..self.charged_intent(IntentStatus::Succeeded)
@@ -191,13 +191,13 @@ impl Stripe {
         };
         let stripe_id = format!("re_{}", self.refunds.len());
         let made = our_refund(ours, &stripe_id, status, amount);
-        self.tell_refund(&made);
+        self.send_refund(&made);
         self.refunds.push(made.clone());
-        Event::RefundSeen {
+        Event::RefundSeen(RefundReport {
             refund: made,
             answers: Some(ours),
             fresh_refund: id(0),
-        }
+        })
     }
 
     pub(crate) fn refund_in_dashboard(&mut self, pick: usize) {
@@ -208,7 +208,7 @@ impl Stripe {
         let status = [RefundStatus::Pending, RefundStatus::Succeeded][pick % 2];
         let stripe_id = format!("re_{}", self.refunds.len());
         let made = stripe_refund(&stripe_id, status, AMOUNT / 10);
-        self.tell_refund(&made);
+        self.send_refund(&made);
         self.refunds.push(made);
     }
 
@@ -225,15 +225,15 @@ impl Stripe {
             (ended, _) => ended,
         };
         let now = refund.clone();
-        self.tell_refund(&now);
+        self.send_refund(&now);
     }
 
-    fn tell_refund(&mut self, refund: &Refund) {
-        self.webhooks.push(Event::RefundSeen {
+    fn send_refund(&mut self, refund: &Refund) {
+        self.webhooks.push(Event::RefundSeen(RefundReport {
             refund: refund.clone(),
             answers: None,
             fresh_refund: id(0),
-        });
+        }));
     }
 }
 

@@ -2,35 +2,35 @@
 
 use workflows::edges::Machine;
 use workflows::money::MoneyError;
-use workflows::payment::{Call, Status};
+use workflows::payment::Status;
 use workflows::refund;
 use workflows::refund::contribution;
-use workflows::stream::{Effect, Event, Refusal, Step};
+use workflows::stream::{Effect, Event, RefundReport, RefundRequest, Refusal, Step, VoidCall};
 use workflows::stripe::{Intent, IntentStatus, Refund, RefundStatus};
 
 use crate::played::Played;
-use crate::samples::{AMOUNT, id, intent, looked, our_refund, refusal, resting, stripe_refund};
+use crate::samples::{AMOUNT, id, intent, our_refund, refusal, resting, resynced, stripe_refund};
 
 const OURS: u128 = 51;
 
 fn paid() -> Played {
-    Played::of(resting(Status::Succeeded))
+    Played::new(resting(Status::Succeeded))
 }
 
 fn ask(played: &mut Played, number: u128, amount: Option<i64>) -> Result<Step, Refusal> {
-    played.play(&Event::RefundRequested {
+    played.play(&Event::RefundRequested(RefundRequest {
         refund: id(number),
         amount,
         reason: None,
-    })
+    }))
 }
 
 fn seen(refund: Refund) -> Event {
-    Event::RefundSeen {
+    Event::RefundSeen(RefundReport {
         refund,
         answers: None,
         fresh_refund: id(0),
-    }
+    })
 }
 
 fn ours(status: RefundStatus, amount: i64) -> Refund {
@@ -117,7 +117,7 @@ fn a_refund_that_comes_to_nothing_releases_its_amount() {
 }
 
 #[test]
-fn a_refusal_for_money_that_is_gone_is_a_reason_to_look() {
+fn a_refusal_for_money_that_is_gone_needs_a_resync() {
     let mut played = paid();
     ask(&mut played, OURS, None).unwrap();
     let rejected = Event::RefundRejected {
@@ -168,7 +168,7 @@ fn a_refund_made_elsewhere_may_overdraw_a_reservation() {
 
 #[test]
 fn an_import_waits_for_its_capture() {
-    let mut played = Played::of(resting(Status::RequiresCapture));
+    let mut played = Played::new(resting(Status::RequiresCapture));
     let import = stripe_refund("re_9", RefundStatus::Succeeded, 400);
     let step = played.play(&seen(import.clone())).unwrap();
     assert_eq!(
@@ -176,13 +176,13 @@ fn an_import_waits_for_its_capture() {
         (0, vec![Effect::Resync])
     );
     played
-        .play(&looked(intent(IntentStatus::Succeeded), vec![import]))
+        .play(&resynced(intent(IntentStatus::Succeeded), vec![import]))
         .unwrap();
     assert_eq!(sums(&played), (0, 400));
 }
 
 #[test]
-fn between_pending_and_requires_action_only_a_look_decides() {
+fn between_pending_and_requires_action_only_a_resync_decides() {
     let mut played = paid();
     ask(&mut played, OURS, None).unwrap();
     played
@@ -194,22 +194,22 @@ fn between_pending_and_requires_action_only_a_look_decides() {
         (step.transitions.len(), step.effects),
         (0, vec![Effect::Resync])
     );
-    let look = looked(
+    let resync = resynced(
         intent(IntentStatus::Succeeded),
         vec![ours(RefundStatus::Pending, AMOUNT)],
     );
-    let step = played.play(&look).unwrap();
+    let step = played.play(&resync).unwrap();
     let kinds: Vec<_> = step
         .transitions
         .iter()
         .map(|it| (it.machine, it.kind))
         .collect();
     assert_eq!(kinds, [(Machine::Refund, "pended")]);
-    assert!(played.play(&look).unwrap().is_empty());
+    assert!(played.play(&resync).unwrap().is_empty());
 }
 
 #[test]
-fn what_succeeded_and_failed_later_is_corrected_by_a_look() {
+fn a_refund_that_succeeded_and_failed_later_is_corrected_by_a_resync() {
     let mut played = paid();
     ask(&mut played, OURS, None).unwrap();
     played
@@ -222,7 +222,7 @@ fn what_succeeded_and_failed_later_is_corrected_by_a_look() {
     let step = played.play(&seen(failed.clone())).unwrap();
     assert_eq!(step.effects, [Effect::Resync]);
     played
-        .play(&looked(intent(IntentStatus::Succeeded), vec![failed]))
+        .play(&resynced(intent(IntentStatus::Succeeded), vec![failed]))
         .unwrap();
     assert_eq!(sums(&played), (0, 0));
     let refund = &played.stream.refunds[0];
@@ -256,12 +256,10 @@ fn a_report_of_another_payment_currency_or_amount_is_refused() {
 fn a_lost_refund_call_that_proved_void_is_made_anew() {
     let mut played = paid();
     ask(&mut played, OURS, None).unwrap();
-    let void = Event::CallProvedVoid {
-        call: Call::CreateRefund,
-        refund: Some(id(OURS)),
-        amount: None,
+    let void = Event::CallProvedVoid(VoidCall {
+        effect: Effect::CreateRefund { refund: id(OURS) },
         fresh_attempt: id(0),
-    };
+    });
     let step = played.play(&void).unwrap();
     assert_eq!(step.effects, [Effect::CreateRefund { refund: id(OURS) }]);
     played
@@ -272,7 +270,7 @@ fn a_lost_refund_call_that_proved_void_is_made_anew() {
 
 #[test]
 fn part_of_a_held_sum_that_was_captured_can_be_given_back() {
-    let mut played = Played::of(resting(Status::RequiresCapture));
+    let mut played = Played::new(resting(Status::RequiresCapture));
     let refused = ask(&mut played, OURS, None);
     let status = Status::RequiresCapture;
     assert_eq!(refused, Err(Refusal::WrongStatus { status }));
@@ -281,7 +279,7 @@ fn part_of_a_held_sum_that_was_captured_can_be_given_back() {
         amount_capturable: 600,
         ..intent(IntentStatus::RequiresCapture)
     };
-    played.play(&looked(partly, vec![])).unwrap();
+    played.play(&resynced(partly, vec![])).unwrap();
     ask(&mut played, OURS, None).unwrap();
     assert_eq!(sums(&played), (400, 0));
 }

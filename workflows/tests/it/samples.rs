@@ -7,7 +7,7 @@ use uuid::Uuid;
 use workflows::attempt::Attempt;
 use workflows::money::Money;
 use workflows::payment::{Call, CaptureMethod, Payment};
-use workflows::stream::{Event, Stream};
+use workflows::stream::{ChargeReport, ConfirmRequest, Event, IntentReport, Snapshot, Stream};
 use workflows::stripe::{
     Charge, ChargeRef, ChargeStatus, Intent, IntentStatus, PAYMENT_ID, REFUND_ID, Refund,
     RefundStatus, StripeError,
@@ -22,30 +22,14 @@ pub(crate) fn id(number: u128) -> Uuid {
 
 /// The payment of every test.
 pub(crate) fn payment() -> Payment {
-    Payment {
-        id: id(1),
-        status: payment::Status::LocalCreated,
-        money: Money::parse(AMOUNT, "eur").unwrap(),
-        capture_method: CaptureMethod::Automatic,
-        confirm: false,
-        payment_method: Some("pm_card_visa".to_owned()),
-        return_url: None,
-        intent_id: None,
-        client_secret: None,
-        next_action: None,
-        last_error: None,
-        cancellation_reason: None,
-        authorized: 0,
-        capturable: 0,
-        captured: 0,
-        refunded: 0,
-        reserved: 0,
-        capture_before: None,
-        cancel_requested: false,
-        open_call: None,
-        attempts: 0,
-        version: 0,
-    }
+    Payment::new(
+        id(1),
+        Money::parse(AMOUNT, "eur").unwrap(),
+        CaptureMethod::Automatic,
+        false,
+        Some("pm_card_visa".to_owned()),
+        None,
+    )
 }
 
 /// The payment as it is accepted: its intent is being created.
@@ -113,11 +97,11 @@ pub(crate) fn resting(status: payment::Status) -> Stream {
 
 /// The same with a confirm under way: the intent waits, and its first attempt has started.
 pub(crate) fn confirming() -> Stream {
-    let event = Event::ConfirmRequested {
+    let event = Event::ConfirmRequested(ConfirmRequest {
         attempt: id(11),
         payment_method: None,
         return_url: None,
-    };
+    });
     let before = resting(payment::Status::RequiresPaymentMethod);
     stream::step(&before, &event).unwrap().stream
 }
@@ -226,14 +210,14 @@ pub(crate) fn our_refund(ours: Uuid, stripe_id: &str, status: RefundStatus, amou
 }
 
 /// A webhook about the intent.
-pub(crate) fn told(kind: payment::Kind, intent: Intent) -> Event {
-    Event::IntentSeen {
+pub(crate) fn webhook(kind: payment::Kind, intent: Intent) -> Event {
+    Event::IntentSeen(IntentReport {
         intent,
         kind,
         answers: None,
         attempt: None,
         fresh_attempt: id(99),
-    }
+    })
 }
 
 /// The answer of a call.
@@ -242,13 +226,13 @@ pub(crate) fn answered(call: Call, attempt: Option<Uuid>, intent: Intent) -> Eve
         (Some(_), IntentStatus::RequiresPaymentMethod) => payment::Kind::PaymentFailed,
         (_, status) => payment::Kind::of_intent(status).unwrap(),
     };
-    Event::IntentSeen {
+    Event::IntentSeen(IntentReport {
         intent,
         kind,
         answers: Some(call),
         attempt,
         fresh_attempt: id(98),
-    }
+    })
 }
 
 /// The answer of the call that creates the intent.
@@ -258,22 +242,22 @@ pub(crate) fn created() -> Event {
 }
 
 /// A webhook about a charge.
-pub(crate) fn charged(kind: attempt::Kind, charge: Charge) -> Event {
-    Event::ChargeSeen {
+pub(crate) fn charged(status: attempt::Status, charge: Charge) -> Event {
+    Event::ChargeSeen(ChargeReport {
         charge,
-        kind,
+        status,
         fresh_attempt: id(97),
-    }
+    })
 }
 
-/// A look at Stripe.
-pub(crate) fn looked(intent: Intent, refunds: Vec<Refund>) -> Event {
+/// A resync.
+pub(crate) fn resynced(intent: Intent, refunds: Vec<Refund>) -> Event {
     let fresh_refunds = (0..refunds.len()).map(|n| id(900 + n as u128)).collect();
-    Event::Resynced {
+    Event::Resynced(Snapshot {
         intent,
         charge: None,
         refunds,
         fresh_attempt: id(96),
         fresh_refunds,
-    }
+    })
 }

@@ -3,14 +3,16 @@
 use std::fmt::Write;
 
 use workflows::payment::{Call, Kind, Status};
-use workflows::stream::{Event, Stream};
+use workflows::stream::{
+    ConfirmRequest, Effect, Event, RefundReport, RefundRequest, Stream, VoidCall,
+};
 use workflows::stripe::{ChargeStatus, IntentStatus, RefundStatus};
 use workflows::{attempt, stream};
 
 use crate::played::line;
 use crate::samples::{
-    AMOUNT, answered, charge, charged, confirming, decline, declined, id, intent, looked, refusal,
-    resting, stripe_refund, told,
+    AMOUNT, answered, charge, charged, confirming, decline, declined, id, intent, refusal, resting,
+    resynced, stripe_refund, webhook,
 };
 
 /// Where the table is; written anew by `cargo test -p workflows --test it write_the_table -- --ignored`, then read.
@@ -43,8 +45,8 @@ fn table() -> String {
     for (name, stream) in streams {
         writeln!(text, "{name}").unwrap();
         for (event_name, event) in events() {
-            let told = line(&stream::step(&stream, &event));
-            writeln!(text, "    {event_name:<41} {told}").unwrap();
+            let line = line(&stream::step(&stream, &event));
+            writeln!(text, "    {event_name:<41} {line}").unwrap();
         }
     }
     text
@@ -69,21 +71,21 @@ fn events() -> Vec<(String, Event)> {
 /// A new event fails to compile until the table has it.
 fn name(event: &Event) -> &'static str {
     match event {
-        Event::ConfirmRequested { .. } => "confirm_requested",
+        Event::ConfirmRequested(_) => "confirm_requested",
         Event::CaptureRequested { .. } => "capture_requested",
         Event::CancelRequested { .. } => "cancel_requested",
-        Event::RefundRequested { .. } => "refund_requested",
+        Event::RefundRequested(_) => "refund_requested",
         Event::Forced { .. } => "forced",
-        Event::IntentSeen { .. } => "intent_seen",
+        Event::IntentSeen(_) => "intent_seen",
         Event::IntentRejected { .. } => "intent_rejected",
         Event::ConfirmRefused { .. } => "confirm_refused",
         Event::CallRefused { .. } => "call_refused",
-        Event::CallProvedVoid { .. } => "call_proved_void",
-        Event::ChargeSeen { .. } => "charge_seen",
-        Event::RefundSeen { .. } => "refund_seen",
+        Event::CallProvedVoid(_) => "call_proved_void",
+        Event::ChargeSeen(_) => "charge_seen",
+        Event::RefundSeen(_) => "refund_seen",
         Event::RefundRejected { .. } => "refund_rejected",
         Event::Hinted => "hinted",
-        Event::Resynced { .. } => "resynced",
+        Event::Resynced(_) => "resynced",
     }
 }
 
@@ -91,11 +93,11 @@ fn commands() -> Vec<(String, Event)> {
     vec![
         (
             String::new(),
-            Event::ConfirmRequested {
+            Event::ConfirmRequested(ConfirmRequest {
                 attempt: id(50),
                 payment_method: None,
                 return_url: None,
-            },
+            }),
         ),
         ("all".to_owned(), Event::CaptureRequested { amount: None }),
         (
@@ -119,11 +121,11 @@ fn commands() -> Vec<(String, Event)> {
 }
 
 fn refund_requested(amount: Option<i64>) -> Event {
-    Event::RefundRequested {
+    Event::RefundRequested(RefundRequest {
         refund: id(51),
         amount,
         reason: None,
-    }
+    })
 }
 
 const STATUSES: [IntentStatus; 7] = [
@@ -140,42 +142,67 @@ fn reports() -> Vec<(String, Event)> {
     let mut reports = vec![
         (
             "payment_failed".to_owned(),
-            told(Kind::PaymentFailed, declined("ch_1")),
+            webhook(Kind::PaymentFailed, declined("ch_1")),
         ),
         (
             "unknown".to_owned(),
-            told(Kind::Resync, intent(IntentStatus::Unknown)),
+            webhook(Kind::Resync, intent(IntentStatus::Unknown)),
         ),
     ];
     for status in STATUSES {
         let kind = Kind::of_intent(status).unwrap();
         let word = Status::of_intent(status).unwrap();
-        reports.push((word.to_string(), told(kind, intent(status))));
-        reports.push((format!("look {word}"), looked(intent(status), vec![])));
+        reports.push((word.to_string(), webhook(kind, intent(status))));
+        reports.push((format!("look {word}"), resynced(intent(status), vec![])));
         let attempt = Some(id(11));
         let answer = answered(Call::ConfirmIntent, attempt, intent(status));
         reports.push((format!("confirmed {word}"), answer));
     }
-    for (kind, status, captured) in [
-        (attempt::Kind::Pended, ChargeStatus::Pending, false),
-        (attempt::Kind::Authorized, ChargeStatus::Succeeded, false),
-        (attempt::Kind::Captured, ChargeStatus::Succeeded, true),
-        (attempt::Kind::Failed, ChargeStatus::Failed, false),
-        (attempt::Kind::Expired, ChargeStatus::Failed, false),
+    for (name, reached, status, captured) in [
+        (
+            "pended",
+            attempt::Status::Pending,
+            ChargeStatus::Pending,
+            false,
+        ),
+        (
+            "authorized",
+            attempt::Status::Authorized,
+            ChargeStatus::Succeeded,
+            false,
+        ),
+        (
+            "captured",
+            attempt::Status::Captured,
+            ChargeStatus::Succeeded,
+            true,
+        ),
+        (
+            "failed",
+            attempt::Status::Failed,
+            ChargeStatus::Failed,
+            false,
+        ),
+        (
+            "expired",
+            attempt::Status::Expired,
+            ChargeStatus::Failed,
+            false,
+        ),
     ] {
-        let seen = charged(kind, charge("ch_1", status, captured));
-        reports.push((kind.to_string(), seen));
-        let other = charged(kind, charge("ch_9", status, captured));
-        reports.push((format!("{kind} another"), other));
+        let seen = charged(reached, charge("ch_1", status, captured));
+        reports.push((name.to_owned(), seen));
+        let other = charged(reached, charge("ch_9", status, captured));
+        reports.push((format!("{name} another"), other));
     }
     let import = stripe_refund("re_9", RefundStatus::Succeeded, AMOUNT);
     reports.push((
         "unknown".to_owned(),
-        Event::RefundSeen {
+        Event::RefundSeen(RefundReport {
             refund: import,
             answers: None,
             fresh_refund: id(52),
-        },
+        }),
     ));
     reports.push((String::new(), Event::Hinted));
     reports
@@ -215,13 +242,38 @@ fn ends_of_calls() -> Vec<(String, Event)> {
         ));
         ends.push((
             call.to_string(),
-            Event::CallProvedVoid {
-                call: *call,
-                refund: Some(id(51)),
-                amount: None,
+            Event::CallProvedVoid(VoidCall {
+                effect: effect(*call),
                 fresh_attempt: id(53),
-            },
+            }),
         ));
     }
     ends
+}
+
+/// The effect that makes a call.
+fn effect(call: Call) -> Effect {
+    match call {
+        Call::CreateIntent => Effect::CreateIntent,
+        Call::ConfirmIntent => Effect::ConfirmIntent { attempt: id(11) },
+        Call::CaptureIntent => Effect::CaptureIntent { amount: AMOUNT },
+        Call::CancelIntent => Effect::CancelIntent { reason: None },
+        Call::CreateRefund => Effect::CreateRefund { refund: id(51) },
+    }
+}
+
+#[test]
+fn the_json_of_an_effect_names_its_kind_and_is_read_back() {
+    for call in Call::ALL {
+        let effect = effect(*call);
+        let json = serde_json::to_value(&effect).unwrap();
+        assert_eq!(json["kind"], call.as_str());
+        assert_eq!(effect.kind().as_str(), call.as_str());
+        assert_eq!(serde_json::from_value::<Effect>(json).unwrap(), effect);
+    }
+    let json = serde_json::to_value(Effect::Resync).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({ "kind": Effect::Resync.kind().as_str() })
+    );
 }

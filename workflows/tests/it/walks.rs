@@ -18,7 +18,7 @@ fn world(manual: bool, confirm: bool) -> World {
         },
         ..payment()
     };
-    World::of(Played::of(stream::start(new).unwrap().stream), manual)
+    World::of(Played::new(stream::start(new).unwrap().stream), manual)
 }
 
 proptest! {

@@ -3,12 +3,12 @@
 use uuid::Uuid;
 use workflows::attempt;
 use workflows::payment::{Call, Status};
-use workflows::stream::{Effect, Event, Refusal};
+use workflows::stream::{ConfirmRequest, Effect, Event, RefundRequest, Refusal};
 use workflows::stripe::RefundStatus;
 
 use crate::played::Played;
 use crate::processor::{Outcome, Stripe, outcome};
-use crate::samples::{AMOUNT, answered, id, looked};
+use crate::samples::{AMOUNT, answered, id, resynced};
 
 /// A job of ours, with the answer that Stripe saved under its key.
 #[derive(Clone)]
@@ -52,11 +52,11 @@ impl World {
             9 => {
                 self.next_outcome = outcome(pick);
                 let attempt = self.mint();
-                self.ask(&Event::ConfirmRequested {
+                self.ask(&Event::ConfirmRequested(ConfirmRequest {
                     attempt,
                     payment_method: None,
                     return_url: None,
-                });
+                }));
             }
             10 => self.ask(&Event::CancelRequested { reason: None }),
             11 => {
@@ -66,11 +66,11 @@ impl World {
             12 => {
                 let refund = self.mint();
                 let amount = (pick.is_multiple_of(2)).then_some(AMOUNT / 4);
-                self.ask(&Event::RefundRequested {
+                self.ask(&Event::RefundRequested(RefundRequest {
                     refund,
                     amount,
                     reason: None,
-                });
+                }));
             }
             13 => self.stripe.go_on(pick),
             14 => self.stripe.confirm_in_browser(pick),
@@ -78,14 +78,14 @@ impl World {
         }
     }
 
-    /// Everything that is on its way arrives, and what has not ended is looked up, until nothing is left to be done.
+    /// Everything that is on its way arrives, and a payment that has not ended is resynced, until nothing is left to be done.
     pub(crate) fn drain(&mut self) {
         for _ in 0..200 {
             if !self.jobs.is_empty() {
                 self.work(0, false);
             } else if !self.stripe.webhooks.is_empty() {
                 self.deliver(0, false);
-            } else if self.look() {
+            } else if self.resync() {
                 return;
             }
         }
@@ -145,7 +145,7 @@ impl World {
             return;
         };
         let unknown = self.played.stream.payment.intent_id.is_none();
-        if unknown && matches!(event, Event::RefundSeen { .. }) {
+        if unknown && matches!(event, Event::RefundSeen(_)) {
             // The inbox keeps what names no intent that we know of.
             self.stripe.webhooks.push(event);
             return;
@@ -162,13 +162,13 @@ impl World {
         (many > 0).then(|| self.stripe.webhooks.remove(pick % many))
     }
 
-    /// Looks at Stripe; says whether nothing came of it.
-    fn look(&mut self) -> bool {
-        self.played.look = false;
+    /// Resyncs; returns whether nothing changed.
+    fn resync(&mut self) -> bool {
+        self.played.resync = false;
         let Some(intent) = self.stripe.intent.clone() else {
             return true;
         };
-        let event = looked(intent, self.stripe.refunds.clone());
+        let event = resynced(intent, self.stripe.refunds.clone());
         let before = self.played.stream.clone();
         let applied = self.apply(&event);
         assert!(applied, "{:?} for {event:?}", self.last_refusal);
@@ -198,7 +198,7 @@ impl World {
                 let amount = ours.iter().find(|it| it.id == *refund).unwrap().amount;
                 self.stripe.create_refund(*refund, amount)
             }
-            Effect::Resync => unreachable!("looks are taken by `look`"),
+            Effect::Resync => unreachable!("`resync` handles it"),
         }
     }
 

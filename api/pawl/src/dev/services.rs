@@ -105,7 +105,9 @@ impl Listeners {
                 endpoints: vec![WebhookEndpoint {
                     url: format!("{}/webhooks/stripe", addresses.gateway),
                     secret: configs.webhook_secret,
-                    enabled_events: engine::webhook::ENABLED_EVENTS.map(str::to_owned).to_vec(),
+                    enabled_events: engine::webhook::enabled_events()
+                        .map(str::to_owned)
+                        .collect(),
                 }],
                 state_file: Some(state_file),
                 shop: Some(Shop {

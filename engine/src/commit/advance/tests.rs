@@ -3,6 +3,7 @@
 use workflows::money::Money;
 use workflows::payment::{Call, CaptureMethod, Kind, Payment, Status};
 use workflows::stream;
+use workflows::stream::{IntentReport, RefundRequest};
 use workflows::stripe::Intent;
 
 use super::*;
@@ -15,30 +16,14 @@ const JOB: Uuid = Uuid::from_u128(0x10b);
 
 /// A payment that Stripe has been asked to create, and that is confirmed as soon as its intent exists.
 fn created() -> Record {
-    let step = stream::start(Payment {
-        id: PAYMENT,
-        status: Status::LocalCreated,
-        money: Money::parse(1099, "eur").unwrap(),
-        capture_method: CaptureMethod::Automatic,
-        confirm: true,
-        payment_method: Some("pm_card_visa".into()),
-        return_url: None,
-        intent_id: None,
-        client_secret: None,
-        next_action: None,
-        last_error: None,
-        cancellation_reason: None,
-        authorized: 0,
-        capturable: 0,
-        captured: 0,
-        refunded: 0,
-        reserved: 0,
-        capture_before: None,
-        cancel_requested: false,
-        open_call: None,
-        attempts: 0,
-        version: 0,
-    });
+    let step = stream::start(Payment::new(
+        PAYMENT,
+        Money::parse(1099, "eur").unwrap(),
+        CaptureMethod::Automatic,
+        true,
+        Some("pm_card_visa".into()),
+        None,
+    ));
     let now = crate::store::now();
     Record {
         stream: step.unwrap().stream,
@@ -122,13 +107,13 @@ fn intent_created() -> Event {
         "metadata": { "payment_id": PaymentId::from(PAYMENT).to_string() },
     }))
     .unwrap();
-    Event::IntentSeen {
+    Event::IntentSeen(IntentReport {
         intent,
         kind: Kind::IntentCreated,
         answers: Some(Call::CreateIntent),
         attempt: None,
         fresh_attempt: Uuid::from_u128(0xa7),
-    }
+    })
 }
 
 fn answered(outcome: Outcome) -> Answer {
@@ -191,11 +176,11 @@ fn a_refused_command_is_not_answered_to_its_repetition() {
 fn a_refund_is_answered_with_its_own_view() {
     let mut state = state(succeeded(1099));
     let refund = Uuid::from_u128(0xf0);
-    let event = Event::RefundRequested {
+    let event = Event::RefundRequested(RefundRequest {
         refund,
         amount: Some(99),
         reason: None,
-    };
+    });
     let answer = answered(advance(&mut state, &command(event, refund, "one", [1; 32])));
     assert_eq!((answer.status, answer.subject), (201, refund));
     let view: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();

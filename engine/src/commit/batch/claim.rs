@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use uuid::Uuid;
-use workflows::stream::Needs;
+use workflows::stream::{Effect, Needs};
 
 use super::Batch;
 use crate::commit::advance::Claim;
 use crate::store;
 use crate::store::job;
-use crate::store::job::{Claimed, Kind};
+use crate::store::job::Claimed;
 
 /// Commits batches of claims, by the ids of the jobs.
 pub(crate) struct Claims {
@@ -57,6 +57,6 @@ impl Batch for Claims {
 /// The subjects that a job reads beside the payment and its newest attempt.
 fn needs_of(job: &Claimed) -> Needs {
     Needs {
-        refunds: job.kind == Kind::CreateRefund,
+        refunds: matches!(job.effect, Effect::CreateRefund { .. }),
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
-use workflows::payment::{Payment, Status};
+use workflows::payment::Payment;
 use workflows::stream;
 
 use super::Batch;
@@ -58,30 +58,14 @@ impl Create {
     /// The first step of a new payment. Nothing is written yet.
     pub(crate) fn prepare(new: NewPayment, idempotency: Idempotency) -> Result<Self, Error> {
         let (id, now) = (Uuid::now_v7(), store::now());
-        let step = stream::start(Payment {
+        let step = stream::start(Payment::new(
             id,
-            status: Status::LocalCreated,
-            money: new.money,
-            capture_method: new.capture_method,
-            confirm: new.confirm,
-            payment_method: new.payment_method,
-            return_url: new.return_url,
-            intent_id: None,
-            client_secret: None,
-            next_action: None,
-            last_error: None,
-            cancellation_reason: None,
-            authorized: 0,
-            capturable: 0,
-            captured: 0,
-            refunded: 0,
-            reserved: 0,
-            capture_before: None,
-            cancel_requested: false,
-            open_call: None,
-            attempts: 0,
-            version: 0,
-        })?;
+            new.money,
+            new.capture_method,
+            new.confirm,
+            new.payment_method,
+            new.return_url,
+        ))?;
         let cause = Cause::request();
         let data = first_facts(&step.stream.payment, &cause);
         let transitions = step.transitions.into_iter().map(|transition| {
@@ -93,7 +77,8 @@ impl Create {
                 data,
             }
         });
-        let jobs = step.effects.iter().map(|effect| job::New::of(id, effect));
+        let jobs = step.effects.into_iter();
+        let jobs = jobs.map(|effect| job::New::from_effect(id, effect));
         let record = Record {
             stream: step.stream,
             account: idempotency.account,

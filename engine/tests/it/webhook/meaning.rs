@@ -3,7 +3,7 @@
 use engine::webhook::{Meaning, Target, meaning, parse};
 use serde_json::{Value, json};
 use uuid::Uuid;
-use workflows::stream::Event;
+use workflows::stream::{ChargeReport, Event, IntentReport, RefundReport};
 use workflows::{attempt, payment};
 
 /// The list of events of the rules for all machines, in its own notation.
@@ -104,13 +104,13 @@ fn an_intent_moves_by_the_edge_that_its_event_names() {
     ] {
         let name = format!("payment_intent.{ending}");
         let (target, event) = report(&name, &object(&name));
-        let Event::IntentSeen {
+        let Event::IntentSeen(IntentReport {
             intent,
             kind,
             answers: None,
             attempt: None,
             fresh_attempt,
-        } = event
+        }) = event
         else {
             panic!("{name} means {event:?}");
         };
@@ -129,33 +129,37 @@ fn an_intent_moves_by_the_edge_that_its_event_names() {
 
 #[test]
 fn an_attempt_moves_by_the_event_and_where_that_is_not_enough_by_the_charge() {
-    use attempt::Kind;
+    use attempt::Status;
     for (ending, status, captured, expected) in [
-        ("pending", "pending", false, Kind::Pended),
-        ("succeeded", "succeeded", false, Kind::Authorized),
-        ("succeeded", "succeeded", true, Kind::Captured),
-        ("captured", "succeeded", true, Kind::Captured),
-        ("failed", "failed", false, Kind::Failed),
-        ("expired", "succeeded", false, Kind::Expired),
-        ("updated", "succeeded", true, Kind::Captured),
-        ("updated", "succeeded", false, Kind::Authorized),
-        ("updated", "pending", false, Kind::Pended),
-        ("updated", "failed", false, Kind::Failed),
+        ("pending", "pending", false, Status::Pending),
+        ("succeeded", "succeeded", false, Status::Authorized),
+        ("succeeded", "succeeded", true, Status::Captured),
+        ("captured", "succeeded", true, Status::Captured),
+        ("failed", "failed", false, Status::Failed),
+        ("expired", "succeeded", false, Status::Expired),
+        ("updated", "succeeded", true, Status::Captured),
+        ("updated", "succeeded", false, Status::Authorized),
+        ("updated", "pending", false, Status::Pending),
+        ("updated", "failed", false, Status::Failed),
     ] {
         let name = format!("charge.{ending}");
         let mut charge = object(&name);
         charge["status"] = status.into();
         charge["captured"] = captured.into();
         let (target, event) = report(&name, &charge);
-        let Event::ChargeSeen {
-            kind,
+        let Event::ChargeSeen(ChargeReport {
+            status: reached,
             fresh_attempt,
             ..
-        } = event
+        }) = event
         else {
             panic!("{name} means {event:?}");
         };
-        assert_eq!((kind, fresh_attempt), (expected, FRESH), "{name} {status}");
+        assert_eq!(
+            (reached, fresh_attempt),
+            (expected, FRESH),
+            "{name} {status}"
+        );
         assert_eq!(target.intent_id.as_deref(), Some("pi_1"));
     }
 }
@@ -169,11 +173,11 @@ fn a_refund_is_reported_by_the_new_events_and_the_old_one() {
         "charge.refund.updated",
     ] {
         let (target, event) = report(name, &object(name));
-        let Event::RefundSeen {
+        let Event::RefundSeen(RefundReport {
             refund,
             answers: None,
             fresh_refund: FRESH,
-        } = event
+        }) = event
         else {
             panic!("{name} means {event:?}");
         };
