@@ -179,7 +179,7 @@ impl Sweeper {
     pub(crate) async fn delete_expired(&self) -> sqlx::Result<()> {
         let mut connection = self.pool.acquire().await?;
         idempotency::delete_expired(&mut connection, DELETE).await?;
-        job::forget_old(&mut connection, DELETE).await?;
+        job::delete_expired(&mut connection, DELETE).await?;
         inbox::delete_expired(&mut connection, DELETE).await?;
         timer::delete_expired(&mut connection, DELETE).await?;
         let oldest_kept = store::earliest_id(OffsetDateTime::now_utc() - KEEP_DELIVERIES);

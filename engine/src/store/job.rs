@@ -1,9 +1,9 @@
 //! Table `job`: the effects that must be performed. Tries, leases, backoff and dead letters are stored here and nowhere
 //! else. docs/machines.md draws the life of a job; `life.rs` tests it.
 
-mod care;
 #[cfg(test)]
 mod life;
+mod read;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,7 +15,11 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::effect::Effect;
 
-pub(crate) use care::*;
+pub(crate) use read::{Listed, list, overdue, standing};
+
+/// How many times a job may be claimed without the end of a try before it is dead: a job that kills its process must not
+/// kill the next one for ever.
+const PICKS_WITHOUT_TRY: i32 = 20;
 
 /// A job to be written.
 #[derive(Debug, Clone)]
@@ -327,4 +331,50 @@ pub(crate) async fn add_resyncs(
         .map(|payment| New::from_effect(*payment, Effect::Resync))
         .collect();
     add(connection, &rows, now, Duration::ZERO).await
+}
+
+/// Dead-letters jobs that were claimed too often without the end of a try: each of them may have killed its process.
+pub(crate) async fn quarantine(pool: &PgPool) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "update job set state = 'dead', lease = null, lease_until = null, unknown = true,
+                error = 'taken ' || picks || ' times without an end: it may kill its process'
+         where id in
+            (select id from job where state = 'running' and lease_until <= now() and picks - tries > $1
+             for update skip locked)",
+        PICKS_WITHOUT_TRY,
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Queues a dead job of an account again, with the same key; false when it is not dead. Its outcome stays unknown, so that
+/// the worker retrieves Stripe's object before it sends a key that may be too old.
+pub(crate) async fn revive(
+    connection: &mut PgConnection,
+    account: Uuid,
+    id: Uuid,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "update job j set state = 'queued', due_at = now(), picks = tries from payment p
+         where j.id = $1 and j.state = 'dead' and p.id = j.payment_id and p.account_id = $2",
+        id,
+        account,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Deletes jobs that finished a week ago or earlier, at most `limit`. Ids grow with time, so that the oldest are found at
+/// the start of the primary key.
+pub(crate) async fn delete_expired(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "delete from job where id in
+            (select id from job where state = 'done' and finished_at < now() - interval '7 days' order by id limit $1)",
+        limit,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
 }
