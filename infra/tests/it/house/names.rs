@@ -23,6 +23,8 @@ struct File {
     named: BTreeSet<String>,
     /// All texts, without their quotes.
     literals: BTreeSet<String>,
+    /// The names of metrics: the first text between the parentheses of a `new`.
+    metrics: BTreeSet<String>,
 }
 
 #[test]
@@ -106,6 +108,28 @@ fn each_variable_of_the_documents_is_read_by_the_code() {
     assert!(unread.is_empty(), "{unread:#?}");
 }
 
+#[test]
+fn each_metric_is_in_the_table_of_the_documents_and_no_other() {
+    let is_metric = |it: &str| it.starts_with("pawl_") && it.matches('_').count() > 1;
+    let code: BTreeSet<String> = rust()
+        .into_iter()
+        .filter(|(path, _)| path.contains("/src/"))
+        .flat_map(|(_, file)| file.metrics)
+        .collect();
+    let page = source::read("docs/observability.md");
+    let documented: BTreeSet<String> = page
+        .lines()
+        .filter(|it| it.starts_with("| `pawl_"))
+        .flat_map(|it| it.split('|').nth(1).unwrap().split('`'))
+        .filter(|it| is_metric(it))
+        .map(Into::into)
+        .collect();
+    assert_eq!(
+        documented, code,
+        "the table of docs/observability.md and the metrics"
+    );
+}
+
 /// Whether the last of these names is defined in a file that the one before names: by its path, or by a type in it.
 fn is_defined(files: &BTreeMap<String, File>, segments: &[&str]) -> bool {
     let [.., owner, name] = segments else {
@@ -166,7 +190,13 @@ fn read(tokens: TokenStream, file: &mut File) {
                 file.literals
                     .insert(it.to_string().trim_matches('"').to_owned());
             }
-            TokenTree::Group(it) => read(it.stream(), file),
+            TokenTree::Group(it) => {
+                let first = it.stream().into_iter().next().map(|it| it.to_string());
+                let metric = first.filter(|it| before == "new" && it.starts_with("\"pawl_"));
+                file.metrics
+                    .extend(metric.map(|it| it.trim_matches('"').to_owned()));
+                read(it.stream(), file);
+            }
             TokenTree::Punct(_) => {}
         }
         before.clear();
