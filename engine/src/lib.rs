@@ -39,8 +39,9 @@ use crate::commit::batch::receive::Webhooks;
 
 pub use command::WebhookError;
 pub use error::Error;
+pub use infra::http::page::Page;
 pub use operations::JOB_STATES;
-pub use query::{Page, PaymentFilter};
+pub use query::PaymentFilter;
 pub use record::{Notes, View};
 pub use request::{Answer, Command, Idempotency, NewPayment};
 

@@ -14,7 +14,7 @@ use workflows::refund;
 
 use crate::record::{Record, RefundRecord, View};
 use crate::store::{payment, transition};
-use crate::{Engine, Error, store};
+use crate::{Engine, Error, Page, store};
 
 /// The payments that a list shows: those that meet every condition that is set.
 #[derive(Debug, Clone, Default)]
@@ -29,17 +29,6 @@ pub struct PaymentFilter {
     pub created: (Option<OffsetDateTime>, Option<OffsetDateTime>),
     /// Only those whose metadata holds all of this.
     pub metadata: BTreeMap<String, String>,
-}
-
-/// The part of a list that is requested.
-#[derive(Debug, Clone)]
-pub struct Page<C> {
-    /// How many at most.
-    pub limit: u16,
-    /// The entries after this one in the list, which shows the newest first.
-    pub starting_after: Option<C>,
-    /// The entries before this one.
-    pub ending_before: Option<C>,
 }
 
 /// The first and the longest pause between two reads of a waiting request.
@@ -135,7 +124,7 @@ impl Engine {
     ) -> Result<(Vec<PaymentView>, bool), Error> {
         let mut connection = self.inner.pool.acquire().await?;
         let records = payment::page(&mut connection, &filter.criteria(account, page)).await?;
-        Ok(cut(records.iter().map(Record::list_view).collect(), page))
+        Ok(page.cut(records.iter().map(Record::list_view).collect()))
     }
 
     /// A refund of the account.
@@ -185,18 +174,9 @@ impl Engine {
     ) -> Result<(Vec<RefundView>, bool), Error> {
         self.check_owner(account, payment).await?;
         let mut connection = self.inner.pool.acquire().await?;
-        let mut stored = store::refund::list(&mut connection, &[payment]).await?;
-        stored.retain(|it| {
-            page.starting_after.is_none_or(|after| it.refund.id < after)
-                && page
-                    .ending_before
-                    .is_none_or(|before| it.refund.id > before)
-        });
-        if page.ending_before.is_none() {
-            stored.reverse();
-        }
-        stored.truncate(usize::from(page.limit) + 1);
-        Ok(cut(stored.iter().map(RefundRecord::view).collect(), page))
+        let stored = store::refund::list(&mut connection, &[payment]).await?;
+        let (stored, more) = page.select(stored, |it| it.refund.id);
+        Ok((stored.iter().map(RefundRecord::view).collect(), more))
     }
 
     /// The transitions of a payment, the newest first. A cursor is the version of a transition.
@@ -216,15 +196,14 @@ impl Engine {
             payment,
             page.ending_before.unwrap_or(0),
             page.starting_after.unwrap_or(i64::MAX),
-            i64::from(page.limit) + 1,
+            page.rows(),
             page.ending_before.is_none(),
         )
         .await?;
-        Ok(cut(
+        Ok(page.cut(
             rows.into_iter()
                 .map(|row| event_view(payment, row))
                 .collect(),
-            page,
         ))
     }
 
@@ -266,19 +245,9 @@ impl PaymentFilter {
                 to.unwrap_or(FAR_FUTURE),
             ),
             metadata: (!self.metadata.is_empty()).then(|| json!(self.metadata)),
-            limit: i64::from(page.limit) + 1,
+            limit: page.rows(),
         }
     }
-}
-
-/// A page in the list's own order, and whether there is more beyond it.
-pub(crate) fn cut<T, C>(mut rows: Vec<T>, page: &Page<C>) -> (Vec<T>, bool) {
-    let more = rows.len() > usize::from(page.limit);
-    rows.truncate(usize::from(page.limit));
-    if page.ending_before.is_some() {
-        rows.reverse();
-    }
-    (rows, more)
 }
 
 fn event_view(payment: Uuid, row: transition::Written) -> EventView {

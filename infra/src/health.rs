@@ -1,19 +1,72 @@
-//! What a service says about itself: that it runs (`/health`, `/livez`), and whether work sent to it can be done (`/readyz`).
+//! The health of a service: whether it runs (`/health`, `/livez`), and whether it can do its work (`/readyz`).
 
 use std::fmt::Display;
 
-use axum::Json;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
 use serde_json::{Map, Value, json};
+use utoipa::openapi::path::{HttpMethod, OperationBuilder};
+use utoipa::openapi::{Content, OpenApi, PathItem, ResponseBuilder};
 
-/// The answer of `/health`: the process runs. Nothing is asked of anybody.
+/// `/health`, `/livez`, `/readyz` and `/metrics`. `ready` asks the dependencies of the service.
+pub fn routes<S, F, R>(service: &'static str, ready: F) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    F: Fn(S) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Readiness> + Send + 'static,
+{
+    Router::new()
+        .route("/health", get(async move || alive(service)))
+        .route("/livez", get(async move || alive(service)))
+        .route(
+            "/readyz",
+            get(async move |State(state): State<S>| ready(state).await),
+        )
+        .route("/metrics", get(crate::metrics::page))
+}
+
+/// Adds `/health`, `/livez` and `/readyz` to the description of a service. `requires` names in a sentence the dependencies
+/// without which the service is not ready.
+pub fn describe(document: &mut OpenApi, service: &'static str, requires: &str) {
+    let alive = json!({"status": "ok", "service": service});
+    for name in ["health", "livez"] {
+        let operation = OperationBuilder::new()
+            .summary(Some("Whether the process runs."))
+            .response("200", response("The process runs", Some(alive.clone())));
+        add(document, name, operation);
+    }
+    let operation = OperationBuilder::new()
+        .summary(Some("Whether the service can do its work."))
+        .description(Some(requires))
+        .response("200", response("The service can do its work", None))
+        .response("503", response("A required dependency is away", None));
+    add(document, "readyz", operation);
+}
+
+fn add(document: &mut OpenApi, name: &str, operation: OperationBuilder) {
+    let operation = operation.operation_id(Some(name)).tag("service").build();
+    let item = PathItem::new(HttpMethod::Get, operation);
+    document.paths.paths.insert(format!("/{name}"), item);
+}
+
+fn response(description: &str, example: Option<Value>) -> ResponseBuilder {
+    let mut content = Content::new(Some(<Value as utoipa::PartialSchema>::schema()));
+    content.example = example;
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/json", content)
+}
+
+/// The answer of `/health`: the process runs. No dependency is asked.
 #[must_use]
 pub fn alive(service: &'static str) -> Response {
     Json(json!({"status": "ok", "service": service})).into_response()
 }
 
-/// The answer of `/readyz`, built from one look at each thing the service leans on.
+/// The answer of `/readyz`: the state of each dependency at this moment.
 #[derive(Debug)]
 pub struct Readiness {
     service: &'static str,
@@ -22,9 +75,9 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// A service that leans on nothing is ready.
+    /// A service without dependencies, which is ready.
     #[must_use]
-    pub fn of(service: &'static str) -> Self {
+    pub fn new(service: &'static str) -> Self {
         Self {
             service,
             ready: true,
@@ -32,21 +85,25 @@ impl Readiness {
         }
     }
 
-    /// Adds something without which no work can be done: if it is away, the service is not ready.
+    /// Adds a dependency that the service needs: while it is away, the service is not ready.
     #[must_use]
-    pub fn requires<E: Display>(mut self, name: &str, seen: Result<(), E>) -> Self {
-        self.ready &= seen.is_ok();
-        self.reports(name, seen)
+    pub fn requires<E: Display>(mut self, name: &str, state: Result<(), E>) -> Self {
+        self.ready &= state.is_ok();
+        self.reports(name, state)
     }
 
-    /// Adds something that is told and not required: work goes on without it.
+    /// Adds a dependency that is reported only: the service works without it.
     #[must_use]
-    pub fn reports<E: Display>(mut self, name: &str, seen: Result<(), E>) -> Self {
-        let state = match seen {
+    pub fn reports<E: Display>(mut self, name: &str, state: Result<(), E>) -> Self {
+        let state = match state {
             Ok(()) => "ok",
             Err(error) => {
-                // The cause may name hosts and users: it goes to the log, not to whoever asks.
-                tracing::warn!(name, %error, "a dependency does not answer");
+                // The cause may name hosts and users, so the answer does not hold it.
+                tracing::warn!(
+                    dependency = name,
+                    %error,
+                    "readiness check failed: the dependency does not answer; /readyz reports it as away"
+                );
                 "away"
             }
         };
@@ -62,8 +119,7 @@ impl IntoResponse for Readiness {
         if self.ready {
             return body.into_response();
         }
-        let retry: [(HeaderName, HeaderValue); 1] =
-            [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
+        let retry = [(header::RETRY_AFTER, "1")];
         (StatusCode::SERVICE_UNAVAILABLE, retry, body).into_response()
     }
 }

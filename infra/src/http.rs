@@ -1,16 +1,26 @@
-//! Serving HTTP/1.1: one loop for all services, with the limits that keep one client from holding up others.
+//! HTTP: the server that all services use, and the parts of an API that are the same in each of them.
 //!
-//! It is the hot path of every request, so it is a function around the router rather than a stack of layers, and it
-//! logs nothing per request above `debug`.
+//! The server speaks HTTP/1.1 and limits what one client can take from others. Every request passes it, so it is one
+//! function around the router rather than a stack of layers, and it logs nothing per request above `debug`.
 
-mod counted;
+pub mod body;
+mod body_deadline;
+pub mod code;
+mod current;
 pub mod docs;
 pub mod list;
+pub mod openapi;
+pub mod page;
+pub mod path;
 pub mod problem;
-mod refusal;
+mod rejected;
+mod request_error;
 mod request_id;
-mod within;
+mod request_metrics;
+pub mod routes;
+mod security_headers;
 
+use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -21,17 +31,19 @@ use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath};
-use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
-use counted::{Counted, Route};
+use axum::http::{Request, Response};
+use axum::response::IntoResponse;
+use body_deadline::BodyDeadline;
+use current::{CURRENT, Current};
 use futures::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use refusal::refusal;
+use problem::Problem;
 use request_id::REQUEST_ID;
-use serde_json::json;
+use request_metrics::RequestMetrics;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
@@ -39,29 +51,29 @@ use tower::Service;
 use tower::util::MapRequestLayer;
 use tower_http::timeout::TimeoutBody;
 use tracing::Instrument;
-use within::Within;
 
 use crate::trace;
 
+pub use body::BODY_LIMIT;
+pub use current::request_id;
+pub use request_error::RequestError;
 pub use request_id::RequestId;
 
-/// The largest request body that is read; a longer one is answered 413.
-pub const BODY_LIMIT: usize = 64 * 1024;
 /// How long to wait when the system has no descriptor left for a new connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long things may take before they are cut short.
+/// The time limits of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Sending the headers of a request, and each pause between two pieces of its body: 15 s.
     pub read: Duration,
-    /// Sending the whole of a request's body: 25 s. One byte at a time keeps nobody connected.
+    /// Sending the whole of a request's body: 25 s, however many pieces it comes in.
     pub body: Duration,
-    /// Each pause in which the client takes nothing of an answer: 25 s.
+    /// Each pause in which the client reads nothing of an answer: 25 s.
     pub write: Duration,
     /// From a request's headers to the head of its answer: 60 s.
     pub request: Duration,
-    /// Finishing the open requests once the service is told to stop: 10 s.
+    /// Finishing the open requests once the service stops: 10 s.
     pub drain: Duration,
 }
 
@@ -77,31 +89,10 @@ impl Default for Limits {
     }
 }
 
-tokio::task_local! {
-    static CURRENT: Current;
-}
-
-/// The request that a task answers.
-struct Current {
-    id: RequestId,
-    route: Route,
-}
-
-/// The id of the request that is being answered by this task, if one is.
-#[must_use]
-pub fn request_id() -> Option<RequestId> {
-    CURRENT.try_with(|current| current.id.clone()).ok()
-}
-
-/// Shows where the route of the request that is being answered by this task is kept.
-fn with_route(look: impl FnOnce(&Route)) {
-    let _ = CURRENT.try_with(|current| look(&current.route));
-}
-
 /// Listens on `address`.
 ///
 /// # Errors
-/// If the address cannot be had; the error names it, and says so when somebody else holds it.
+/// If the address cannot be bound; the error names it.
 pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!(
@@ -111,15 +102,15 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Serves `router` until `shutdown` is cancelled; then no connection is accepted any more, and open requests have some
-/// time to finish. See [`Limits`] for the times. `service` is the name under which its requests are counted.
+/// Serves `router` until `shutdown` is cancelled, then accepts no connection and gives open requests some time to finish:
+/// see [`Limits`]. `service` is the name of the service in metrics.
 ///
 /// Each request gets a [`RequestId`] and the peer's address ([`ConnectInfo`]) as extensions; `X-Request-Id` goes out with
 /// each answer. A handler that panics is a 500, one that takes too long a 503, a body declared longer than
 /// [`BODY_LIMIT`] a 413, each as problem+json; a longer body that was not declared is refused by axum's extractors.
 ///
 /// # Errors
-/// None today: a connection's failure is that connection's own affair.
+/// None today: the failure of one connection does not end the server.
 pub async fn serve(
     service: &'static str,
     listener: TcpListener,
@@ -142,9 +133,9 @@ pub async fn serve_within(
 ) -> anyhow::Result<()> {
     let router = router
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(MapRequestLayer::new(counted::remember))
+        .layer(MapRequestLayer::new(current::note_route))
         .with_state(());
-    let counted = Counted::of(service);
+    let metrics = RequestMetrics::new(service);
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -157,13 +148,13 @@ pub async fn serve_within(
                     router: router.clone(),
                     peer,
                     limits,
-                    counted: counted.clone(),
+                    metrics: metrics.clone(),
                 };
                 tokio::spawn(connection(stream, answering, graceful.watcher()));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::error!(%error, "no connection can be accepted");
+                tracing::error!(%error, "failed to accept a connection; retrying in 50 ms");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -173,12 +164,14 @@ pub async fn serve_within(
         .await
         .is_err()
     {
-        tracing::warn!("requests were cut off: they took longer than the time left for them");
+        tracing::warn!(
+            "open requests were cut off: they did not finish in the time that shutdown allows"
+        );
     }
     Ok(())
 }
 
-/// Whether accepting failed because of the one who called, which concerns nobody else.
+/// Whether accepting failed because of one client, so that the next accept may succeed at once.
 fn is_of_one_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(
@@ -187,13 +180,13 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     )
 }
 
-/// What the requests of one connection are answered with.
+/// What answers the requests of one connection.
 #[derive(Clone)]
 struct Answering {
     router: Router,
     peer: SocketAddr,
     limits: Limits,
-    counted: Counted,
+    metrics: RequestMetrics,
 }
 
 /// Serves one connection to its end.
@@ -209,23 +202,23 @@ async fn connection(stream: TcpStream, answering: Answering, watcher: Watcher) {
         .header_read_timeout(limits.read)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%peer, %error, "a connection broke");
+        tracing::debug!(%peer, %error, "a connection failed");
     }
 }
 
-/// Answers one request, whatever its handler does.
+/// Answers one request, also when its handler panics or does not end.
 async fn answer(
     answering: Answering,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let begun = Instant::now();
-    let id = RequestId::of(&request);
+    let id = RequestId::from_request(&request);
     let method = request.method().clone();
-    let over_tls = came_over_tls(&request);
+    let over_tls = security_headers::came_over_tls(&request);
     let span = trace::request_span(&request, id.as_str());
-    let counted = answering.counted.clone();
-    let (mut response, route) = match refusal(&request, &id) {
-        Some(refusal) => (refusal, None),
+    let metrics = answering.metrics.clone();
+    let (mut response, route) = match rejected::reject(&request) {
+        Some(problem) => (problem.request_id(id.as_str()).into_response(), None),
         None => {
             handle(answering, request, &id)
                 .instrument(span.clone())
@@ -235,8 +228,8 @@ async fn answer(
     let (route, status) = (route.as_ref().map(MatchedPath::as_str), response.status());
     trace::record_answer(&span, &method, route, status);
     let took = begun.elapsed();
-    counted.note(&method, route, status, took);
-    // Not the path: it is whatever somebody sent.
+    metrics.record(&method, route, status, took);
+    // The route and not the path, which is text of the client.
     tracing::debug!(
         request_id = id.as_str(),
         %method,
@@ -245,12 +238,12 @@ async fn answer(
         microseconds = took.as_micros(),
         "answered"
     );
-    protect(response.headers_mut(), over_tls);
+    security_headers::insert(response.headers_mut(), over_tls);
     response.headers_mut().insert(REQUEST_ID, id.into_value());
     Ok(response)
 }
 
-/// Lets a handler answer, and says which route it was that led there.
+/// Runs the handler and answers its response and its route.
 async fn handle(
     answering: Answering,
     request: Request<Incoming>,
@@ -263,14 +256,14 @@ async fn handle(
         ..
     } = answering;
     let mut request = request.map(|body| {
-        let within = Within::new(limits.body, TimeoutBody::new(limits.read, body));
-        Body::new(within)
+        let body = TimeoutBody::new(limits.read, body);
+        Body::new(BodyDeadline::new(limits.body, body))
     });
     request.extensions_mut().insert(ConnectInfo(peer));
     request.extensions_mut().insert(id.clone());
     let current = Current {
         id: id.clone(),
-        route: Route::new(),
+        route: OnceCell::new(),
     };
     let mut handled = pin!(CURRENT.scope(
         current,
@@ -279,23 +272,15 @@ async fn handle(
     let response = match tokio::time::timeout(limits.request, handled.as_mut()).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(never))) => match never {},
-        Ok(Err(_panic)) => problem(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal_error",
-            "Something went wrong here; the request id names it in our logs.",
-            id,
-        ),
+        Ok(Err(_panic)) => failed(Problem::internal(), id),
         Err(_elapsed) => {
             tracing::error!(
                 request_id = id.as_str(),
-                "a request took too long and was given up"
+                seconds = limits.request.as_secs(),
+                "a request failed: its handler took too long; answering 503"
             );
-            problem(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "timeout",
-                "The request took too long; its outcome is unknown.",
-                id,
-            )
+            let detail = "The request took too long; its outcome is unknown.";
+            failed(Problem::new(code::TIMEOUT, detail), id)
         }
     };
     let route = handled
@@ -304,58 +289,10 @@ async fn handle(
     (response, route)
 }
 
-/// What every answer tells browsers, unless its handler said otherwise: take it for what it says it is, run nothing, show
-/// it in no frame, tell nobody where the user came from, and come back over TLS only.
-fn protect(headers: &mut HeaderMap, over_tls: bool) {
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers.insert(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
-    );
-    headers
-        .entry(header::CONTENT_SECURITY_POLICY)
-        .or_insert(HeaderValue::from_static(
-            "default-src 'none'; frame-ancestors 'none'",
-        ));
-    if over_tls {
-        headers.insert(
-            header::STRICT_TRANSPORT_SECURITY,
-            HeaderValue::from_static("max-age=31536000; includeSubDomains"),
-        );
-    }
-}
-
-/// Whether a proxy says that its client speaks TLS. A client that says so itself changes only its own answer.
-fn came_over_tls(request: &Request<Incoming>) -> bool {
-    request
-        .headers()
-        .get("x-forwarded-proto")
-        .is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"))
-}
-
-/// An RFC 9457 answer as plain bytes: the typed one lives in `contracts`, which this crate does not know.
-fn problem(status: StatusCode, code: &str, detail: &str, id: &RequestId) -> Response<Body> {
-    let body = json!({
-        "type": format!("/docs/errors.md#{code}"),
-        "title": status.canonical_reason(),
-        "status": status.as_u16(),
-        "code": code,
-        "detail": detail,
-        "request_id": id.as_str(),
-        "retryable": status.is_server_error(),
-    });
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
-    if status.is_server_error() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
+/// A failure of this server, which the client may retry after a second.
+fn failed(problem: Problem, id: &RequestId) -> Response<Body> {
+    problem
+        .request_id(id.as_str())
+        .retry_after(1)
+        .into_response()
 }

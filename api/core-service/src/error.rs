@@ -1,21 +1,27 @@
-//! The one error of this service, and what an operator hears of it. Causes are logged here, once, and never sent.
+//! Every error of the core service and the problem that the client gets. Causes are logged here, once, and never sent.
 
 use axum::response::{IntoResponse, Response};
-use infra::http::problem::{Code, Problem};
+use infra::http::RequestError;
+use infra::http::code::NOT_FOUND;
+use infra::http::problem::Problem;
 
-/// Why a request was not answered with what it asked for.
+/// The reason why a request failed.
 #[derive(Debug)]
 pub(crate) enum Error {
-    /// Nobody, or nobody known, is calling.
+    /// The request itself is at fault.
+    Request(RequestError),
+    /// The caller is unknown, or cannot be verified now.
     Caller(authz::Error),
     /// The caller's role is too low.
     Forbidden,
-    /// This parameter is wrong.
-    Parameter(&'static str),
-    /// The body is not what the route takes.
-    Body(Code, &'static str),
-    /// The engine did not do it.
+    /// The engine refused or failed.
     Engine(engine::Error),
+}
+
+impl From<RequestError> for Error {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
 }
 
 impl From<authz::Error> for Error {
@@ -32,46 +38,32 @@ impl From<engine::Error> for Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let problem = match self {
-            Self::Caller(error) => return error.into_response(),
+        match self {
+            Self::Request(error) => error.into_response(),
+            Self::Caller(error) => error.into_response(),
             Self::Forbidden => {
-                Problem::new(Code::Forbidden, "This takes another role in the account.")
+                let detail = "This takes another role in the account.";
+                Problem::new(authz::code::FORBIDDEN, detail).into_response()
             }
-            Self::Parameter(name) => {
-                Problem::new(Code::InvalidParameter, "This parameter cannot be used.").param(name)
-            }
-            Self::Body(code, detail) => Problem::new(code, detail),
-            Self::Engine(error) => of_engine(error),
-        };
-        named(problem).into_response()
-    }
-}
-
-/// The problem with the id of the request that is being answered.
-pub(crate) fn named(problem: Problem) -> Problem {
-    match infra::http::request_id() {
-        Some(id) => problem.request_id(id.as_str()),
-        None => problem,
-    }
-}
-
-fn of_engine(error: engine::Error) -> Problem {
-    match error {
-        engine::Error::NotFound => {
-            Problem::new(Code::NotFound, "There is no such job in that state.")
+            Self::Engine(error) => engine_problem(&error).into_response(),
         }
+    }
+}
+
+fn engine_problem(error: &engine::Error) -> Problem {
+    match error {
+        engine::Error::NotFound => Problem::new(NOT_FOUND, "There is no such job in that state."),
         engine::Error::Unavailable { retry_after, cause } => {
-            tracing::error!(cause, "a request could not be answered: Postgres is away");
+            tracing::error!(
+                cause,
+                "request failed: Postgres does not answer; answering 503"
+            );
             let seconds = u32::try_from(retry_after.as_secs()).unwrap_or(1).max(1);
-            Problem::new(Code::Unavailable, "Postgres is away. Nothing was done.")
-                .retry_after(seconds)
+            Problem::unavailable("Postgres is away. Nothing was done.", seconds)
         }
         other => {
-            tracing::error!(cause = %other, "a request met a fault of ours");
-            Problem::new(
-                Code::InternalError,
-                "Something went wrong here; the request id names it in our logs.",
-            )
+            tracing::error!(cause = %other, "request failed: internal error; answering 500");
+            Problem::internal()
         }
     }
 }

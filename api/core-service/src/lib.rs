@@ -1,18 +1,17 @@
-//! The operators' door: what waits for a person, and what the person decides.
+//! The core service: the API of operators, who inspect and retry dead jobs.
 //!
-//! It has no SQL and no rules of its own. Reading and acting both need a role that members of a merchant's staff do not
-//! have by default, and reach only what belongs to the account of that role. What somebody does is written down before
-//! it is done.
+//! It has no SQL and no business rules. A caller needs a role that users do not have by default, and reaches only the
+//! account of that role. Every action is recorded in the audit before it is done.
 
 mod error;
+mod openapi;
 mod operator;
 mod ops;
 
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::extract::State;
-use axum::routing::{get, post};
+use axum::routing::get;
 use engine::cache::Cache;
 use engine::queue::Queue;
 use engine::{Engine, Parts};
@@ -20,17 +19,19 @@ use infra::Env;
 use infra::client_ip::TrustedProxies;
 use infra::env::{ExposeSecret, SecretString};
 use infra::health::{Readiness, alive};
-use infra::http::problem::{Code, Problem};
+use infra::http::routes::with_documents;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+/// The name of the service in logs, metrics and health.
 const SERVICE: &str = "core-service";
+/// How many database connections it may open.
 const CONNECTIONS: u32 = 8;
 
-/// The role whose rights it has in the database: see `migrations/0010_roles.sql`.
+/// The database role of the service: see `migrations/0010_roles.sql`.
 const DATABASE_ROLE: &str = "pawl_core";
 
-/// What the core service needs to know.
+/// The configuration of the core service.
 #[derive(Debug)]
 pub struct Config {
     /// Where it listens: `CORE_ADDR`.
@@ -39,9 +40,9 @@ pub struct Config {
     pub database_url: SecretString,
     /// `REDIS_URL`.
     pub redis_url: SecretString,
-    /// Whose word about a client's address is believed: `TRUSTED_PROXIES`.
+    /// The proxies whose client addresses are believed: `TRUSTED_PROXIES`.
     pub trusted_proxies: TrustedProxies,
-    /// Whose tokens are believed.
+    /// The issuer whose tokens are accepted.
     pub authz: authz::Config,
 }
 
@@ -58,7 +59,7 @@ impl Config {
     }
 }
 
-/// What every handler may use. Cheap to clone.
+/// The state of every handler. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Core {
     engine: Engine,
@@ -66,7 +67,7 @@ pub(crate) struct Core {
     trusted_proxies: TrustedProxies,
 }
 
-/// Serves operators on `listener` until `shutdown`, then finishes what was begun.
+/// Serves operators on `listener` until `shutdown`, then finishes the open requests.
 ///
 /// # Errors
 /// If the configuration cannot be used.
@@ -88,7 +89,7 @@ pub async fn serve(
     });
     let verifier = authz::Verifier::new(&config.authz, pool.clone())?;
     infra::metrics::watch_pool(SERVICE, pool, shutdown.clone());
-    tracing::info!(address = %listener.local_addr()?, "the core service listens");
+    tracing::info!(address = %listener.local_addr()?, "core-service listens");
     let core = Core {
         engine,
         verifier,
@@ -97,30 +98,21 @@ pub async fn serve(
     infra::http::serve(SERVICE, listener, router(core), shutdown).await
 }
 
-fn router(core: Core) -> Router {
-    let health = || async { alive(SERVICE) };
-    Router::new()
-        .route("/api/health", get(health))
-        .route("/health", get(health))
-        .route("/livez", get(health))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(infra::metrics::page))
-        .route("/api/v1/ops/jobs", get(ops::jobs))
-        .route("/api/v1/ops/jobs/{id}/retry", post(ops::retry))
-        .merge(infra::http::docs::pages())
-        .fallback(|| async {
-            error::named(Problem::new(Code::RouteNotFound, "There is no such route."))
-        })
-        .method_not_allowed_fallback(|| async {
-            error::named(Problem::new(
-                Code::MethodNotAllowed,
-                "The header Allow names the methods of this route.",
-            ))
-        })
-        .with_state(core)
+/// The description of the API: `/openapi.json` serves it, and docs/openapi-core.json is a copy of it.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    openapi::finished(openapi::described().into_openapi())
 }
 
-/// Whether operators can see and do anything: that takes Postgres.
-async fn readyz(State(core): State<Core>) -> Readiness {
-    Readiness::of(SERVICE).requires("postgres", core.engine.ready().await)
+fn router(core: Core) -> Router {
+    let (router, document) = openapi::described().split_for_parts();
+    let router = router
+        .route("/api/health", get(async || alive(SERVICE)))
+        .merge(infra::health::routes(SERVICE, ready));
+    with_documents(router, &openapi::finished(document)).with_state(core)
+}
+
+/// Whether operators can see and do everything.
+async fn ready(core: Core) -> Readiness {
+    Readiness::new(SERVICE).requires("postgres", core.engine.ready().await)
 }

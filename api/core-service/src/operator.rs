@@ -1,4 +1,4 @@
-//! Who may look, and who may act.
+//! The two kinds of callers: those who may read, and those who may act.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,9 +11,9 @@ use uuid::Uuid;
 use crate::Core;
 use crate::error::Error;
 
-/// Somebody who may look at the account's affairs.
+/// A caller who may read what belongs to the account.
 pub(crate) struct Viewer {
-    /// The account of the role: nothing of another one is shown.
+    /// The account of the role: nothing of another account is shown.
     pub(crate) account: Uuid,
 }
 
@@ -31,15 +31,15 @@ impl FromRequestParts<Core> for Viewer {
     }
 }
 
-/// Somebody who may act on the account's affairs at this moment, whatever the token says. An attempt without the right
-/// to it is written down.
+/// A caller whose role in the database, whatever the token says, allows actions at this moment. A refused attempt is
+/// recorded in the audit.
 pub(crate) struct Operator {
     pub(crate) caller: Caller,
     ip: Option<IpAddr>,
 }
 
 impl Operator {
-    /// Writes down what is about to be done.
+    /// Records the action that is about to be done.
     pub(crate) async fn record(
         &self,
         core: &Core,

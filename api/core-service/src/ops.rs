@@ -1,89 +1,102 @@
-//! Jobs that the engine gave up and a person must look at.
+//! Dead jobs: jobs that the engine does not try again until an operator decides.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use contracts::id::JobId;
+use axum::extract::State;
+use axum::http::StatusCode;
+use contracts::id::{Job, JobId};
 use contracts::view::JobView;
 use engine::JOB_STATES;
+use infra::http::RequestError;
+use infra::http::body::OptionalJsonBody;
 use infra::http::list::List;
-use infra::http::problem::Code;
+use infra::http::page::ListQuery;
+use infra::http::path::PathId;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
-use crate::Core;
 use crate::error::Error;
 use crate::operator::{Operator, Viewer};
+use crate::{Core, openapi};
 
-/// How many jobs a page has when nobody says.
-const DEFAULT_LIMIT: u16 = 10;
-/// The most it may have.
-const LONGEST: u16 = 100;
+/// The most characters of a reason.
+const MAX_REASON: usize = 500;
 
-/// The longest reason, in characters.
-const LONGEST_REASON: usize = 500;
-
-/// Which jobs are asked for.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
-    /// `dead` when absent: those that wait for a person.
-    state: Option<String>,
-    limit: Option<u16>,
-    starting_after: Option<JobId>,
-}
-
-/// `GET /api/v1/ops/jobs`: the account's jobs in a state, the newest first.
-pub(crate) async fn jobs(
+/// List the jobs of the account in one state, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/ops/jobs",
+    operation_id = "list_jobs",
+    tag = "jobs",
+    security(("token" = []), ("key" = [])),
+    params(
+        ("state" = Option<String>, Query, description = "`queued`, `running`, `done` or `dead`; `dead` when absent"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "1 to 100, 10 when absent"),
+        ("starting_after" = Option<JobId>, Query, description = "Continue behind this one"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = List<JobView>),
+        openapi::OfReads,
+    ),
+)]
+pub(crate) async fn list(
     State(core): State<Core>,
     viewer: Viewer,
-    asked: Result<Query<Asked>, QueryRejection>,
+    query: ListQuery,
 ) -> Result<Json<List<JobView>>, Error> {
-    let Query(asked) = asked.map_err(|_| Error::Parameter("query"))?;
-    let state = asked.state.as_deref().unwrap_or("dead");
+    let state = query.filter("state")?.unwrap_or("dead");
     if !JOB_STATES.contains(&state) {
-        return Err(Error::Parameter("state"));
+        return Err(RequestError::parameter("state", "There is no such state.").into());
     }
-    let limit = asked.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=LONGEST).contains(&limit) {
-        return Err(Error::Parameter("limit"));
+    if query.ending_before.is_some() {
+        return Err(RequestError::unknown_parameter("ending_before").into());
     }
-    let after = asked.starting_after.map(|id| id.uuid());
+    let page = query.page::<JobId>()?.map(|id| id.uuid());
     let (jobs, has_more) = core
         .engine
-        .jobs(viewer.account, state, after, limit)
+        .jobs(viewer.account, state, page.starting_after, page.limit)
         .await?;
     Ok(Json(List::new(jobs, has_more)))
 }
 
-/// Why an operator does something.
-#[derive(Default, Deserialize)]
+/// The reason of an operator.
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Why {
+pub(crate) struct RetryJob {
+    /// Why the job is retried, for the audit record.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 500)]
     reason: Option<String>,
 }
 
-/// `POST /api/v1/ops/jobs/{id}/retry`: 202 once the dead job is back in the queue, with the key it always had. It is
-/// written down first, with the `reason` of the body if there is one.
+/// Retry a dead job.
+///
+/// The job is queued again with the `Idempotency-Key` that it always had. The audit record is written first.
+#[utoipa::path(
+    post,
+    path = "/api/v1/ops/jobs/{id}/retry",
+    operation_id = "retry_job",
+    tag = "jobs",
+    security(("token" = []), ("key" = [])),
+    params(("id" = JobId, Path, description = "The job")),
+    request_body = RetryJob,
+    responses(
+        (status = 202, description = "The job is queued"),
+        openapi::OfCommands,
+    ),
+)]
 pub(crate) async fn retry(
     State(core): State<Core>,
     operator: Operator,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    PathId(id): PathId<Job>,
+    OptionalJsonBody(RetryJob { reason }): OptionalJsonBody<RetryJob>,
 ) -> Result<StatusCode, Error> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Error::Body(Code::BodyTooLarge, "The body is over 64 KiB.")
-        }
-        _ => Error::Body(Code::RequestTimeout, "The body did not arrive."),
-    })?;
-    let why = why(&headers, &body)?;
-    let id: JobId = id.parse().map_err(|_| engine::Error::NotFound)?;
+    let reason = reason.as_deref();
+    if reason.is_some_and(|reason| !is_printable(reason)) {
+        let detail = "A reason is 1 to 500 printable characters.";
+        return Err(RequestError::field("reason", detail).into());
+    }
     operator
-        .record(&core, "job_retried", id.to_string(), why.reason.as_deref())
+        .record(&core, "job_retried", id.to_string(), reason)
         .await?;
     core.engine
         .retry(operator.caller.account, id.uuid())
@@ -91,35 +104,6 @@ pub(crate) async fn retry(
     Ok(StatusCode::ACCEPTED)
 }
 
-fn why(headers: &HeaderMap, body: &[u8]) -> Result<Why, Error> {
-    if body.is_empty() {
-        return Ok(Why::default());
-    }
-    let kind = headers.get(header::CONTENT_TYPE);
-    let is_json = kind
-        .and_then(|value| value.to_str().ok()?.split(';').next())
-        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
-    if !is_json {
-        let detail = "Send the body as application/json.";
-        return Err(Error::Body(Code::UnsupportedMediaType, detail));
-    }
-    let why: Why = serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() {
-            Error::Body(
-                Code::InvalidField,
-                "The body may hold a `reason`, a string, and nothing else.",
-            )
-        } else {
-            Error::Body(Code::MalformedJson, "The body is no valid JSON.")
-        }
-    })?;
-    let fits = why.reason.as_deref().is_none_or(|reason| {
-        (1..=LONGEST_REASON).contains(&reason.chars().count())
-            && !reason.chars().any(char::is_control)
-    });
-    if !fits {
-        let detail = "A reason is 1 to 500 printable characters.";
-        return Err(Error::Body(Code::InvalidField, detail));
-    }
-    Ok(why)
+fn is_printable(reason: &str) -> bool {
+    (1..=MAX_REASON).contains(&reason.chars().count()) && !reason.chars().any(char::is_control)
 }

@@ -1,4 +1,4 @@
-//! The commands that move a payment that exists.
+//! The commands that move an existing payment: confirm, capture and cancel.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -7,12 +7,13 @@ use contracts::request::{CancelPayment, CapturePayment, ConfirmPayment};
 use contracts::schema::IdempotencyKey;
 use contracts::view::PaymentView;
 use engine::{Command, Idempotency};
+use infra::http::path::PathId;
 
 use crate::error::Error;
-use crate::extract::{Account, Named, Posted};
-use crate::payments::PATH;
+use crate::extract::{Account, IdempotentBody};
+use crate::payments::{PATH, answer_after_wait};
 use crate::prefer::Wait;
-use crate::{Gateway, answer, openapi};
+use crate::{Gateway, openapi};
 
 /// Confirm a payment.
 ///
@@ -37,19 +38,19 @@ use crate::{Gateway, answer, openapi};
 pub(crate) async fn confirm(
     State(gateway): State<Gateway>,
     Account(account): Account,
-    Named(id): Named<Payment>,
-    posted: Posted<ConfirmPayment>,
+    PathId(id): PathId<Payment>,
+    sent: IdempotentBody<ConfirmPayment>,
 ) -> Result<Response, Error> {
-    let idempotency = posted.idempotency(account, format!("{PATH}/{id}/confirm"));
+    let idempotency = sent.idempotency(account, format!("{PATH}/{id}/confirm"));
     let ConfirmPayment {
         payment_method,
         return_url,
-    } = posted.body;
+    } = sent.body;
     let command = Command::Confirm {
         payment_method,
         return_url,
     };
-    order(&gateway, id, command, idempotency, posted.wait).await
+    run(&gateway, id, command, idempotency, sent.wait).await
 }
 
 /// Capture a payment.
@@ -75,14 +76,14 @@ pub(crate) async fn confirm(
 pub(crate) async fn capture(
     State(gateway): State<Gateway>,
     Account(account): Account,
-    Named(id): Named<Payment>,
-    posted: Posted<CapturePayment>,
+    PathId(id): PathId<Payment>,
+    sent: IdempotentBody<CapturePayment>,
 ) -> Result<Response, Error> {
-    let idempotency = posted.idempotency(account, format!("{PATH}/{id}/capture"));
+    let idempotency = sent.idempotency(account, format!("{PATH}/{id}/capture"));
     let command = Command::Capture {
-        amount: posted.body.amount,
+        amount: sent.body.amount,
     };
-    order(&gateway, id, command, idempotency, posted.wait).await
+    run(&gateway, id, command, idempotency, sent.wait).await
 }
 
 /// Cancel a payment.
@@ -108,17 +109,18 @@ pub(crate) async fn capture(
 pub(crate) async fn cancel(
     State(gateway): State<Gateway>,
     Account(account): Account,
-    Named(id): Named<Payment>,
-    posted: Posted<CancelPayment>,
+    PathId(id): PathId<Payment>,
+    sent: IdempotentBody<CancelPayment>,
 ) -> Result<Response, Error> {
-    let idempotency = posted.idempotency(account, format!("{PATH}/{id}/cancel"));
+    let idempotency = sent.idempotency(account, format!("{PATH}/{id}/cancel"));
     let command = Command::Cancel {
-        reason: posted.body.reason.map(|reason| reason.as_str().to_owned()),
+        reason: sent.body.reason.map(|reason| reason.as_str().to_owned()),
     };
-    order(&gateway, id, command, idempotency, posted.wait).await
+    run(&gateway, id, command, idempotency, sent.wait).await
 }
 
-async fn order(
+/// Runs a command on a payment and answers after the wait that the client asked for.
+async fn run(
     gateway: &Gateway,
     id: PaymentId,
     command: Command,
@@ -130,5 +132,5 @@ async fn order(
         .engine
         .command(id.uuid(), command, idempotency)
         .await?;
-    Ok(answer::settled(&gateway.engine, account, answer, wait).await)
+    Ok(answer_after_wait(&gateway.engine, account, answer, wait).await)
 }

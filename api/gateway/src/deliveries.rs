@@ -1,18 +1,18 @@
-//! Deliveries: the log of what a webhook endpoint was sent, and sending it again.
+//! Deliveries: the log of the events that a webhook endpoint was sent, and sending one again.
 
-use axum::extract::{FromRequestParts, Path, RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use axum::response::Response;
-use contracts::id::{DeliveryId, WebhookEndpoint, WebhookEndpointId};
+use contracts::id::{Delivery, DeliveryId, WebhookEndpoint, WebhookEndpointId};
 use contracts::webhook::{DeliveryStatus, DeliveryView};
+use infra::http::RequestError;
 use infra::http::list::List;
+use infra::http::page::ListQuery;
+use infra::http::path::{PathId, PathIds};
 
 use crate::error::Error;
-use crate::extract::Named;
-use crate::page::Query;
 use crate::webhook_endpoints::Manager;
-use crate::{Gateway, answer, openapi, page};
+use crate::{Gateway, answer, openapi};
 
 /// List an endpoint's deliveries, newest first.
 ///
@@ -38,26 +38,24 @@ use crate::{Gateway, answer, openapi, page};
 pub(crate) async fn list(
     State(gateway): State<Gateway>,
     Manager(account): Manager,
-    Named(endpoint): Named<WebhookEndpoint>,
-    RawQuery(query): RawQuery,
+    PathId(endpoint): PathId<WebhookEndpoint>,
+    query: ListQuery,
 ) -> Result<Response, Error> {
     let endpoint = endpoint.uuid();
-    let query = Query::parse(query.as_deref())?;
     let status = match query.filter("status")? {
-        Some(word) => Some(
+        Some(name) => Some(
             DeliveryStatus::ALL
                 .into_iter()
-                .find(|status| status.as_str() == word)
-                .ok_or_else(|| page::invalid("status", "A delivery has no such status."))?,
+                .find(|status| status.as_str() == name)
+                .ok_or_else(|| {
+                    RequestError::parameter("status", "A delivery has no such status.")
+                })?,
         ),
         None => None,
     };
-    let page = query.page(|id: DeliveryId| id.uuid())?;
-    for cursor in [page.starting_after, page.ending_before]
-        .into_iter()
-        .flatten()
-    {
-        gateway.engine.delivery(account, endpoint, cursor).await?;
+    let page = query.page::<DeliveryId>()?.map(|id| id.uuid());
+    for cursor in page.cursors() {
+        gateway.engine.delivery(account, endpoint, *cursor).await?;
     }
     let (deliveries, has_more) = gateway
         .engine
@@ -85,7 +83,7 @@ pub(crate) async fn list(
 pub(crate) async fn read(
     State(gateway): State<Gateway>,
     Manager(account): Manager,
-    Both(endpoint, delivery): Both,
+    PathIds(endpoint, delivery): PathIds<WebhookEndpoint, Delivery>,
 ) -> Result<Response, Error> {
     let delivery = gateway
         .engine
@@ -116,7 +114,7 @@ pub(crate) async fn read(
 pub(crate) async fn resend(
     State(gateway): State<Gateway>,
     Manager(account): Manager,
-    Both(endpoint, delivery): Both,
+    PathIds(endpoint, delivery): PathIds<WebhookEndpoint, Delivery>,
 ) -> Result<Response, Error> {
     let delivery = gateway
         .engine
@@ -125,22 +123,4 @@ pub(crate) async fn resend(
     let mut response = answer::body(&delivery);
     *response.status_mut() = StatusCode::ACCEPTED;
     Ok(response)
-}
-
-/// The two ids in the path. What cannot be an id is unknown, like any other that nobody has.
-pub(crate) struct Both(WebhookEndpointId, DeliveryId);
-
-impl FromRequestParts<Gateway> for Both {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Error> {
-        let Path((endpoint, delivery)) =
-            Path::<(String, String)>::from_request_parts(parts, gateway)
-                .await
-                .map_err(|_| Error::not_found())?;
-        match (endpoint.parse(), delivery.parse()) {
-            (Ok(endpoint), Ok(delivery)) => Ok(Self(endpoint, delivery)),
-            _ => Err(Error::not_found()),
-        }
-    }
 }

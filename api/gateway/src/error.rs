@@ -1,26 +1,33 @@
-//! The one error of this service, and what a client hears of it. Causes are logged here, once, and never sent.
+//! Every error of the gateway and the problem that the client gets. Causes are logged here, once, and never sent.
+
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use engine::WebhookError;
 use engine::webhook::signature::SignatureError;
-use infra::http::problem::{Code, Problem};
+use infra::http::RequestError;
+use infra::http::code::{MISSING_FIELD, NOT_FOUND};
+use infra::http::problem::Problem;
 use workflows::stream::Refusal;
 
-use crate::body::FieldError;
+use crate::code::{
+    CALL_IN_FLIGHT, IDEMPOTENCY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED, INTAKE_PAUSED, INVALID_AMOUNT,
+    REFERENCE_TAKEN, UNEXPECTED_STATE, WEBHOOK_INVALID,
+};
 
-/// When a client asks again while no new payments are taken: a person's pause lasts minutes.
+/// The `Retry-After` of a pause, which an operator ends after minutes.
 const INTAKE_PAUSE_SECONDS: u32 = 30;
 
-/// Why a request was not answered with what it asked for.
+/// The reason why a request failed.
 #[derive(Debug)]
 pub(crate) enum Error {
     /// The request itself is at fault.
-    Request(FieldError),
-    /// Nobody, or nobody known, is calling.
+    Request(RequestError),
+    /// The caller is unknown, or cannot be verified now.
     Caller(authz::Error),
-    /// The caller's role does not allow it; this one would.
+    /// The caller's role does not allow the request; this text names a role that does.
     Forbidden(&'static str),
-    /// The engine did not do it.
+    /// The engine refused or failed.
     Engine(engine::Error),
     /// The webhook is not signed by Stripe.
     Signature(SignatureError),
@@ -29,14 +36,14 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// One answer for what does not exist and for what is somebody else's.
+    /// The same answer for a thing that does not exist and for a thing of another account.
     pub(crate) fn not_found() -> Self {
         Self::Engine(engine::Error::NotFound)
     }
 }
 
-impl From<FieldError> for Error {
-    fn from(error: FieldError) -> Self {
+impl From<RequestError> for Error {
+    fn from(error: RequestError) -> Self {
         Self::Request(error)
     }
 }
@@ -71,86 +78,80 @@ impl IntoResponse for Error {
             Self::Request(error) => error.into(),
             Self::Caller(error) => return error.into_response(),
             Self::Forbidden(needed) => {
-                Problem::new(Code::Forbidden, format!("This takes {needed}."))
+                Problem::new(authz::code::FORBIDDEN, format!("This takes {needed}."))
             }
-            Self::Engine(error) | Self::Webhook(WebhookError::Engine(error)) => of_engine(error),
+            Self::Engine(error) | Self::Webhook(WebhookError::Engine(error)) => {
+                engine_problem(error)
+            }
             Self::Signature(error) => invalid_webhook(&error),
             Self::Webhook(WebhookError::Body(error)) => invalid_webhook(&error),
         };
-        named(problem).into_response()
+        problem.into_response()
     }
 }
 
-/// The problem with the id of the request that is being answered.
-pub(crate) fn named(problem: Problem) -> Problem {
-    match infra::http::request_id() {
-        Some(id) => problem.request_id(id.as_str()),
-        None => problem,
-    }
-}
-
-fn of_engine(error: engine::Error) -> Problem {
+fn engine_problem(error: engine::Error) -> Problem {
     use engine::Error as E;
     match error {
-        E::NotFound => Problem::new(Code::NotFound, "There is no such thing in this account."),
-        E::Refused(refusal) => of_refusal(&refusal),
+        E::NotFound => Problem::new(NOT_FOUND, "There is no such thing in this account."),
+        E::Refused(refusal) => refusal_problem(&refusal),
         E::KeyReused => Problem::new(
-            Code::IdempotencyKeyReused,
+            IDEMPOTENCY_KEY_REUSED,
             "This Idempotency-Key was used with another body. A new intention needs a new key.",
         )
         .param("Idempotency-Key"),
         E::InFlight => Problem::new(
-            Code::IdempotencyInFlight,
+            IDEMPOTENCY_IN_FLIGHT,
             "An equal request is being answered. Send it again in a moment.",
         )
         .param("Idempotency-Key")
         .retry_after(1),
         E::ReferenceTaken { .. } => Problem::new(
-            Code::ReferenceTaken,
+            REFERENCE_TAKEN,
             "A payment of this account has this reference.",
         )
         .param("reference"),
         E::IntakePaused => Problem::new(
-            Code::IntakePaused,
+            INTAKE_PAUSED,
             "No new payments are taken for the moment. Nothing was kept of this request: send it again later.",
         )
         .retry_after(INTAKE_PAUSE_SECONDS),
         E::TooManyEndpoints { most } => Problem::new(
-            Code::UnexpectedState,
+            UNEXPECTED_STATE,
             format!("The account has {most} webhook endpoints already: delete one."),
         ),
         E::EndpointDisabled => Problem::new(
-            Code::UnexpectedState,
+            UNEXPECTED_STATE,
             "The webhook endpoint is disabled: enable it first.",
         ),
         E::Unavailable { retry_after, cause } => {
-            tracing::error!(cause, "a request could not be answered: Postgres is away");
-            unavailable(retry_after.as_secs())
+            tracing::error!(cause, "request failed: Postgres does not answer; answering 503");
+            unavailable(retry_after)
         }
         E::Internal(cause) => internal(&cause),
     }
 }
 
-fn of_refusal(refusal: &Refusal) -> Problem {
+fn refusal_problem(refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::WrongStatus { status } => Problem::new(
-            Code::UnexpectedState,
+            UNEXPECTED_STATE,
             format!("A payment in status {status} does not allow this."),
         ),
         Refusal::CallOpen { .. } => Problem::new(
-            Code::CallInFlight,
+            CALL_IN_FLIGHT,
             "Another call to Stripe for this payment is under way. Send this again when its outcome is known.",
         )
         .retry_after(1),
         Refusal::CancelPending => {
-            Problem::new(Code::UnexpectedState, "The payment is being canceled.")
+            Problem::new(UNEXPECTED_STATE, "The payment is being canceled.")
         }
         Refusal::AttemptOpen => Problem::new(
-            Code::UnexpectedState,
+            UNEXPECTED_STATE,
             "A confirmation is under way at the bank.",
         ),
         Refusal::PaymentMethodMissing => Problem::new(
-            Code::MissingField,
+            MISSING_FIELD,
             "The payment has no payment method yet: give one.",
         )
         .param("payment_method"),
@@ -159,36 +160,32 @@ fn of_refusal(refusal: &Refusal) -> Problem {
             amount(format!("At most {capturable} can be captured."))
         }
         Refusal::RefundExceeds { left } => amount(format!("At most {left} can be refunded.")),
-        // Reports of Stripe and faults of ours; no request can cause them.
+        // Only reports of Stripe and faults of Pawl cause the others; no request does.
         other => internal(&other.to_string()),
     }
 }
 
 fn invalid_webhook(error: &dyn std::error::Error) -> Problem {
-    tracing::warn!(%error, "refused a webhook that is not Stripe's or no event");
+    tracing::warn!(%error, "webhook refused; answering 400");
     Problem::new(
-        Code::WebhookInvalid,
+        WEBHOOK_INVALID,
         "The body is not an event that was signed by Stripe.",
     )
     .param("Stripe-Signature")
 }
 
 fn amount(detail: String) -> Problem {
-    Problem::new(Code::InvalidAmount, detail).param("amount")
+    Problem::new(INVALID_AMOUNT, detail).param("amount")
 }
 
-fn unavailable(seconds: u64) -> Problem {
-    Problem::new(
-        Code::Unavailable,
+fn unavailable(retry_after: Duration) -> Problem {
+    Problem::unavailable(
         "Pawl cannot take requests for the moment. Nothing was done.",
+        u32::try_from(retry_after.as_secs()).unwrap_or(1).max(1),
     )
-    .retry_after(u32::try_from(seconds).unwrap_or(1).max(1))
 }
 
 fn internal(cause: &str) -> Problem {
-    tracing::error!(cause, "a request met a fault of ours");
-    Problem::new(
-        Code::InternalError,
-        "Something went wrong here; the request id names it in our logs.",
-    )
+    tracing::error!(cause, "request failed: internal error; answering 500");
+    Problem::internal()
 }

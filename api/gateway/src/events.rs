@@ -1,14 +1,15 @@
-//! What happened to a payment: its transitions.
+//! The events of a payment: its transitions.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::response::Response;
 use contracts::id::{EventId, Payment, PaymentId};
 use contracts::view::EventView;
 use infra::http::list::List;
+use infra::http::page::ListQuery;
+use infra::http::path::PathId;
 
 use crate::error::Error;
-use crate::extract::{Account, Named};
-use crate::page::Query;
+use crate::extract::Account;
 use crate::{Gateway, answer, openapi};
 
 /// List a payment's events, newest first.
@@ -34,25 +35,14 @@ use crate::{Gateway, answer, openapi};
 pub(crate) async fn list(
     State(gateway): State<Gateway>,
     Account(account): Account,
-    Named(id): Named<Payment>,
-    RawQuery(query): RawQuery,
+    PathId(id): PathId<Payment>,
+    query: ListQuery,
 ) -> Result<Response, Error> {
-    let page = Query::parse(query.as_deref())?
-        .without_filters()?
-        .page(|event: EventId| event)?;
-    let cursors = [page.starting_after, page.ending_before];
-    if cursors
-        .into_iter()
-        .flatten()
-        .any(|event| event.payment != id)
-    {
+    let page = query.without_filters()?.page::<EventId>()?;
+    if page.cursors().any(|event| event.payment != id) {
         return Err(Error::not_found());
     }
-    let page = engine::Page {
-        limit: page.limit,
-        starting_after: page.starting_after.map(|event| event.version),
-        ending_before: page.ending_before.map(|event| event.version),
-    };
+    let page = page.map(|event| event.version);
     let (events, has_more) = gateway.engine.events(account, id.uuid(), &page).await?;
     Ok(answer::body(&List::new(events, has_more)))
 }

@@ -1,19 +1,18 @@
-//! What handlers ask for: who calls, which thing, and a body that may be trusted.
+//! What handlers take from a request: the account that it acts for, and a body that is checked.
 
 use std::convert::Infallible;
 
 use authz::Caller;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use bytes::Bytes;
+use axum::http::{HeaderValue, header};
 use engine::Idempotency;
-use infra::http::problem::Code;
-use infra::id::{Id, Tag};
+use infra::http::body::json_or_empty;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::body::{Checked, FieldError};
+use crate::body::Checked;
 use crate::error::Error;
 use crate::prefer::Wait;
 use crate::{Gateway, body, idempotency};
@@ -29,38 +28,24 @@ impl FromRequestParts<Gateway> for Account {
     }
 }
 
-/// Who calls, as the limits found out; a route that stands outside of them knows no caller.
+/// The caller that [`limits`](crate::limits) verified; a route without limits has none.
 pub(crate) fn caller(parts: &Parts) -> Result<Caller, Error> {
     let caller = parts.extensions.get::<Caller>().copied();
     Ok(caller.ok_or(authz::Error::Unauthenticated)?)
 }
 
-/// The id in the path. One that cannot be an id is unknown, like any other that nobody has.
-pub(crate) struct Named<T>(pub(crate) Id<T>);
-
-impl<T: Tag> FromRequestParts<Gateway> for Named<T> {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Error> {
-        let Path(id) = Path::<String>::from_request_parts(parts, gateway)
-            .await
-            .map_err(|_| Error::not_found())?;
-        id.parse().map(Self).map_err(|_| Error::not_found())
-    }
-}
-
-/// A POST that moves money: its body, checked, and what makes it the same as an earlier one.
-pub(crate) struct Posted<T> {
+/// The body of a POST that moves money, checked, with its `Idempotency-Key`.
+pub(crate) struct IdempotentBody<T> {
     /// The body.
     pub(crate) body: T,
-    /// How long the client would wait for a result.
+    /// How long the client waits for a result.
     pub(crate) wait: Option<Wait>,
     key: String,
     raw: Bytes,
 }
 
-impl<T> Posted<T> {
-    /// What makes this request the same as an earlier one on `path`, where ids are written in their one form.
+impl<T> IdempotentBody<T> {
+    /// The identity of this request on `path`: an equal request has an equal one. The path holds ids in their one form.
     pub(crate) fn idempotency(&self, account: Uuid, path: String) -> Idempotency {
         Idempotency {
             account,
@@ -72,12 +57,12 @@ impl<T> Posted<T> {
     }
 }
 
-impl<T: DeserializeOwned + Checked> FromRequest<Gateway> for Posted<T> {
+impl<T: DeserializeOwned + Checked> FromRequest<Gateway> for IdempotentBody<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Error> {
         let key = idempotency::key(request.headers())?;
-        let wait = Wait::of(request.headers());
+        let wait = Wait::from_headers(request.headers());
         let (body, raw) = read(request, gateway).await?;
         Ok(Self {
             body,
@@ -88,10 +73,10 @@ impl<T: DeserializeOwned + Checked> FromRequest<Gateway> for Posted<T> {
     }
 }
 
-/// A body that moves no money, checked: it needs no key, for what it does is seen and can be done again.
-pub(crate) struct Sent<T>(pub(crate) T);
+/// A body that moves no money, checked. It needs no `Idempotency-Key`: the client sees the effect and can repeat it.
+pub(crate) struct CheckedBody<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Checked> FromRequest<Gateway> for Sent<T> {
+impl<T: DeserializeOwned + Checked> FromRequest<Gateway> for CheckedBody<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Error> {
@@ -100,26 +85,18 @@ impl<T: DeserializeOwned + Checked> FromRequest<Gateway> for Sent<T> {
     }
 }
 
-/// The body as what the route takes, checked, and as it was sent.
+/// The body as the type that the route takes, checked, and the bytes that were sent.
 async fn read<T: DeserializeOwned + Checked>(
     request: Request,
     gateway: &Gateway,
 ) -> Result<(T, Bytes), Error> {
-    let typed = content_type(request.headers());
-    let Raw(mut raw) = Raw::from_request(request, gateway).await?;
-    if raw.is_empty() {
-        // What needs no field needs no body, and then no content type either.
-        raw = Bytes::from_static(b"{}");
-    } else if !typed {
-        let detail = "Send the body as application/json.";
-        return Err(FieldError::new(Code::UnsupportedMediaType, "Content-Type", detail).into());
-    }
+    let raw = json_or_empty(request, gateway).await?;
     let body: T = body::parse(&raw)?;
     body.check()?;
     Ok((body, raw))
 }
 
-/// `If-None-Match`: the version that the client has. (The map of all headers would be copied.)
+/// `If-None-Match`: the version that the client has. (Extracting all headers would copy them.)
 pub(crate) struct IfNoneMatch(pub(crate) Option<HeaderValue>);
 
 impl FromRequestParts<Gateway> for IfNoneMatch {
@@ -130,7 +107,7 @@ impl FromRequestParts<Gateway> for IfNoneMatch {
     }
 }
 
-/// `Stripe-Signature`: who sent a webhook.
+/// `Stripe-Signature`: the signature of a webhook.
 pub(crate) struct StripeSignature(pub(crate) Option<HeaderValue>);
 
 impl FromRequestParts<Gateway> for StripeSignature {
@@ -139,32 +116,4 @@ impl FromRequestParts<Gateway> for StripeSignature {
     async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Infallible> {
         Ok(Self(parts.headers.get("stripe-signature").cloned()))
     }
-}
-
-/// A body as it was sent, up to the limit of the server.
-pub(crate) struct Raw(pub(crate) Bytes);
-
-impl FromRequest<Gateway> for Raw {
-    type Rejection = Error;
-
-    async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Error> {
-        let read = Bytes::from_request(request, gateway).await;
-        read.map(Self).map_err(|rejection| {
-            let (code, detail) = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                (Code::BodyTooLarge, "The body is over 64 KiB.")
-            } else {
-                (Code::RequestTimeout, "The body did not arrive.")
-            };
-            FieldError::new(code, "", detail).into()
-        })
-    }
-}
-
-/// Whether a body is said to be JSON.
-fn content_type(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }

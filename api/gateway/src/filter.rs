@@ -1,24 +1,22 @@
-//! What a list of payments is narrowed by: `status`, `reference`, `amount`, `created` and `metadata[key]`.
+//! The filters of a list of payments: `status`, `reference`, `amount`, `created` and `metadata[key]`.
 
 use engine::PaymentFilter;
+use infra::http::RequestError;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::body::FieldError;
-use crate::page::{invalid, unknown};
-
-/// As many pairs of metadata as a payment may bear.
+/// The most pairs of metadata that a payment may have.
 const MOST_METADATA: usize = 50;
 
 /// Reads the parameters of a list that are not its page.
 ///
 /// # Errors
 /// If one of them is unknown or its value cannot be read.
-pub(crate) fn of(parameters: Vec<(String, String)>) -> Result<PaymentFilter, FieldError> {
+pub(crate) fn parse(parameters: Vec<(String, String)>) -> Result<PaymentFilter, RequestError> {
     let mut filter = PaymentFilter::default();
     for (name, value) in parameters {
         if name.contains('\0') || value.contains('\0') {
-            return Err(invalid(
+            return Err(RequestError::parameter(
                 "",
                 "The query holds a character that no payment bears.",
             ));
@@ -26,7 +24,8 @@ pub(crate) fn of(parameters: Vec<(String, String)>) -> Result<PaymentFilter, Fie
         match name.as_str() {
             "status" => {
                 let status = value.parse();
-                let status = status.map_err(|_| invalid("status", "There is no such status."))?;
+                let status = status
+                    .map_err(|_| RequestError::parameter("status", "There is no such status."))?;
                 filter.status = Some(status);
             }
             "reference" => filter.reference = Some(value),
@@ -36,16 +35,16 @@ pub(crate) fn of(parameters: Vec<(String, String)>) -> Result<PaymentFilter, Fie
             }
             "amount[gte]" => filter.amount.0 = Some(amount(&name, &value)?),
             "amount[lte]" => filter.amount.1 = Some(amount(&name, &value)?),
-            "created[gte]" => filter.created.0 = Some(moment(&name, &value)?),
-            "created[lt]" => filter.created.1 = Some(moment(&name, &value)?),
+            "created[gte]" => filter.created.0 = Some(moment(name.as_str(), &value)?),
+            "created[lt]" => filter.created.1 = Some(moment(name.as_str(), &value)?),
             _ => {
                 let key = name
                     .strip_prefix("metadata[")
                     .and_then(|rest| rest.strip_suffix(']'))
-                    .ok_or_else(|| unknown(&name))?;
+                    .ok_or_else(|| RequestError::unknown_parameter(&name))?;
                 if value.contains('\0') || key.contains('\0') {
-                    return Err(invalid(
-                        &name,
+                    return Err(RequestError::parameter(
+                        name.as_str(),
                         "This holds a character that no metadata has.",
                     ));
                 }
@@ -54,24 +53,27 @@ pub(crate) fn of(parameters: Vec<(String, String)>) -> Result<PaymentFilter, Fie
         }
     }
     if filter.metadata.len() > MOST_METADATA {
-        return Err(invalid("metadata", "Give at most 50 pairs."));
+        return Err(RequestError::parameter(
+            "metadata",
+            "Give at most 50 pairs.",
+        ));
     }
     Ok(filter)
 }
 
-fn amount(name: &str, text: &str) -> Result<i64, FieldError> {
+fn amount(name: &str, text: &str) -> Result<i64, RequestError> {
     let amount = text.parse().ok().filter(|amount| *amount >= 0);
     amount.ok_or_else(|| {
-        invalid(
+        RequestError::parameter(
             name,
             "This must be a whole number of the currency's smallest unit.",
         )
     })
 }
 
-fn moment(name: &str, text: &str) -> Result<OffsetDateTime, FieldError> {
+fn moment(name: &str, text: &str) -> Result<OffsetDateTime, RequestError> {
     OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
-        invalid(
+        RequestError::parameter(
             name,
             "This must be a time of RFC 3339, such as 2026-11-24T00:00:00Z.",
         )

@@ -1,21 +1,20 @@
-//! The public door: merchants' payments under `/api/v1`, and Stripe's webhooks.
+//! The gateway: the public API of merchants' payments under `/api/v1`, and the endpoint of Stripe's webhooks.
 //!
-//! It checks who calls and what they send, and hands it to the engine. It talks to Stripe never and to tables never; an
-//! answer goes out when the engine says that what it tells is durable.
+//! It verifies the caller, checks the request and passes it to the engine. It calls neither Stripe nor the database; it
+//! answers a command once the engine has made it durable.
 
 mod answer;
 mod body;
+pub mod code;
 mod commands;
 mod deliveries;
 mod error;
 mod events;
 mod extract;
 mod filter;
-mod health;
 mod idempotency;
 mod limits;
 mod openapi;
-mod page;
 mod payments;
 mod prefer;
 mod refunds;
@@ -27,10 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::http::header;
-use axum::routing::get;
 use axum::{Router, middleware};
-use bytes::Bytes;
 use engine::cache::Cache;
 use engine::delivery::{Guard, Reach};
 use engine::queue::Queue;
@@ -38,7 +34,9 @@ use engine::webhook::signature;
 use engine::{Engine, Parts};
 use infra::Env;
 use infra::env::{ExposeSecret, SecretString};
-use infra::http::problem::{Code, Problem};
+use infra::health::Readiness;
+use infra::http::openapi::exact;
+use infra::http::routes::with_documents;
 use infra::limit::Limiter;
 use redis::aio::ConnectionManager;
 use tokio::net::TcpListener;
@@ -49,16 +47,16 @@ use utoipa_axum::routes;
 
 pub use limits::Limits;
 
-/// What the gateway is called in logs, metrics and health.
+/// The name of the gateway in logs, metrics and health.
 pub(crate) const SERVICE: &str = "gateway";
 
 /// How long readiness waits for Redis.
 const REDIS_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The role whose rights it has in the database: see `migrations/0010_roles.sql`.
+/// The database role of the gateway: see `migrations/0010_roles.sql`.
 const DATABASE_ROLE: &str = "pawl_gateway";
 
-/// What the gateway needs to know.
+/// The configuration of the gateway.
 #[derive(Debug)]
 pub struct Config {
     /// Where it listens: `GATEWAY_ADDR`.
@@ -73,9 +71,9 @@ pub struct Config {
     pub webhook_secrets: Vec<SecretString>,
     /// Which addresses merchants may name for their own webhooks: `WEBHOOK_ALLOW_PRIVATE`.
     pub webhook_reach: Reach,
-    /// Whose tokens are believed.
+    /// The issuer whose tokens are accepted.
     pub authz: authz::Config,
-    /// How often a caller may ask.
+    /// The rate limits.
     pub limits: Limits,
 }
 
@@ -96,7 +94,7 @@ impl Config {
     }
 }
 
-/// The secrets of `STRIPE_WEBHOOK_SECRET`, which are parted by commas.
+/// The secrets of `STRIPE_WEBHOOK_SECRET`, separated by commas.
 fn webhook_secrets(env: &mut Env) -> Vec<SecretString> {
     let all = env.secret("STRIPE_WEBHOOK_SECRET");
     let secrets: Vec<SecretString> = all
@@ -104,14 +102,14 @@ fn webhook_secrets(env: &mut Env) -> Vec<SecretString> {
         .split(',')
         .map(|secret| secret.trim().to_owned().into())
         .collect();
-    // A missing one is a fault already.
+    // `secret` has reported a missing one.
     if !all.expose_secret().is_empty() && signature::Verifier::new(&secrets).is_err() {
         env.fault("STRIPE_WEBHOOK_SECRET has an empty part: remove the comma beside it");
     }
     secrets
 }
 
-/// What every handler may use. Cheap to clone.
+/// The state of every handler. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Gateway {
     engine: Engine,
@@ -124,7 +122,7 @@ pub(crate) struct Gateway {
     limiter: Limiter,
 }
 
-/// Serves the API on `listener` until `shutdown`, then finishes what was begun.
+/// Serves the API on `listener` until `shutdown`, then finishes the open requests.
 ///
 /// Postgres and Redis may be away when it starts: requests are answered 503 until Postgres is there.
 ///
@@ -157,17 +155,17 @@ pub async fn serve(
         limiter: Limiter::connect(redis_url)?,
     };
     infra::metrics::watch_pool(SERVICE, pool, shutdown.clone());
-    tracing::info!(address = %listener.local_addr()?, "the gateway listens");
+    tracing::info!(address = %listener.local_addr()?, "gateway listens");
     infra::http::serve(SERVICE, listener, router(gateway), shutdown).await
 }
 
 /// The description of the API: what the gateway serves at `/openapi.json`, and docs/openapi.json repeats.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    openapi::exact(described(merchants()).into_openapi())
+    finished(described(merchants()).into_openapi())
 }
 
-/// The routes of merchants and their users: who calls is known before any of them begins.
+/// The routes of merchants and their users; [`limits`] verifies the caller of each.
 fn merchants() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
         .routes(routes!(payments::create, payments::list))
@@ -196,35 +194,29 @@ fn described(merchants: OpenApiRouter<Gateway>) -> OpenApiRouter<Gateway> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(merchants)
         .routes(routes!(webhook::stripe))
-        .routes(routes!(health::health))
-        .routes(routes!(health::livez))
-        .routes(routes!(health::readyz))
+}
+
+/// The document with the routes of every service.
+fn finished(document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    let mut document = exact(document);
+    let requires = "Payments are accepted while Postgres answers. Redis is reported: without it payments are slower to move, not lost.";
+    infra::health::describe(&mut document, SERVICE, requires);
+    document
 }
 
 /// All routes.
 fn router(gateway: Gateway) -> Router {
     let limited = middleware::from_fn_with_state(gateway.clone(), limits::limit);
     let (router, document) = described(merchants().route_layer(limited)).split_for_parts();
-    // Strings, numbers and lists: there is always JSON of a document.
-    let document = Bytes::from(openapi::exact(document).to_json().unwrap_or_default());
-    router
-        .route(
-            "/openapi.json",
-            get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }),
-        )
-        .merge(infra::http::docs::pages())
-        .route("/metrics", get(infra::metrics::page))
-        .fallback(|| async {
-            error::named(Problem::new(
-                Code::RouteNotFound,
-                "There is no such route; /openapi.json lists all.",
-            ))
-        })
-        .method_not_allowed_fallback(|| async {
-            error::named(Problem::new(
-                Code::MethodNotAllowed,
-                "The header Allow names the methods of this route.",
-            ))
-        })
-        .with_state(gateway)
+    let router = router.merge(infra::health::routes(SERVICE, ready));
+    with_documents(router, &finished(document)).with_state(gateway)
+}
+
+/// Whether a payment that is sent now would be accepted.
+async fn ready(gateway: Gateway) -> Readiness {
+    let (postgres, redis) =
+        tokio::join!(gateway.engine.ready(), infra::redis::ping(&gateway.redis));
+    Readiness::new(SERVICE)
+        .requires("postgres", postgres)
+        .reports("redis", redis)
 }

@@ -1,4 +1,4 @@
-//! How often a caller may ask: by the token's user, by the API key, and by the address of who has proven nothing.
+//! Rate limits: of a user, of an API key, and of the address of a caller without valid credentials.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,10 +10,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use infra::Env;
 use infra::client_ip::{TrustedProxies, rate_limit_key};
-use infra::http::problem::{Code, Problem};
+use infra::http::code::RATE_LIMITED;
+use infra::http::problem::Problem;
 use infra::limit::{Bucket, Decision, WithoutRedis};
 
-use crate::error::{Error, named};
+use crate::error::Error;
 use crate::{Gateway, openapi};
 
 /// Requests per minute; 0 is no limit.
@@ -29,7 +30,7 @@ pub struct Limits {
     pub user_routes: Routes,
     /// The same of each key: the entries of `RATE_LIMIT_ROUTES` that begin with `key:`.
     pub key_routes: Routes,
-    /// Whose word about a client's address is believed: `TRUSTED_PROXIES`.
+    /// The proxies whose client addresses are believed: `TRUSTED_PROXIES`.
     pub proxies: TrustedProxies,
 }
 
@@ -38,8 +39,8 @@ pub struct Limits {
 pub struct Routes(HashMap<(Method, String), u32>);
 
 impl Routes {
-    fn of(&self, method: &Method, path: &str) -> Option<u32> {
-        // Nearly always empty, and then nothing is copied to look into it.
+    fn limit(&self, method: &Method, path: &str) -> Option<u32> {
+        // Nearly always empty; then nothing is copied to make a key.
         if self.0.is_empty() {
             return None;
         }
@@ -87,21 +88,21 @@ impl Limits {
 
     /// The bucket of a known caller on a route.
     fn bucket(&self, caller: &Caller, method: &Method, path: &str) -> Option<Bucket> {
-        let (whose, of_route, general) = match (caller.key, caller.user) {
+        let (name, of_route, general) = match (caller.key, caller.user) {
             (Some(key), _) => (
                 format!("key:{key}"),
-                self.key_routes.of(method, path),
+                self.key_routes.limit(method, path),
                 caller.per_minute.unwrap_or(self.key),
             ),
             (None, user) => (
                 format!("user:{}", user.unwrap_or(caller.account)),
-                self.user_routes.of(method, path),
+                self.user_routes.limit(method, path),
                 self.user,
             ),
         };
         match of_route {
-            Some(per_minute) => Bucket::new(format!("{whose}:{method} {path}"), per_minute),
-            None => Bucket::new(whose, general),
+            Some(per_minute) => Bucket::new(format!("{name}:{method} {path}"), per_minute),
+            None => Bucket::new(name, general),
         }
     }
 
@@ -111,10 +112,10 @@ impl Limits {
     }
 }
 
-/// Finds out who calls, and lets the request pass while the caller's bucket holds a token. Handlers find the caller in
-/// the request; every answer tells how much is left.
+/// Verifies the caller, and lets the request pass while the caller's bucket holds a token. Handlers find the caller in the
+/// request's extensions; the headers of every answer give the rest of the limit.
 ///
-/// With Redis away known callers pass, and failed credentials are counted in this process.
+/// While Redis is away, verified callers pass, and failed credentials are counted in this process.
 pub(crate) async fn limit(
     State(gateway): State<Gateway>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -158,6 +159,8 @@ fn too_many(decision: &Decision) -> Response {
         "{} requests a minute are allowed. Send this again after the seconds of Retry-After; nothing was done.",
         decision.limit
     );
-    let problem = Problem::new(Code::RateLimited, detail);
-    named(problem.retry_after(decision.retry_after_seconds().max(1))).into_response()
+    let problem = Problem::new(RATE_LIMITED, detail);
+    problem
+        .retry_after(decision.retry_after_seconds().max(1))
+        .into_response()
 }

@@ -1,25 +1,29 @@
-//! Payments: create, read, list, and the commands that move one.
+//! Payments: create, read and list.
 
 use std::time::Duration;
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use contracts::id::{Payment, PaymentId};
 use contracts::request;
 use contracts::request::CreatePayment;
 use contracts::schema::{IdempotencyKey, PaymentStatus};
 use contracts::view::PaymentView;
-use engine::{NewPayment, Notes};
+use engine::{Answer, Engine, NewPayment, Notes};
+use infra::http::RequestError;
 use infra::http::list::List;
+use infra::http::page::ListQuery;
+use infra::http::path::PathId;
+use tokio::time::Instant;
+use uuid::Uuid;
 use workflows::payment::CaptureMethod;
 
-use crate::body::FieldError;
 use crate::error::Error;
-use crate::extract::{Account, IfNoneMatch, Named, Posted};
-use crate::page::Query;
+use crate::extract::{Account, IdempotentBody, IfNoneMatch};
+use crate::prefer::{PREFERENCE_APPLIED, Wait};
 use crate::{Gateway, answer, body, filter, openapi};
 
-/// Where payments live.
+/// The path of payments.
 pub(crate) const PATH: &str = "/api/v1/payments";
 
 /// Create a payment.
@@ -46,15 +50,15 @@ pub(crate) const PATH: &str = "/api/v1/payments";
 pub(crate) async fn create(
     State(gateway): State<Gateway>,
     Account(account): Account,
-    posted: Posted<CreatePayment>,
+    sent: IdempotentBody<CreatePayment>,
 ) -> Result<Response, Error> {
-    let idempotency = posted.idempotency(account, PATH.to_owned());
-    let wait = posted.wait;
+    let idempotency = sent.idempotency(account, PATH.to_owned());
+    let wait = sent.wait;
     let answer = gateway
         .engine
-        .create(new_payment(posted.body)?, idempotency)
+        .create(new_payment(sent.body)?, idempotency)
         .await?;
-    Ok(answer::settled(&gateway.engine, account, answer, wait).await)
+    Ok(answer_after_wait(&gateway.engine, account, answer, wait).await)
 }
 
 /// Read a payment.
@@ -77,7 +81,7 @@ pub(crate) async fn create(
 pub(crate) async fn read(
     State(gateway): State<Gateway>,
     Account(account): Account,
-    Named(id): Named<Payment>,
+    PathId(id): PathId<Payment>,
     IfNoneMatch(known): IfNoneMatch,
 ) -> Result<Response, Error> {
     let view = gateway
@@ -149,18 +153,14 @@ pub(crate) async fn by_intent(
 pub(crate) async fn list(
     State(gateway): State<Gateway>,
     Account(account): Account,
-    RawQuery(query): RawQuery,
+    query: ListQuery,
 ) -> Result<Response, Error> {
-    let query = Query::parse(query.as_deref())?;
-    let page = query.page(|payment: PaymentId| payment.uuid())?;
-    let filter = filter::of(query.filters)?;
-    for cursor in [page.starting_after, page.ending_before]
-        .into_iter()
-        .flatten()
-    {
+    let page = query.page::<PaymentId>()?.map(|id| id.uuid());
+    let filter = filter::parse(query.filters)?;
+    for cursor in page.cursors() {
         gateway
             .engine
-            .payment(account, cursor)
+            .payment(account, *cursor)
             .await?
             .ok_or_else(Error::not_found)?;
     }
@@ -168,8 +168,37 @@ pub(crate) async fn list(
     Ok(answer::body(&List::new(payments, has_more)))
 }
 
-/// What the engine is asked for; here the sum becomes `Money`.
-fn new_payment(request: CreatePayment) -> Result<NewPayment, FieldError> {
+/// The answer to a command on a payment, after the wait that the client asked for.
+///
+/// The command is durable already: if the wait fails, the client gets the answer that it would have got without one.
+pub(crate) async fn answer_after_wait(
+    engine: &Engine,
+    account: Uuid,
+    mut answer: Answer,
+    wait: Option<Wait>,
+) -> Response {
+    let location = format!("{PATH}/{}", PaymentId::from_uuid(answer.payment));
+    let Some(wait) = wait else {
+        return answer::accepted(answer, location);
+    };
+    let deadline = Instant::now() + wait.duration();
+    let waited = engine
+        .wait(account, answer.payment, answer.version, deadline)
+        .await;
+    if let Ok(view) = waited
+        && view.version > answer.version
+    {
+        answer.body = view.body;
+    }
+    let mut response = answer::accepted(answer, location);
+    response
+        .headers_mut()
+        .insert(PREFERENCE_APPLIED, wait.applied());
+    response
+}
+
+/// The payment as the engine takes it; here the sum becomes `Money`.
+fn new_payment(request: CreatePayment) -> Result<NewPayment, RequestError> {
     Ok(NewPayment {
         money: body::money(request.amount, &request.currency)?,
         capture_method: match request.capture_method {

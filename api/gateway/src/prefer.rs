@@ -1,14 +1,14 @@
-//! `Prefer: wait=N` (RFC 7240): the client would rather wait for a result than ask again.
+//! `Prefer: wait=N` (RFC 7240): the client waits for a result instead of asking again.
 
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The longest wait that is honoured, in seconds.
-const LONGEST_SECONDS: u64 = 30;
+/// The longest wait that is honoured.
+const MAX_SECONDS: u64 = 30;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
-/// Tells which preference was honoured.
+/// Names the preference that was honoured.
 pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// A wait that a client asked for, at most 30 s.
@@ -17,7 +17,7 @@ pub(crate) struct Wait(u64);
 
 impl Wait {
     /// The wait in these headers. A preference that cannot be read is ignored, as the RFC asks.
-    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         headers
             .get_all(PREFER)
             .iter()
@@ -30,7 +30,7 @@ impl Wait {
                     return None;
                 }
                 let seconds: u64 = value.trim().trim_matches('"').parse().ok()?;
-                (seconds > 0).then(|| Self(seconds.min(LONGEST_SECONDS)))
+                (seconds > 0).then(|| Self(seconds.min(MAX_SECONDS)))
             })
     }
 
@@ -39,7 +39,7 @@ impl Wait {
         Duration::from_secs(self.0)
     }
 
-    /// What the answer says about it.
+    /// The value of `Preference-Applied`.
     pub(crate) fn applied(self) -> HeaderValue {
         HeaderValue::from_maybe_shared(axum::body::Bytes::from(format!("wait={}", self.0)))
             .unwrap_or_else(|_| HeaderValue::from_static("wait"))
@@ -68,7 +68,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert("prefer", HeaderValue::from_static(header));
-            assert_eq!(Wait::of(&headers), seconds.map(Wait), "{header}");
+            assert_eq!(Wait::from_headers(&headers), seconds.map(Wait), "{header}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Refunds: give money back, and see what became of it.
+//! Refunds: create, read and list.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::response::Response;
 use contracts::id::{Payment, PaymentId, Refund, RefundId};
 use contracts::request::CreateRefund;
@@ -8,11 +8,12 @@ use contracts::schema::IdempotencyKey;
 use contracts::view::RefundView;
 use engine::Command;
 use infra::http::list::List;
+use infra::http::page::ListQuery;
+use infra::http::path::PathId;
 use tokio::time::Instant;
 
 use crate::error::Error;
-use crate::extract::{Account, Named, Posted};
-use crate::page::Query;
+use crate::extract::{Account, IdempotentBody};
 use crate::prefer::PREFERENCE_APPLIED;
 use crate::{Gateway, answer, openapi};
 
@@ -40,12 +41,12 @@ use crate::{Gateway, answer, openapi};
 pub(crate) async fn create(
     State(gateway): State<Gateway>,
     Account(account): Account,
-    Named(id): Named<Payment>,
-    posted: Posted<CreateRefund>,
+    PathId(id): PathId<Payment>,
+    sent: IdempotentBody<CreateRefund>,
 ) -> Result<Response, Error> {
-    let idempotency = posted.idempotency(account, format!("/api/v1/payments/{id}/refunds"));
-    let wait = posted.wait;
-    let CreateRefund { amount, reason } = posted.body;
+    let idempotency = sent.idempotency(account, format!("/api/v1/payments/{id}/refunds"));
+    let wait = sent.wait;
+    let CreateRefund { amount, reason } = sent.body;
     let command = Command::Refund {
         amount,
         reason: reason.map(|reason| reason.as_str().to_owned()),
@@ -92,7 +93,7 @@ pub(crate) async fn create(
 pub(crate) async fn read(
     State(gateway): State<Gateway>,
     Account(account): Account,
-    Named(id): Named<Refund>,
+    PathId(id): PathId<Refund>,
 ) -> Result<Response, Error> {
     let refund = gateway
         .engine
@@ -123,19 +124,15 @@ pub(crate) async fn read(
 pub(crate) async fn list(
     State(gateway): State<Gateway>,
     Account(account): Account,
-    Named(id): Named<Payment>,
-    RawQuery(query): RawQuery,
+    PathId(id): PathId<Payment>,
+    query: ListQuery,
 ) -> Result<Response, Error> {
-    let page = Query::parse(query.as_deref())?
-        .without_filters()?
-        .page(|refund: RefundId| refund.uuid())?;
-    for cursor in [page.starting_after, page.ending_before]
-        .into_iter()
-        .flatten()
-    {
+    let page = query.without_filters()?.page::<RefundId>()?;
+    let page = page.map(|id| id.uuid());
+    for cursor in page.cursors() {
         gateway
             .engine
-            .refund(account, cursor)
+            .refund(account, *cursor)
             .await?
             .ok_or_else(Error::not_found)?;
     }

@@ -2,10 +2,11 @@
 //! afterwards.
 
 use axum::extract::State;
+use infra::http::body::RawBody;
 use time::OffsetDateTime;
 
 use crate::error::Error;
-use crate::extract::{Raw, StripeSignature};
+use crate::extract::StripeSignature;
 use crate::{Gateway, openapi};
 
 /// Stripe's events.
@@ -25,7 +26,7 @@ use crate::{Gateway, openapi};
 pub(crate) async fn stripe(
     State(gateway): State<Gateway>,
     StripeSignature(signature): StripeSignature,
-    Raw(body): Raw,
+    RawBody(body): RawBody,
 ) -> Result<(), Error> {
     let signature = signature.as_ref().and_then(|value| value.to_str().ok());
     let now = OffsetDateTime::now_utc().unix_timestamp();

@@ -1,10 +1,12 @@
-//! Webhook endpoints: where a merchant is told of events. An API key of the account manages them, or one of its admins:
-//! whoever may only pay must neither read the merchant's events nor send them elsewhere.
+//! Webhook endpoints: the addresses that a merchant's events are sent to.
+//!
+//! An API key of the account or one of its admins manages them: a caller who may only pay must neither read the merchant's
+//! events nor redirect them.
 
 use std::time::Duration;
 
 use authz::Role;
-use axum::extract::{FromRequestParts, RawQuery, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,16 +17,18 @@ use contracts::webhook::{
     WebhookEndpointView, is_event_filter,
 };
 use engine::delivery::{Address, EndpointChange, Guard, NewEndpoint};
+use infra::http::RequestError;
 use infra::http::list::List;
+use infra::http::page::ListQuery;
+use infra::http::path::PathId;
 use uuid::Uuid;
 
-use crate::body::{Checked, FieldError, invalid, sentence, text};
+use crate::body::{Checked, check_text, sentence};
 use crate::error::Error;
-use crate::extract::{Named, Sent, caller};
-use crate::page::Query;
+use crate::extract::{CheckedBody, caller};
 use crate::{Gateway, answer, openapi};
 
-/// Where endpoints live.
+/// The path of webhook endpoints.
 const PATH: &str = "/api/v1/webhook_endpoints";
 
 /// Create a webhook endpoint.
@@ -45,7 +49,7 @@ const PATH: &str = "/api/v1/webhook_endpoints";
 pub(crate) async fn create(
     State(gateway): State<Gateway>,
     Manager(account): Manager,
-    Sent(body): Sent<CreateWebhookEndpoint>,
+    CheckedBody(body): CheckedBody<CreateWebhookEndpoint>,
 ) -> Result<Response, Error> {
     let new = NewEndpoint {
         address: address(&gateway.guard, &body.url).await?,
@@ -53,7 +57,7 @@ pub(crate) async fn create(
         enabled_events: body.enabled_events.unwrap_or_else(|| vec!["*".to_owned()]),
     };
     let made = gateway.engine.add_webhook_endpoint(account, new).await?;
-    let location = answer::text(format!("{PATH}/{}", made.id));
+    let location = answer::header_value(format!("{PATH}/{}", made.id));
     let mut response = answer::body(&made);
     *response.status_mut() = StatusCode::CREATED;
     response.headers_mut().insert(header::LOCATION, location);
@@ -80,16 +84,12 @@ pub(crate) async fn create(
 pub(crate) async fn list(
     State(gateway): State<Gateway>,
     Manager(account): Manager,
-    RawQuery(query): RawQuery,
+    query: ListQuery,
 ) -> Result<Response, Error> {
-    let page = Query::parse(query.as_deref())?
-        .without_filters()?
-        .page(|id: WebhookEndpointId| id.uuid())?;
-    for cursor in [page.starting_after, page.ending_before]
-        .into_iter()
-        .flatten()
-    {
-        gateway.engine.webhook_endpoint(account, cursor).await?;
+    let page = query.without_filters()?.page::<WebhookEndpointId>()?;
+    let page = page.map(|id| id.uuid());
+    for cursor in page.cursors() {
+        gateway.engine.webhook_endpoint(account, *cursor).await?;
     }
     let (endpoints, has_more) = gateway.engine.webhook_endpoints(account, &page).await?;
     Ok(answer::body(&List::new(endpoints, has_more)))
@@ -111,7 +111,7 @@ pub(crate) async fn list(
 pub(crate) async fn read(
     State(gateway): State<Gateway>,
     Manager(account): Manager,
-    Named(id): Named<WebhookEndpoint>,
+    PathId(id): PathId<WebhookEndpoint>,
 ) -> Result<Response, Error> {
     let endpoint = gateway.engine.webhook_endpoint(account, id.uuid()).await?;
     Ok(answer::body(&endpoint))
@@ -137,8 +137,8 @@ pub(crate) async fn read(
 pub(crate) async fn update(
     State(gateway): State<Gateway>,
     Manager(account): Manager,
-    Named(id): Named<WebhookEndpoint>,
-    Sent(body): Sent<UpdateWebhookEndpoint>,
+    PathId(id): PathId<WebhookEndpoint>,
+    CheckedBody(body): CheckedBody<UpdateWebhookEndpoint>,
 ) -> Result<Response, Error> {
     let change = EndpointChange {
         address: match &body.url {
@@ -174,7 +174,7 @@ pub(crate) async fn update(
 pub(crate) async fn remove(
     State(gateway): State<Gateway>,
     Manager(account): Manager,
-    Named(id): Named<WebhookEndpoint>,
+    PathId(id): PathId<WebhookEndpoint>,
 ) -> Result<Response, Error> {
     gateway
         .engine
@@ -207,8 +207,8 @@ pub(crate) async fn remove(
 pub(crate) async fn rotate_secret(
     State(gateway): State<Gateway>,
     Manager(account): Manager,
-    Named(id): Named<WebhookEndpoint>,
-    Sent(body): Sent<RotateSecret>,
+    PathId(id): PathId<WebhookEndpoint>,
+    CheckedBody(body): CheckedBody<RotateSecret>,
 ) -> Result<Response, Error> {
     let seconds = body.expires_in.unwrap_or(SECRET_OVERLAP_SECONDS);
     let overlap = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
@@ -219,7 +219,7 @@ pub(crate) async fn rotate_secret(
     Ok(answer::body(&endpoint))
 }
 
-/// The account of a caller who may manage its endpoints.
+/// The account of a caller who may manage its webhook endpoints.
 pub(crate) struct Manager(pub(crate) Uuid);
 
 impl FromRequestParts<Gateway> for Manager {
@@ -236,57 +236,61 @@ impl FromRequestParts<Gateway> for Manager {
 }
 
 impl Checked for CreateWebhookEndpoint {
-    fn check(&self) -> Result<(), FieldError> {
+    fn check(&self) -> Result<(), RequestError> {
         description(self.description.as_deref())?;
         event_filters(self.enabled_events.as_deref())
     }
 }
 
 impl Checked for UpdateWebhookEndpoint {
-    fn check(&self) -> Result<(), FieldError> {
+    fn check(&self) -> Result<(), RequestError> {
         description(self.description.as_deref())?;
         event_filters(self.enabled_events.as_deref())
     }
 }
 
 impl Checked for RotateSecret {
-    fn check(&self) -> Result<(), FieldError> {
+    fn check(&self) -> Result<(), RequestError> {
         match self.expires_in {
-            Some(seconds) if !(0..=LONGEST_OVERLAP_SECONDS).contains(&seconds) => Err(invalid(
-                "expires_in",
-                format!("This must be from 0 to {LONGEST_OVERLAP_SECONDS} seconds."),
-            )),
+            Some(seconds) if !(0..=LONGEST_OVERLAP_SECONDS).contains(&seconds) => {
+                Err(RequestError::field(
+                    "expires_in",
+                    format!("This must be from 0 to {LONGEST_OVERLAP_SECONDS} seconds."),
+                ))
+            }
             _ => Ok(()),
         }
     }
 }
 
-fn description(value: Option<&str>) -> Result<(), FieldError> {
+fn description(value: Option<&str>) -> Result<(), RequestError> {
     value.map_or(Ok(()), |value| {
-        text("description", value, LONGEST_DESCRIPTION)
+        check_text("description", value, LONGEST_DESCRIPTION)
     })
 }
 
-fn event_filters(words: Option<&[String]>) -> Result<(), FieldError> {
-    let Some(words) = words else { return Ok(()) };
-    if !(1..=MOST_EVENT_FILTERS).contains(&words.len()) {
-        return Err(invalid(
+fn event_filters(filters: Option<&[String]>) -> Result<(), RequestError> {
+    let Some(filters) = filters else {
+        return Ok(());
+    };
+    if !(1..=MOST_EVENT_FILTERS).contains(&filters.len()) {
+        return Err(RequestError::field(
             "enabled_events",
             format!("Name 1 to {MOST_EVENT_FILTERS} types of events, or * for all."),
         ));
     }
-    if words.iter().all(|word| is_event_filter(word)) {
+    if filters.iter().all(|filter| is_event_filter(filter)) {
         Ok(())
     } else {
-        Err(invalid(
+        Err(RequestError::field(
             "enabled_events",
             "These must be types of events such as payment.succeeded, payment.* and the like, or *.",
         ))
     }
 }
 
-async fn address(guard: &Guard, url: &str) -> Result<Address, FieldError> {
-    text("url", url, LONGEST_URL)?;
+async fn address(guard: &Guard, url: &str) -> Result<Address, RequestError> {
+    check_text("url", url, LONGEST_URL)?;
     let checked = guard.check(url).await;
-    checked.map_err(|error| invalid("url", sentence(&error.to_string())))
+    checked.map_err(|error| RequestError::field("url", sentence(&error.to_string())))
 }

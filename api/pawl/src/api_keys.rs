@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use auth_service::{Error, manage};
+use auth_service::{Error, admin};
+use authz::api_key;
 use authz::id::KeyId;
-use authz::{Page, api_key};
 use clap::{Args, Subcommand};
 use infra::env::ExposeSecret;
+use infra::http::page::Page;
 
 use crate::{account, database, output, table};
 
@@ -62,7 +63,7 @@ async fn create(options: Create) -> Result<()> {
     let pool = database::pool()?;
     let home = account::find(&pool, &options.account).await?;
     let limit = options.rate_limit_per_minute;
-    let (key, id) = manage::create_key(&pool, home, &options.name, limit).await?;
+    let (key, id) = admin::create_key(&pool, home, &options.name, limit).await?;
     output::line(format!("id   {id}"));
     output::line(format!("key  {}", key.expose_secret()));
     output::notice("Keep the key: it is shown this once.");
@@ -79,7 +80,7 @@ async fn list(options: List) -> Result<()> {
         limit: 100,
     };
     loop {
-        let keys = api_key::page(&pool, home, &page).await?;
+        let (keys, _) = api_key::page(&pool, home, &page).await?;
         let Some(last) = keys.last() else { break };
         page.starting_after = Some(last.id);
         for key in keys {
@@ -99,7 +100,7 @@ async fn list(options: List) -> Result<()> {
 }
 
 async fn revoke(options: Revoke) -> Result<()> {
-    match manage::revoke_key(&database::pool()?, options.id).await {
+    match admin::revoke_key(&database::pool()?, options.id).await {
         Err(Error::NotFound) => bail!("there is no key {} that is not revoked", options.id),
         done => done?,
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use auth_service::seed;
+use auth_service::demo;
 use authz::Role;
 use infra::env::ExposeSecret;
 use rand::distr::{Alphanumeric, SampleString};
@@ -57,7 +57,7 @@ impl Secrets {
     }
 
     fn generate() -> Result<Secrets> {
-        let key = auth_service::keys::generate().context("the system gives no random numbers")?;
+        let key = auth_service::signer::generate().context("the system gives no random numbers")?;
         let api_key = authz::api_key::generate().context("the system gives no random numbers")?;
         Ok(Secrets {
             jwt_private_key: key.expose_secret().to_owned(),
@@ -77,15 +77,15 @@ impl Secrets {
 
 /// Creates the account, its users and its API key, unless they exist.
 pub(crate) async fn seed(pool: &PgPool, secrets: &Secrets) -> Result<()> {
-    let account = seed::account(pool, ACCOUNT).await?;
+    let account = demo::account(pool, ACCOUNT).await?;
     for (person, role) in [
         (&secrets.user, Role::User),
         (&secrets.operator, Role::Operator),
     ] {
         let password = person.password.clone().into();
-        seed::user(pool, account, &person.email, &password, role).await?;
+        demo::user(pool, account, &person.email, &password, role).await?;
     }
-    seed::known_api_key(
+    demo::known_api_key(
         pool,
         Some(account),
         ACCOUNT,

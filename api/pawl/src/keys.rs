@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use auth_service::ring;
+use auth_service::signing_keys;
 use clap::{Args, Subcommand};
 use infra::Env;
 
@@ -43,10 +43,10 @@ async fn rotate(options: &Rotate) -> Result<()> {
     let mut env = Env::load();
     let private_key = env.secret("JWT_PRIVATE_KEY");
     env.finish()?;
-    let grace = options
-        .grace
-        .map_or(ring::GRACE, |seconds| Duration::from_secs(seconds.into()));
-    let kid = ring::rotate(&database::pool()?, &private_key, grace).await?;
+    let grace = options.grace.map_or(signing_keys::GRACE, |seconds| {
+        Duration::from_secs(seconds.into())
+    });
+    let kid = signing_keys::rotate(&database::pool()?, &private_key, grace).await?;
     output::line(format!("{kid} is the new signing key"));
     if grace.is_zero() {
         output::notice(
@@ -63,7 +63,7 @@ async fn rotate(options: &Rotate) -> Result<()> {
 
 async fn list() -> Result<()> {
     let mut rows = table::new(&["KEY", "CREATED", "SIGNS FROM", "BELIEVED UNTIL", ""]);
-    for key in ring::list(&database::pool()?).await? {
+    for key in signing_keys::list(&database::pool()?).await? {
         rows.add_row([
             key.kid,
             key.created_at.to_string(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use auth_service::{Error, manage, seed};
+use auth_service::{Error, admin, demo};
 use authz::Role;
 use authz::id::UserId;
 use clap::{Args, Subcommand};
@@ -85,11 +85,11 @@ async fn create(options: Create) -> Result<()> {
         Some(named) if named.parse::<AccountId>().is_ok() => {
             Some(account::find(&pool, named).await?)
         }
-        Some(name) => Some(seed::account(&pool, name).await?),
+        Some(name) => Some(demo::account(&pool, name).await?),
         None => None,
     };
     let secret = SecretString::from(password.clone());
-    let made = manage::create_user(&pool, home, &options.email, &secret, options.role).await;
+    let made = admin::create_user(&pool, home, &options.email, &secret, options.role).await;
     let (user, home) = match made {
         Err(Error::EmailTaken) => bail!(
             "{} is a user already: `pawl users role` changes what it may do",
@@ -137,7 +137,7 @@ fn read_password(file: Option<&Path>) -> Result<Option<String>> {
 async fn assign(options: Assign) -> Result<()> {
     let pool = database::pool()?;
     let home = account::find(&pool, &options.account).await?;
-    match manage::assign(&pool, home, &options.email, options.role).await {
+    match admin::assign(&pool, home, &options.email, options.role).await {
         Err(Error::NotFound) => bail!(
             "there is no user {}: `pawl users create` makes one",
             options.email
@@ -163,7 +163,7 @@ async fn list(options: List) -> Result<()> {
     } else {
         let mut after = None;
         loop {
-            let portion = manage::accounts(&pool, after).await?;
+            let portion = admin::accounts(&pool, after).await?;
             let Some((last, _)) = portion.last() else {
                 break;
             };
@@ -185,7 +185,7 @@ async fn add(
 ) -> Result<()> {
     let mut after = None;
     loop {
-        let members = manage::members(pool, home, after).await?;
+        let members = admin::members(pool, home, after).await?;
         let Some(last) = members.last() else {
             return Ok(());
         };

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use auth_service::seed;
+use auth_service::demo;
 use authz::Role;
 use infra::Env;
 use serde_json::{Value, json};
@@ -206,8 +206,8 @@ impl Fleet {
     /// A token of an admin, who is created with an account of their own.
     pub(crate) async fn log_in_as_admin(&self) -> Result<String> {
         let (email, password) = ("admin@pawl.example", "correct horse battery staple");
-        let account = seed::account(&self.pool, "admin").await?;
-        seed::user(&self.pool, account, email, &password.into(), Role::Admin).await?;
+        let account = demo::account(&self.pool, "admin").await?;
+        demo::user(&self.pool, account, email, &password.into(), Role::Admin).await?;
         let body = json!({"email": email, "password": password});
         token(&auth(&self.http, &self.auth, "login", &body).await?)
     }

@@ -1,10 +1,11 @@
-//! `/api/v1/auth/account`: the account that a person acts for.
+//! `/api/v1/auth/account`: the account that a user acts for.
 
 use std::sync::Arc;
 
 use authz::audit::Act;
 use axum::Json;
 use axum::extract::State;
+use infra::http::body::JsonBody;
 use infra::http::problem::Problem;
 use infra::id::AccountId;
 use serde::{Deserialize, Serialize};
@@ -12,10 +13,9 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::body::Body;
 use crate::caller::{Admin, Person};
-use crate::guard::ClientIp;
-use crate::register::check_name;
+use crate::client_ip::ClientIp;
+use crate::field_rules::check_name;
 use crate::{Auth, Error, store};
 
 /// An account.
@@ -30,7 +30,7 @@ pub(crate) struct AccountView {
     created_at: OffsetDateTime,
 }
 
-/// What the account shall be called.
+/// The new name of the account.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewName {
@@ -75,7 +75,7 @@ pub(crate) async fn rename(
     State(auth): State<Arc<Auth>>,
     admin: Admin,
     ClientIp(ip): ClientIp,
-    Body(new): Body<NewName>,
+    JsonBody(new): JsonBody<NewName>,
 ) -> Result<Json<AccountView>, Error> {
     let account = admin.caller.account;
     let name = check_name("name", &new.name)?;

@@ -11,25 +11,26 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use infra::env::ExposeSecret;
+use infra::http::RequestError;
+use infra::http::body::JsonBody;
 use infra::http::list::List;
+use infra::http::page::ListQuery;
+use infra::http::path::PathId;
 use infra::http::problem::Problem;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::body::{Body, Invalid};
 use crate::caller::Admin;
-use crate::guard::ClientIp;
-use crate::page::Asked;
-use crate::path::Named;
-use crate::register::check_name;
-use crate::{Auth, Error};
+use crate::client_ip::ClientIp;
+use crate::field_rules::check_name;
+use crate::{Auth, Error, page};
 
-/// A key that shall be made.
+/// The fields of a new key.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewKey {
-    /// What people call it.
+    /// Its name, for people.
     #[schema(
         min_length = 1,
         max_length = 200,
@@ -97,12 +98,12 @@ pub(crate) async fn create(
     State(auth): State<Arc<Auth>>,
     admin: Admin,
     ClientIp(ip): ClientIp,
-    Body(new): Body<NewKey>,
+    JsonBody(new): JsonBody<NewKey>,
 ) -> Result<Response, Error> {
     let name = check_name("name", &new.name)?;
     if new.rate_limit_per_minute.is_some_and(i32::is_negative) {
         let detail = "This must be a number from 0 on.";
-        return Err(Invalid::field("rate_limit_per_minute", detail).into());
+        return Err(RequestError::field("rate_limit_per_minute", detail).into());
     }
     let mut tx = auth.pool.begin().await?;
     let account = admin.caller.account;
@@ -147,10 +148,12 @@ pub(crate) async fn create(
 pub(crate) async fn list(
     State(auth): State<Arc<Auth>>,
     admin: Admin,
-    asked: Asked<Key>,
+    query: ListQuery,
 ) -> Result<Json<List<KeyView>>, Error> {
-    let keys = api_key::page(&auth.pool, admin.caller.account, &asked.page()).await?;
-    Ok(Json(asked.list(keys, KeyView::from)))
+    let page = page::parse::<Key>(query)?;
+    let (keys, has_more) = api_key::page(&auth.pool, admin.caller.account, &page).await?;
+    let keys = keys.into_iter().map(KeyView::from);
+    Ok(Json(List::new(keys.collect(), has_more)))
 }
 
 /// Revoke an API key.
@@ -173,7 +176,7 @@ pub(crate) async fn revoke(
     State(auth): State<Arc<Auth>>,
     admin: Admin,
     ClientIp(ip): ClientIp,
-    Named(id): Named<Key>,
+    PathId(id): PathId<Key>,
 ) -> Result<Json<KeyView>, Error> {
     let mut tx = auth.pool.begin().await?;
     let revoked = api_key::revoke_of(&mut *tx, admin.caller.account, id.uuid()).await?;

@@ -1,4 +1,4 @@
-//! Who is calling, where an API key is not enough: a person, or an admin.
+//! The two kinds of callers for whom an API key is not enough: a person, and an admin.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ impl FromRequestParts<Arc<Auth>> for Person {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, auth: &Arc<Auth>) -> Result<Self, Error> {
-        // Without a token the verifier would take the API key, and a key is no person.
+        // Without a token the verifier would accept the API key, which names no person.
         if !parts.headers.contains_key(header::AUTHORIZATION) {
             return Err(authz::Error::Unauthenticated.into());
         }
@@ -31,7 +31,7 @@ impl FromRequestParts<Arc<Auth>> for Person {
     }
 }
 
-/// A person who administers the account at this moment: the token's word is not enough for it.
+/// A person who is an admin of the account at this moment: the role in the database counts, not the one in the token.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admin {
     pub(crate) caller: Caller,

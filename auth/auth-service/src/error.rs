@@ -1,64 +1,61 @@
-//! Everything that can go wrong here, and what a client is told of it.
+//! Every error of the auth service and the problem that the client gets.
 
+use authz::code::{FORBIDDEN, UNAUTHENTICATED};
 use authz::membership;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use infra::http::problem::{Code, Problem};
+use infra::http::RequestError;
+use infra::http::code::{NOT_FOUND, RATE_LIMITED};
+use infra::http::problem::Problem;
 
-use crate::body::Invalid;
+use crate::code::{EMAIL_TAKEN, LAST_ADMIN};
 
-/// Why a request to the auth service was not done.
+/// The reason why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The body is not what the route takes.
+    /// The request itself is at fault.
     #[error(transparent)]
-    Invalid(#[from] Invalid),
+    Invalid(#[from] RequestError),
     /// No valid API key came with the request.
     #[error("no valid API key")]
     NoKey,
-    /// No such user, or not this password: nobody learns which.
+    /// The user or the password is wrong; the answer does not say which.
     #[error("wrong e-mail address or password")]
     WrongCredentials,
-    /// The refresh token is none of ours, was used, or its session is over: nobody learns which.
+    /// The refresh token does not exist, was used, or its session is over; the answer does not say which.
     #[error("no valid refresh token")]
     WrongToken,
-    /// Not the password of the person who wants another one.
+    /// The current password of a user who changes it is wrong.
     #[error("wrong password")]
     WrongPassword,
-    /// Nobody, or nobody known, is calling.
+    /// The caller is unknown, or cannot be verified now.
     #[error(transparent)]
     Caller(#[from] authz::Error),
     /// The caller's role is too low.
     #[error("the role is too low")]
     Forbidden,
-    /// The account has no such thing.
+    /// The thing does not exist in the account.
     #[error("no such thing")]
     NotFound,
     /// The account would be left without an admin.
     #[error("the last admin")]
     LastAdmin,
-    /// Too many requests of one client; until the next one may come, seconds.
+    /// Too many requests of one client; the next may come after these seconds.
     #[error("too many requests")]
     RateLimited(u32),
     /// There is no key to sign tokens with, or none is known yet.
     #[error("no signing key is known")]
     NoSigningKey,
-    /// Somebody registered with this address before.
+    /// A user with this address exists.
     #[error("the e-mail address is taken")]
     EmailTaken,
-    /// More passwords wait to be hashed than can be done in good time.
+    /// Too many passwords wait to be hashed.
     #[error("too many passwords wait to be hashed")]
     Busy,
-    /// The route does not exist.
-    #[error("no such route")]
-    NoRoute,
-    /// The route exists, the method on it does not.
-    #[error("no such method here")]
-    NoMethod,
     /// The database refused or did not answer.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
-    /// A password could not be hashed, which says nothing about the password.
+    /// A password could not be hashed, whatever the password is.
     #[error("a password could not be hashed: {0}")]
     Hashing(argon2::password_hash::Error),
     /// A token could not be made.
@@ -82,51 +79,39 @@ impl From<membership::Error> for Error {
 impl Error {
     fn problem(&self) -> Problem {
         match self {
-            Self::Invalid(invalid) => invalid.problem(),
-            Self::NoKey => Problem::new(
-                Code::Unauthenticated,
-                "Send a valid API key as `X-API-Key`.",
-            ),
+            Self::Invalid(error) => error.clone().into(),
+            Self::NoKey => Problem::new(UNAUTHENTICATED, "Send a valid API key as `X-API-Key`."),
             Self::WrongCredentials => Problem::new(
-                Code::Unauthenticated,
+                UNAUTHENTICATED,
                 "The e-mail address or the password is wrong.",
             ),
-            Self::WrongToken => Problem::new(
-                Code::Unauthenticated,
-                "The refresh token is not valid: log in.",
-            ),
-            Self::WrongPassword => {
-                Problem::new(Code::Unauthenticated, "The current password is wrong.")
+            Self::WrongToken => {
+                Problem::new(UNAUTHENTICATED, "The refresh token is not valid: log in.")
             }
+            Self::WrongPassword => Problem::new(UNAUTHENTICATED, "The current password is wrong."),
             Self::Caller(error) => (*error).into(),
-            Self::Forbidden => Problem::new(Code::Forbidden, "This takes the role admin."),
-            Self::NotFound => {
-                Problem::new(Code::NotFound, "There is no such thing in this account.")
-            }
+            Self::Forbidden => Problem::new(FORBIDDEN, "This takes the role admin."),
+            Self::NotFound => Problem::new(NOT_FOUND, "There is no such thing in this account."),
             Self::LastAdmin => Problem::new(
-                Code::LastAdmin,
+                LAST_ADMIN,
                 "An account keeps at least one admin: make somebody else one first.",
             ),
             Self::RateLimited(seconds) => {
-                Problem::new(Code::RateLimited, "Too many requests from this address.")
+                Problem::new(RATE_LIMITED, "Too many requests from this address.")
                     .retry_after(*seconds)
             }
-            Self::NoSigningKey => unavailable("No signing key is known for the moment.", 1),
-            Self::EmailTaken => {
-                Problem::new(Code::EmailTaken, "A user with this e-mail address exists.")
-                    .param("email")
+            Self::NoSigningKey => {
+                Problem::unavailable("No signing key is known for the moment.", 1)
             }
-            Self::Busy => unavailable("Too many logins at once.", 5),
-            Self::NoRoute => Problem::new(Code::RouteNotFound, "There is no such route."),
-            Self::NoMethod => Problem::new(Code::MethodNotAllowed, "See the header `Allow`."),
+            Self::EmailTaken => {
+                Problem::new(EMAIL_TAKEN, "A user with this e-mail address exists.").param("email")
+            }
+            Self::Busy => Problem::unavailable("Too many logins at once.", 5),
             Self::Database(error) if infra::postgres::is_unavailable(error) => {
-                unavailable("The database does not answer for the moment.", 1)
+                Problem::unavailable("The database does not answer for the moment.", 1)
             }
             Self::Database(_) | Self::Hashing(_) | Self::Signing(_) | Self::System(_) => {
-                Problem::new(
-                    Code::InternalError,
-                    "Something went wrong here; the request id names it in our logs.",
-                )
+                Problem::internal()
             }
         }
     }
@@ -134,15 +119,12 @@ impl Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let mut problem = self.problem();
-        if let Some(id) = infra::http::request_id() {
-            problem = problem.request_id(id.as_str());
-        }
+        let problem = self.problem();
         if problem.status >= 500 {
             let cause = std::error::Error::source(&self).map(ToString::to_string);
-            tracing::error!(error = %self, cause, request_id = problem.request_id, "a request failed");
+            tracing::error!(error = %self, cause, request_id = problem.request_id, status = problem.status, "request failed");
         }
-        if problem.code == Code::Unauthenticated {
+        if problem.code == UNAUTHENTICATED {
             let challenge = HeaderValue::from_static(match self {
                 Self::Caller(_) => "Bearer realm=\"pawl\"",
                 _ => "ApiKey realm=\"pawl\"",
@@ -151,8 +133,4 @@ impl IntoResponse for Error {
         }
         problem.into_response()
     }
-}
-
-fn unavailable(detail: &str, seconds: u32) -> Problem {
-    Problem::new(Code::Unavailable, detail).retry_after(seconds)
 }

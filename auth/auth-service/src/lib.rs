@@ -1,31 +1,34 @@
-//! The auth service (port 8081): accounts, their users, passwords, and the tokens that other services believe.
+//! The auth service (port 8081): accounts, their users, passwords, and the tokens that other services accept.
 //!
-//! It alone holds the private key; everybody else asks `/.well-known/jwks.json` for the public one. Every POST needs an
-//! API key, because it is made by a back end for its user and never by a browser.
+//! It alone holds the private key; other services fetch the public one from `/.well-known/jwks.json`. Every route of `/api`
+//! needs an API key, because a back end calls it for its users; browsers do not.
 
 mod account;
+pub mod admin;
 mod api_keys;
-mod body;
+mod audit;
 mod caller;
+mod change_password;
+mod client_ip;
+pub mod code;
+pub mod demo;
 mod error;
-mod guard;
-mod health;
-pub mod keys;
+mod field_rules;
+mod jwks;
 mod login;
-pub mod manage;
 mod members;
 mod openapi;
 mod page;
 mod password;
-mod path;
-mod records;
+mod rate_limit;
 mod refresh;
 mod register;
-mod renewal;
-pub mod ring;
-pub mod seed;
+mod seal;
 mod session;
+pub mod signer;
+pub mod signing_keys;
 mod store;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,26 +41,26 @@ use infra::Env;
 use infra::client_ip::TrustedProxies;
 use infra::env::{ExposeSecret, SecretString};
 use infra::limit::Limiter;
-use ring::Ring;
+use signing_keys::SigningKeys;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use error::Error;
-pub use keys::Signer;
 pub use openapi::document;
 pub use password::Passwords;
+pub use signer::Signer;
 
 const SERVICE: &str = "auth-service";
 const CONNECTIONS: u32 = 8;
-/// How often sessions that are long over are forgotten.
-const FORGET_EVERY: Duration = Duration::from_mins(10);
+/// How often expired sessions are deleted.
+const DELETE_EVERY: Duration = Duration::from_mins(10);
 
-/// The role whose rights it has in the database: see `migrations/0010_roles.sql`.
+/// The database role of the service: see `migrations/0010_roles.sql`.
 const DATABASE_ROLE: &str = "pawl_auth";
 
-/// What the auth service is told from outside.
+/// The configuration of the auth service.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where it listens: `AUTH_ADDR`, 127.0.0.1:8081.
@@ -66,20 +69,20 @@ pub struct Config {
     pub database_url: SecretString,
     /// `REDIS_URL`, where the limits are counted.
     pub redis_url: SecretString,
-    /// Whose word about a client's address is believed: `TRUSTED_PROXIES`.
+    /// The proxies whose client addresses are believed: `TRUSTED_PROXIES`.
     pub trusted_proxies: TrustedProxies,
-    /// How often one address may ask per minute, 0 is no limit: `RATE_LIMIT_IP_PER_MINUTE`, 10.
+    /// Requests per minute of one address, 0 is no limit: `RATE_LIMIT_IP_PER_MINUTE`, 10.
     pub ip_per_minute: u32,
     /// The keys that open it before there are any in the database: `AUTH_API_KEYS`.
     pub bootstrap: Bootstrap,
     /// The Ed25519 key that signs tokens, PKCS#8 as PEM or base64: `JWT_PRIVATE_KEY`.
     pub private_key: SecretString,
-    /// What its tokens say of themselves: `JWT_ISSUER`, `JWT_AUDIENCE`.
+    /// The issuer and the audience of its tokens: `JWT_ISSUER`, `JWT_AUDIENCE`.
     pub tokens: authz::Config,
 }
 
 impl Config {
-    /// Reads the configuration; what is wrong with it is told by [`Env::finish`].
+    /// Reads the environment; [`Env::finish`] reports the faults.
     pub fn from_env(env: &mut Env) -> Self {
         let config = Self {
             address: env.parsed("AUTH_ADDR", SocketAddr::from(([127, 0, 0, 1], 8081))),
@@ -100,7 +103,7 @@ impl Config {
         config
     }
 
-    fn signer(&self) -> Result<Signer, keys::UnusableKey> {
+    fn signer(&self) -> Result<Signer, signer::UnusableKey> {
         Signer::new(
             &self.private_key,
             &self.tokens.issuer,
@@ -109,11 +112,11 @@ impl Config {
     }
 }
 
-/// What every route shares.
+/// The state of every handler.
 struct Auth {
     pool: PgPool,
     passwords: Passwords,
-    ring: Arc<Ring>,
+    signing_keys: Arc<SigningKeys>,
     verifier: Verifier,
     bootstrap: Bootstrap,
     keys: ApiKeys,
@@ -133,16 +136,16 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let ring = Ring::new(&config.private_key, &config.tokens);
-    let ring = Arc::new(ring.context("JWT_PRIVATE_KEY cannot be used")?);
+    let signing_keys = SigningKeys::new(&config.private_key, &config.tokens);
+    let signing_keys = Arc::new(signing_keys.context("JWT_PRIVATE_KEY cannot be used")?);
     let pool = infra::postgres::pool_as(
         DATABASE_ROLE,
         config.database_url.expose_secret(),
         CONNECTIONS,
     )?;
     let auth = Auth {
-        verifier: Verifier::with_own_keys(ring.shown(), &config.tokens, pool.clone()),
-        ring: ring.clone(),
+        verifier: Verifier::with_own_keys(signing_keys.subscribe(), &config.tokens, pool.clone()),
+        signing_keys: signing_keys.clone(),
         passwords: Passwords::new().context("passwords cannot be hashed")?,
         keys: ApiKeys::new(pool.clone()),
         limiter: Limiter::connect(config.redis_url.expose_secret())?,
@@ -151,24 +154,24 @@ pub async fn serve(
         ip_per_minute: config.ip_per_minute,
         pool: pool.clone(),
     };
-    // What they do is one statement or one transaction at a time, so they may be cut short anywhere.
-    let mut upkeep = JoinSet::new();
-    upkeep.spawn(ring.follow(pool.clone()));
-    upkeep.spawn(forget(pool.clone()));
+    // Each runs one statement or one transaction at a time, so that it may be aborted anywhere.
+    let mut background = JoinSet::new();
+    background.spawn(signing_keys.follow(pool.clone()));
+    background.spawn(delete_expired_sessions(pool.clone()));
     infra::metrics::watch_pool(SERVICE, pool, shutdown.clone());
     tracing::info!(address = %listener.local_addr()?, "auth-service listens");
     infra::http::serve(SERVICE, listener, openapi::router(Arc::new(auth)), shutdown).await
 }
 
-/// Forgets what is long over, again and again.
-async fn forget(pool: PgPool) {
+/// Deletes sessions that expired long ago, again and again.
+async fn delete_expired_sessions(pool: PgPool) {
     loop {
-        match session::forget(&pool).await {
-            Ok(0) => tokio::time::sleep(FORGET_EVERY).await,
+        match session::delete_expired(&pool).await {
+            Ok(0) => tokio::time::sleep(DELETE_EVERY).await,
             Ok(_) => {}
             Err(error) => {
-                tracing::debug!(%error, "old sessions cannot be forgotten for the moment");
-                tokio::time::sleep(FORGET_EVERY).await;
+                tracing::debug!(%error, "failed to delete expired sessions; retrying in 10 minutes");
+                tokio::time::sleep(DELETE_EVERY).await;
             }
         }
     }

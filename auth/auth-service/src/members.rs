@@ -1,4 +1,4 @@
-//! `/api/v1/auth/members`: who belongs to an account and what they may do, managed by its admins.
+//! `/api/v1/auth/members`: the members of an account and their roles, managed by its admins.
 
 use std::sync::Arc;
 
@@ -9,26 +9,26 @@ use authz::{Caller, Role, membership};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use infra::http::body::JsonBody;
 use infra::http::list::List;
+use infra::http::page::ListQuery;
+use infra::http::path::PathId;
 use infra::http::problem::Problem;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::body::Body;
 use crate::caller::Admin;
-use crate::guard::ClientIp;
-use crate::page::Asked;
-use crate::path::Named;
-use crate::register::email;
-use crate::session::Because;
-use crate::{Auth, Error, session, store};
+use crate::client_ip::ClientIp;
+use crate::field_rules::parse_email;
+use crate::session::EndReason;
+use crate::{Auth, Error, page, session, store};
 
-/// Who shall belong to the account.
+/// The fields of a new member.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewMember {
-    /// The address of somebody who has registered.
+    /// The address of a registered user.
     #[schema(
         max_length = 254,
         pattern = r"^[!-?A-~]+@[!-,\-/-?A-~]+(\.[!-,\-/-?A-~]+)*$"
@@ -38,7 +38,7 @@ pub(crate) struct NewMember {
     role: Role,
 }
 
-/// What a member may do from now on.
+/// The new role of a member.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewRole {
@@ -62,7 +62,7 @@ pub(crate) struct MemberView {
 }
 
 impl MemberView {
-    fn of((membership, email): (Membership, String)) -> Self {
+    fn new(membership: &Membership, email: String) -> Self {
         Self {
             user_id: membership.user.into(),
             object: "member",
@@ -93,16 +93,17 @@ impl MemberView {
 pub(crate) async fn list(
     State(auth): State<Arc<Auth>>,
     admin: Admin,
-    asked: Asked<User>,
+    query: ListQuery,
 ) -> Result<Json<List<MemberView>>, Error> {
-    let members = membership::page(&auth.pool, admin.caller.account, &asked.page()).await?;
+    let page = page::parse::<User>(query)?;
+    let (members, has_more) = membership::page(&auth.pool, admin.caller.account, &page).await?;
     let users: Vec<_> = members.iter().map(|member| member.user).collect();
     let mut emails = store::emails(&auth.pool, &users).await?;
-    let named = members.into_iter().map(|member| {
+    let members = members.into_iter().map(|member| {
         let email = emails.remove(&member.user).unwrap_or_default();
-        (member, email)
+        MemberView::new(&member, email)
     });
-    Ok(Json(asked.list(named.collect(), MemberView::of)))
+    Ok(Json(List::new(members.collect(), has_more)))
 }
 
 /// Add a member.
@@ -127,9 +128,9 @@ pub(crate) async fn add(
     State(auth): State<Arc<Auth>>,
     admin: Admin,
     ip: ClientIp,
-    Body(new): Body<NewMember>,
+    JsonBody(new): JsonBody<NewMember>,
 ) -> Result<(StatusCode, Json<MemberView>), Error> {
-    let user = store::user_named(&auth.pool, &email(&new.email)?).await?;
+    let user = store::user_named(&auth.pool, &parse_email(&new.email)?).await?;
     let user = user.ok_or(Error::NotFound)?.id;
     let mut tx = auth.pool.begin().await?;
     let is_new = membership::assign(&mut tx, admin.caller.account, user, new.role).await?;
@@ -169,8 +170,8 @@ pub(crate) async fn change(
     State(auth): State<Arc<Auth>>,
     admin: Admin,
     ip: ClientIp,
-    Named(user): Named<User>,
-    Body(new): Body<NewRole>,
+    PathId(user): PathId<User>,
+    JsonBody(new): JsonBody<NewRole>,
 ) -> Result<Json<MemberView>, Error> {
     let mut tx = auth.pool.begin().await?;
     membership::change(&mut tx, admin.caller.account, user.uuid(), new.role).await?;
@@ -204,13 +205,13 @@ pub(crate) async fn remove(
     State(auth): State<Arc<Auth>>,
     admin: Admin,
     ip: ClientIp,
-    Named(user): Named<User>,
+    PathId(user): PathId<User>,
 ) -> Result<StatusCode, Error> {
     let account = admin.caller.account;
     let mut tx = auth.pool.begin().await?;
-    // Sessions first, as where a password is changed: two that lock in different orders would wait for each other.
-    let because = Because::MembershipEnded;
-    session::end_all(&mut tx, user.uuid(), Some(account), because).await?;
+    // Sessions first, as in a change of password: transactions that lock in different orders would deadlock.
+    let reason = EndReason::MembershipEnded;
+    session::end_all(&mut tx, user.uuid(), Some(account), reason).await?;
     membership::remove(&mut tx, account, user.uuid()).await?;
     act("member_removed", &admin.caller, user, ip)
         .record(&mut *tx)
@@ -233,10 +234,10 @@ fn act(
 }
 
 async fn view(auth: &Auth, admin: &Admin, user: UserId) -> Result<MemberView, Error> {
-    let member = membership::of(&auth.pool, admin.caller.account, user.uuid()).await?;
+    let member = membership::find(&auth.pool, admin.caller.account, user.uuid()).await?;
     let email = store::user(&auth.pool, user.uuid()).await?;
     let (Some(member), Some(user)) = (member, email) else {
         return Err(Error::NotFound);
     };
-    Ok(MemberView::of((member, user.email)))
+    Ok(MemberView::new(&member, user.email))
 }

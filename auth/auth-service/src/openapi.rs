@@ -2,30 +2,30 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::http::header;
-use axum::routing::get;
 use axum::{Router, middleware};
+use infra::health::Readiness;
+use infra::http::openapi::{Security, problems};
+use infra::http::routes::with_documents;
+use utoipa::OpenApi as _;
 use utoipa::openapi::schema::ObjectBuilder;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Content, Header, OpenApi as Document, Ref, RefOr, ResponseBuilder, Type};
-use utoipa::{Modify, OpenApi as _};
+use utoipa::openapi::{Header, OpenApi as Document, Ref, RefOr, Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::guard::guard;
+use crate::rate_limit::limit;
 use crate::{
-    Auth, Error, account, api_keys, health, login, members, records, refresh, register, renewal,
+    Auth, SERVICE, account, api_keys, audit, change_password, jwks, login, members, refresh,
+    register,
 };
 
-/// The headers that tell how much of the limit is left.
+/// The headers that give the rest of the rate limit.
 const LIMITS: [&str; 3] = [
     "X-RateLimit-Limit",
     "X-RateLimit-Remaining",
     "X-RateLimit-Retry-After",
 ];
 
-/// What is true of the API as a whole; the routes add themselves.
+/// The description of the API as a whole; the routes add themselves.
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(
@@ -37,89 +37,66 @@ const LIMITS: [&str; 3] = [
         (name = "tokens", description = "Register, log in, stay logged in, log out"),
         (name = "members", description = "Who may do what in an account, and who did"),
         (name = "api keys", description = "Keys of an account's back ends"),
-        (name = "service", description = "What the service says about itself"),
+        (name = "service", description = "The state of the service"),
     ),
     components(schemas(infra::http::problem::Problem)),
     modifiers(&Security),
 )]
 struct Description;
 
-struct Security;
-
-impl Modify for Security {
-    fn modify(&self, document: &mut Document) {
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme(
-            "token",
-            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
-        );
-        components.add_security_scheme(
-            "key",
-            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))),
-        );
-    }
-}
-
 /// The description as JSON, as `/openapi.json` serves it and docs/openapi-auth.json keeps it.
 #[must_use]
 pub fn document() -> String {
-    let (_, document) = described().split_for_parts();
-    // Strings, numbers and lists: there is always JSON of a document.
-    let mut text = finished(document).to_pretty_json().unwrap_or_default();
+    // A document holds strings, numbers and lists, which always have JSON.
+    let mut text = finished().to_pretty_json().unwrap_or_default();
     text.push('\n');
     text
 }
 
-/// Everything that the service answers.
+/// All routes.
 pub(crate) fn router(auth: Arc<Auth>) -> Router {
-    let guarded = guarded().route_layer(middleware::from_fn_with_state(auth.clone(), guard));
-    let (router, _) = guarded.merge(open()).split_for_parts();
-    let text = Bytes::from(document());
-    router
-        .merge(infra::http::docs::pages())
-        .route("/metrics", get(infra::metrics::page))
-        .route(
-            "/openapi.json",
-            get(move || async move { ([(header::CONTENT_TYPE, "application/json")], text) }),
-        )
-        .fallback(|| async { Error::NoRoute })
-        .method_not_allowed_fallback(|| async { Error::NoMethod })
-        .with_state(auth)
+    let limited = limited().route_layer(middleware::from_fn_with_state(auth.clone(), limit));
+    let (router, _) = limited.merge(open()).split_for_parts();
+    let router = router.merge(infra::health::routes(SERVICE, ready));
+    with_documents(router, &finished()).with_state(auth)
+}
+/// Whether users can log in: that needs Postgres and a signing key.
+async fn ready(auth: Arc<Auth>) -> Readiness {
+    Readiness::new(SERVICE)
+        .requires("postgres", infra::postgres::ping(&auth.pool).await)
+        .requires("signing_key", auth.signing_keys.ready().await)
 }
 
 fn described() -> OpenApiRouter<Arc<Auth>> {
     OpenApiRouter::with_openapi(Description::openapi())
-        .merge(guarded())
+        .merge(limited())
         .merge(open())
 }
 
-/// The routes that take an API key and are limited.
-fn guarded() -> OpenApiRouter<Arc<Auth>> {
+/// The routes that need an API key and have a rate limit.
+fn limited() -> OpenApiRouter<Arc<Auth>> {
     OpenApiRouter::new()
         .routes(routes!(register::register))
         .routes(routes!(login::login))
         .routes(routes!(refresh::refresh))
         .routes(routes!(refresh::logout))
-        .routes(routes!(renewal::change))
+        .routes(routes!(change_password::change))
         .routes(routes!(api_keys::create, api_keys::list))
         .routes(routes!(api_keys::revoke))
         .routes(routes!(members::list, members::add))
         .routes(routes!(members::change, members::remove))
         .routes(routes!(account::read, account::rename))
-        .routes(routes!(records::list))
+        .routes(routes!(audit::list))
 }
 
-/// The routes for everybody.
+/// The routes without an API key.
 fn open() -> OpenApiRouter<Arc<Auth>> {
-    OpenApiRouter::new()
-        .routes(routes!(health::health))
-        .routes(routes!(health::livez))
-        .routes(routes!(health::readyz))
-        .routes(routes!(health::jwks))
+    OpenApiRouter::new().routes(routes!(jwks::jwks))
 }
 
-/// Adds what holds for every guarded route: the answers that any of them may give, and the headers of the limit.
-fn finished(mut document: Document) -> Document {
+/// The document, with the problems that any limited route may answer, and the headers of the limit.
+fn finished() -> Document {
+    let mut document = described().into_openapi();
     let headers = &mut document.components.get_or_insert_default().headers;
     headers.extend(LIMITS.map(|name| {
         let number = ObjectBuilder::new()
@@ -127,64 +104,36 @@ fn finished(mut document: Document) -> Document {
             .minimum(Some(0));
         (name.to_owned(), RefOr::T(Header::new(number.build())))
     }));
-    for (path, item) in &mut document.paths.paths {
-        if !path.starts_with("/api/") {
-            continue;
-        }
+    let items = document.paths.paths.iter_mut();
+    let limited = items.filter(|(path, _)| path.starts_with("/api/"));
+    let operations = limited.flat_map(|(_, item)| {
         let operations = [
             &mut item.get,
             &mut item.post,
             &mut item.patch,
             &mut item.delete,
         ];
-        for operation in operations.into_iter().flatten() {
-            let takes_body = operation.request_body.is_some();
-            let mut common = vec![
-                ("400", "Something of the request cannot be read"),
-                (
-                    "401",
-                    "No valid API key, or no valid token where one is needed",
-                ),
-                ("429", "Too many requests from this client's address"),
-                ("500", "A fault of ours"),
-                ("503", "Not possible for the moment; see `Retry-After`"),
-            ];
-            if takes_body {
-                common.extend([
-                    ("408", "The body did not arrive in time"),
-                    ("413", "The body is over 64 KiB"),
-                    ("415", "The body is not `application/json`"),
-                    ("422", "A field is missing, unknown, or not allowed"),
-                ]);
-            }
-            let responses = &mut operation.responses.responses;
-            for (status, description) in common {
-                responses
-                    .entry(status.to_owned())
-                    .or_insert_with(|| problem(description));
-            }
-            for response in responses.values_mut() {
-                if let RefOr::T(response) = response {
-                    response.headers.extend(LIMITS.map(|name| {
-                        let target = format!("#/components/headers/{name}");
-                        (name.to_owned(), RefOr::Ref(Ref::new(target)))
-                    }));
-                }
+        operations.into_iter().flatten()
+    });
+    for operation in operations {
+        let mut common = problems(&[400, 401, 429, 500, 503]);
+        if operation.request_body.is_some() {
+            common.extend(problems(&[408, 413, 415, 422]));
+        }
+        let responses = &mut operation.responses.responses;
+        for (status, problem) in common {
+            responses.entry(status).or_insert(problem);
+        }
+        for response in responses.values_mut() {
+            if let RefOr::T(response) = response {
+                response.headers.extend(LIMITS.map(|name| {
+                    let target = format!("#/components/headers/{name}");
+                    (name.to_owned(), RefOr::Ref(Ref::new(target)))
+                }));
             }
         }
     }
+    let requires = "Users can log in while Postgres answers and there is a signing key.";
+    infra::health::describe(&mut document, SERVICE, requires);
     document
-}
-
-fn problem(description: &str) -> RefOr<utoipa::openapi::Response> {
-    let schema = Ref::from_schema_name("Problem");
-    RefOr::T(
-        ResponseBuilder::new()
-            .description(description)
-            .content(
-                "application/problem+json",
-                Content::new(Some(RefOr::Ref(schema))),
-            )
-            .build(),
-    )
 }

@@ -1,4 +1,4 @@
-//! Passwords: hashed with argon2id, a bounded number at a time, and never telling whether a user exists.
+//! Passwords: hashed with argon2id, a bounded number at a time. The work does not show whether a user exists.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,22 +17,22 @@ const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// How long a password may wait for its turn before the client is told to come again.
+/// How long a password may wait for its turn before the answer is a 503.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Hashes and verifies passwords. Whoever calls waits for one of a few places, so that a flood of logins leaves the
-/// rest of the service its processors and its memory.
+/// Hashes and verifies passwords. Each call waits for one of a few permits, so that a flood of logins leaves the rest of the
+/// service processors and memory.
 #[derive(Debug)]
 pub struct Passwords {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     argon: Argon2<'static>,
-    /// The hash that stands in for that of a user who does not exist.
-    nobody: String,
+    /// The hash that is verified when the user does not exist.
+    dummy: String,
     hashed: AtomicU64,
 }
 
 impl Passwords {
-    /// As many places as there are processors but one, and at least one.
+    /// One permit less than there are processors, and at least one.
     ///
     /// # Errors
     /// If a first password cannot be hashed.
@@ -41,13 +41,13 @@ impl Passwords {
         let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
             .map_err(|error| Error::Hashing(error.into()))?;
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let mut unknowable = [0; 32];
-        aws_lc_rs::rand::fill(&mut unknowable).map_err(|error| Error::System(error.to_string()))?;
-        let nobody = argon.hash_password(&unknowable).map_err(Error::Hashing)?;
+        let mut random = [0; 32];
+        aws_lc_rs::rand::fill(&mut random).map_err(|error| Error::System(error.to_string()))?;
+        let dummy = argon.hash_password(&random).map_err(Error::Hashing)?;
         Ok(Self {
-            places: Arc::new(Semaphore::new(processors.saturating_sub(1).max(1))),
+            permits: Arc::new(Semaphore::new(processors.saturating_sub(1).max(1))),
             argon,
-            nobody: nobody.to_string(),
+            dummy: dummy.to_string(),
             hashed: AtomicU64::new(0),
         })
     }
@@ -55,7 +55,7 @@ impl Passwords {
     /// The hash of a password with a fresh salt, as a PHC string.
     ///
     /// # Errors
-    /// [`Error::Busy`] if no place came free in 20 s.
+    /// [`Error::Busy`] if no permit was free in 20 s.
     pub async fn hash(&self, password: SecretString) -> Result<String, Error> {
         self.work(move |argon| {
             let hash = argon.hash_password(password.expose_secret().as_bytes());
@@ -64,14 +64,14 @@ impl Passwords {
         .await
     }
 
-    /// Whether the password is the one that was hashed. Without a hash (no such user) the same work is done, and the
-    /// answer is no.
+    /// Whether the password is the one that was hashed. Without a hash (no such user) the same work is done and the answer is
+    /// `false`.
     ///
     /// # Errors
-    /// [`Error::Busy`] if no place came free in 20 s; [`Error::Hashing`] if the hash is not one.
+    /// [`Error::Busy`] if no permit was free in 20 s; [`Error::Hashing`] if the hash is not one.
     pub async fn verify(&self, password: SecretString, hash: Option<&str>) -> Result<bool, Error> {
         let exists = hash.is_some();
-        let hash = hash.unwrap_or(&self.nobody).to_owned();
+        let hash = hash.unwrap_or(&self.dummy).to_owned();
         let matches = self
             .work(move |argon| {
                 let hash =
@@ -86,7 +86,7 @@ impl Passwords {
         Ok(exists && matches)
     }
 
-    /// Whether a hash was made with other parameters than today's, so that it should be made again.
+    /// Whether a hash was made with other parameters than today's and should be replaced.
     #[must_use]
     pub fn is_outdated(&self, hash: &str) -> bool {
         let current = Params::new(MEMORY_KIB, PASSES, LANES, None).ok();
@@ -103,8 +103,8 @@ impl Passwords {
         }
     }
 
-    /// How many passwords were hashed so far, whether to keep or to compare: the work that tells users from strangers
-    /// if it ever differs.
+    /// The number of passwords hashed so far, to store or to compare. If it differed between existing and unknown users, the
+    /// time of a login would show which users exist.
     #[must_use]
     pub fn hashed(&self) -> u64 {
         self.hashed.load(Ordering::Relaxed)
@@ -114,7 +114,7 @@ impl Passwords {
         &self,
         work: impl FnOnce(&Argon2<'static>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let place = tokio::time::timeout(PATIENCE, self.places.clone().acquire_owned())
+        let permit = tokio::time::timeout(PATIENCE, self.permits.clone().acquire_owned())
             .await
             .map_err(|_| Error::Busy)?
             .map_err(|error| Error::System(error.to_string()))?;
@@ -122,8 +122,8 @@ impl Passwords {
         self.hashed.fetch_add(1, Ordering::Relaxed);
         tokio::task::spawn_blocking(move || {
             let done = work(&argon);
-            // Only now: a client that went away must not free a place while its hash is still being computed.
-            drop(place);
+            // Not earlier: a client that disconnects must not free the permit while its hash is computed.
+            drop(permit);
             done
         })
         .await

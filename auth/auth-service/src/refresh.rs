@@ -1,4 +1,4 @@
-//! `POST /api/v1/auth/refresh` and `/logout`: what becomes of a session.
+//! `POST /api/v1/auth/refresh` and `/logout`: continue a session, or end it.
 
 use std::sync::Arc;
 
@@ -9,29 +9,29 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use infra::env::SecretString;
+use infra::http::body::JsonBody;
 use infra::http::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::body::Body;
-use crate::guard::ClientIp;
-use crate::login::{Opened, Tokens};
-use crate::session::{Because, Rotation};
+use crate::client_ip::ClientIp;
+use crate::session::{EndReason, Rotation};
+use crate::tokens::{NewSession, Tokens};
 use crate::{Auth, Error, session};
 
 /// A refresh token.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Presented {
-    /// The latest of its session.
+    /// The latest token of its session.
     #[schema(value_type = String)]
     refresh_token: SecretString,
 }
 
 /// Refresh.
 ///
-/// Both tokens are new; the role is what it is now. A refresh token works once: one that was used before ends its
-/// session, because somebody has a copy.
+/// Both tokens are new, and the role is the present one. A refresh token works once: sending it again ends the session,
+/// because the token may be a stolen copy.
 #[utoipa::path(
     post,
     operation_id = "refresh",
@@ -47,24 +47,24 @@ pub(crate) struct Presented {
 pub(crate) async fn refresh(
     State(auth): State<Arc<Auth>>,
     ClientIp(ip): ClientIp,
-    Body(presented): Body<Presented>,
+    JsonBody(presented): JsonBody<Presented>,
 ) -> Result<Response, Error> {
     let mut tx = auth.pool.begin().await?;
     match session::rotate(&mut tx, &presented.refresh_token).await? {
         Rotation::Next(session, next) => {
-            let membership = membership::of(&mut *tx, session.account, session.user).await?;
+            let membership = membership::find(&mut *tx, session.account, session.user).await?;
             let Some(membership) = membership else {
-                session::end(&mut tx, session.id, Because::MembershipEnded).await?;
+                session::end(&mut tx, session.id, EndReason::MembershipEnded).await?;
                 tx.commit().await?;
                 return Err(Error::WrongToken);
             };
-            // Before the commit: without an answer the token must stay good.
-            let response = Opened(membership, next).into_response(&auth)?;
+            // Before the commit: if no answer can be made, the token must stay valid.
+            let response = NewSession(membership, next).into_response(&auth)?;
             tx.commit().await?;
             Ok(response)
         }
         Rotation::Reused(session) => {
-            session::end(&mut tx, session.id, Because::TokenReused).await?;
+            session::end(&mut tx, session.id, EndReason::TokenReused).await?;
             let act = Act {
                 account: Some(session.account),
                 target: Some(UserId::from(session.user).to_string()),
@@ -96,11 +96,11 @@ pub(crate) async fn refresh(
 pub(crate) async fn logout(
     State(auth): State<Arc<Auth>>,
     ClientIp(ip): ClientIp,
-    Body(presented): Body<Presented>,
+    JsonBody(presented): JsonBody<Presented>,
 ) -> Result<StatusCode, Error> {
     let mut tx = auth.pool.begin().await?;
-    if let Some(session) = session::of(&mut tx, &presented.refresh_token).await? {
-        session::end(&mut tx, session.id, Because::Logout).await?;
+    if let Some(session) = session::find(&mut tx, &presented.refresh_token).await? {
+        session::end(&mut tx, session.id, EndReason::Logout).await?;
         let act = Act {
             account: Some(session.account),
             user: Some(session.user),

@@ -9,22 +9,18 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use infra::env::{ExposeSecret, SecretString};
+use infra::env::SecretString;
+use infra::http::body::JsonBody;
 use infra::http::problem::Problem;
 use infra::id::AccountId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::body::{Body, Invalid};
-use crate::guard::ClientIp;
+use crate::client_ip::ClientIp;
+use crate::field_rules::{check_name, check_password, parse_email};
 use crate::{Auth, Error, store};
 
-const SHORTEST_PASSWORD: usize = 8;
-/// In characters; also what login refuses to hash beyond.
-pub(crate) const LONGEST_PASSWORD: usize = 256;
-const LONGEST_NAME: usize = 200;
-
-/// Somebody new.
+/// The fields of a new user.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Registration {
@@ -35,7 +31,7 @@ pub(crate) struct Registration {
     email: String,
     #[schema(value_type = String, format = Password, min_length = 8, max_length = 256)]
     password: SecretString,
-    /// What the account is called; the address when absent.
+    /// The name of the account; the address when absent.
     #[serde(default)]
     #[schema(
         min_length = 1,
@@ -45,7 +41,7 @@ pub(crate) struct Registration {
     name: Option<String>,
 }
 
-/// The user and the account that are there now.
+/// The new user and the new account.
 #[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Registered {
@@ -72,9 +68,9 @@ pub(crate) struct Registered {
 pub(crate) async fn register(
     State(auth): State<Arc<Auth>>,
     ClientIp(ip): ClientIp,
-    Body(registration): Body<Registration>,
+    JsonBody(registration): JsonBody<Registration>,
 ) -> Result<Response, Error> {
-    let email = email(&registration.email)?;
+    let email = parse_email(&registration.email)?;
     check_password("password", &registration.password)?;
     let name = match &registration.name {
         Some(name) => check_name("name", name)?,
@@ -105,46 +101,4 @@ pub(crate) async fn register(
         body,
     )
         .into_response())
-}
-
-/// The address in the form in which it is kept: lower case. Only ASCII is taken, where that is the same for everybody.
-pub(crate) fn email(text: &str) -> Result<String, Invalid> {
-    let text = text.trim();
-    let is_address = text.len() <= 254
-        && text.bytes().all(|byte| byte.is_ascii_graphic())
-        && text.split_once('@').is_some_and(|(local, domain)| {
-            !local.is_empty()
-                && !domain.contains('@')
-                && domain.split('.').all(|label| !label.is_empty())
-        });
-    if is_address {
-        Ok(text.to_ascii_lowercase())
-    } else {
-        Err(Invalid::field("email", "This must be an e-mail address."))
-    }
-}
-
-/// A name without the white space around it.
-pub(crate) fn check_name<'a>(param: &str, name: &'a str) -> Result<&'a str, Invalid> {
-    let trimmed = name.trim();
-    if trimmed.is_empty()
-        || name.chars().count() > LONGEST_NAME
-        || name.chars().any(char::is_control)
-    {
-        return Err(Invalid::field(
-            param,
-            "This must be 1 to 200 printable characters.",
-        ));
-    }
-    Ok(trimmed)
-}
-
-/// Length is all that is asked of a password, and nothing of it is trimmed or cut.
-pub(crate) fn check_password(param: &str, password: &SecretString) -> Result<(), Invalid> {
-    let length = password.expose_secret().chars().count();
-    if (SHORTEST_PASSWORD..=LONGEST_PASSWORD).contains(&length) {
-        Ok(())
-    } else {
-        Err(Invalid::field(param, "This must be 8 to 256 characters."))
-    }
 }

@@ -1,7 +1,7 @@
-//! Logins that last, and the only SQL on `session` and `refresh_token`.
+//! Sessions, and the only SQL on `session` and `refresh_token`.
 //!
-//! A session is one login. Each of its refresh tokens works once and is replaced by the next; whoever sends a used one
-//! has a copy, or lost the answer, and in both cases the session ends.
+//! A session is one login. Each of its refresh tokens works once and is replaced by the next. A client that sends a used
+//! token has a copy, or lost the answer; in both cases the session ends.
 
 use aws_lc_rs::rand;
 use base64::Engine;
@@ -14,16 +14,16 @@ use crate::Error;
 
 const PREFIX: &str = "pawl_rt_";
 
-/// Why a session ends, in the words of the table.
+/// Why a session ends, as the table names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Because {
+pub(crate) enum EndReason {
     Logout,
     TokenReused,
     PasswordChanged,
     MembershipEnded,
 }
 
-impl Because {
+impl EndReason {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Logout => "logout",
@@ -42,20 +42,20 @@ pub(crate) struct Session {
     pub(crate) account: Uuid,
 }
 
-/// A refresh token that was just made: it is told once.
+/// A new refresh token. Only its digest is stored.
 pub(crate) struct Refresh {
     pub(crate) token: SecretString,
-    /// Seconds until the session ends, whatever happens.
+    /// Seconds until the session ends, however often it is refreshed.
     pub(crate) expires_in: i64,
 }
 
-/// What became of a refresh token that was sent.
+/// The result of sending a refresh token.
 pub(crate) enum Rotation {
-    /// It was good and is used up; here is the next.
+    /// The token was valid and is used now; here is the next one.
     Next(Session, Refresh),
-    /// It was used before.
+    /// The token was used before.
     Reused(Session),
-    /// It is none of ours, or its session is over.
+    /// The token does not exist, or its session is over.
     Unknown,
 }
 
@@ -77,8 +77,8 @@ pub(crate) async fn open(
     issue(connection, id).await
 }
 
-/// Uses a token up and makes the next one. Of two who send the same token at once, one waits here for the other and
-/// then finds it used.
+/// Uses a token and makes the next one. If two requests send the same token at once, the second waits here for the first
+/// and then finds the token used.
 pub(crate) async fn rotate(
     connection: &mut PgConnection,
     token: &SecretString,
@@ -118,7 +118,7 @@ pub(crate) async fn rotate(
 }
 
 /// The open session that a token, used or not, belongs to.
-pub(crate) async fn of(
+pub(crate) async fn find(
     connection: &mut PgConnection,
     token: &SecretString,
 ) -> Result<Option<Session>, Error> {
@@ -141,47 +141,47 @@ pub(crate) async fn of(
 pub(crate) async fn end(
     connection: &mut PgConnection,
     session: Uuid,
-    because: Because,
+    reason: EndReason,
 ) -> Result<(), Error> {
     sqlx::query!(
         "update session set revoked_at = now(), revoked_because = $2 where id = $1 and revoked_at is null",
         session,
-        because.as_str(),
+        reason.as_str(),
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Ends the open sessions of a person: of one account, or without one all.
+/// Ends the open sessions of a user: those of one account, or without an account all.
 pub(crate) async fn end_all(
     connection: &mut PgConnection,
     user: Uuid,
     account: Option<Uuid>,
-    because: Because,
+    reason: EndReason,
 ) -> Result<(), Error> {
     sqlx::query!(
         "update session set revoked_at = now(), revoked_because = $3
          where user_id = $1 and revoked_at is null and account_id = coalesce($2, account_id)",
         user,
         account,
-        because.as_str(),
+        reason.as_str(),
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Forgets sessions that expired more than 30 days ago, with their tokens: at most a hundred, and answers how many.
-pub(crate) async fn forget(pool: &PgPool) -> sqlx::Result<u64> {
-    let forgotten = sqlx::query!(
+/// Deletes up to a hundred sessions that expired more than 30 days ago, with their tokens, and answers their number.
+pub(crate) async fn delete_expired(pool: &PgPool) -> sqlx::Result<u64> {
+    let deleted = sqlx::query!(
         "delete from session where id in
             (select id from session where expires_at < now() - interval '30 days' order by expires_at limit 100
              for update skip locked)",
     )
     .execute(pool)
     .await?;
-    Ok(forgotten.rows_affected())
+    Ok(deleted.rows_affected())
 }
 
 async fn issue(connection: &mut PgConnection, session: Uuid) -> Result<Refresh, Error> {

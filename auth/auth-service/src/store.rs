@@ -46,7 +46,7 @@ pub(crate) async fn emails(pool: &PgPool, users: &[Uuid]) -> Result<HashMap<Uuid
     Ok(rows.into_iter().map(|row| (row.id, row.email)).collect())
 }
 
-/// What the account is called and since when it is there.
+/// The name of the account and the time it was created.
 pub(crate) async fn account(
     pool: &PgPool,
     id: Uuid,
@@ -129,7 +129,7 @@ pub(crate) async fn insert_user(
     Ok(id)
 }
 
-/// Replaces a hash by one of the same password, unless the password was changed meanwhile.
+/// Replaces a hash by another one of the same password, unless the password changed meanwhile.
 pub(crate) async fn replace_hash(
     pool: &PgPool,
     user: Uuid,
@@ -147,7 +147,7 @@ pub(crate) async fn replace_hash(
     Ok(())
 }
 
-/// Keeps the password as it is until the end of the transaction; false if it was changed since `version`.
+/// Locks the password until the end of the transaction; false if it changed since `version`.
 pub(crate) async fn hold_password(
     connection: &mut PgConnection,
     user: Uuid,
@@ -163,7 +163,7 @@ pub(crate) async fn hold_password(
     Ok(held.is_some())
 }
 
-/// Replaces the password, unless that was done since `version`.
+/// Replaces the password, unless it changed since `version`.
 pub(crate) async fn change_password(
     connection: &mut PgConnection,
     user: Uuid,

@@ -1,7 +1,7 @@
 //! API keys of back ends, and the only SQL on the table `api_key`.
 //!
-//! A key is shown once, when it is made. What is kept is its SHA-256, which needs no slow hash because the key is 256
-//! random bits, and its first characters for people to tell keys apart.
+//! A key is shown once, when it is made. The table holds its SHA-256, which needs no slow hash because the key is 256 random
+//! bits, and its first characters, by which people recognise it.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -13,36 +13,37 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use infra::Env;
 use infra::env::{ExposeSecret, SecretString};
+use infra::http::page::Page;
 use sqlx::{PgExecutor, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::cache::Cache;
-use crate::verifier::only;
-use crate::{Digest, Page, digest};
+use crate::single_header::single;
+use crate::{Digest, digest};
 
-/// A revoked key is refused everywhere after this time.
-const REMEMBERED_FOR: Duration = Duration::from_secs(5);
-const REMEMBERED: usize = 16 * 1024;
+/// How long a key is cached: a revoked key is refused everywhere after this time.
+const CACHED_FOR: Duration = Duration::from_secs(5);
+/// How many keys are cached at most.
+const CACHED: usize = 16 * 1024;
 const HEADER: HeaderName = HeaderName::from_static("x-api-key");
 /// 128 bits take 22 characters of base64.
-const SHORTEST_BOOTSTRAP: usize = 22;
-const LONGEST: usize = 256;
+const MIN_BOOTSTRAP: usize = 22;
+const MAX_LENGTH: usize = 256;
 const PREFIX_CHARACTERS: usize = 12;
 
-/// A key that is known and not revoked.
+/// A valid API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiKey {
     /// Its id.
     pub id: Uuid,
     /// The account it acts for; without one it opens only the auth service.
     pub account: Option<Uuid>,
-    /// How often it may ask per minute (0 is no limit), where that is its own and not what every key may do.
+    /// Its own limit of requests per minute (0 is no limit), if it has one.
     pub per_minute: Option<u32>,
 }
 
-/// The keys of `AUTH_API_KEYS`, which open the auth service before there are any in the database. They act for no
-/// account.
+/// The keys of `AUTH_API_KEYS`, which open the auth service before there are keys in the database. They act for no account.
 #[derive(Clone)]
 pub struct Bootstrap(Vec<Digest>);
 
@@ -53,16 +54,16 @@ impl Bootstrap {
         let keys: Vec<_> = list(keys.expose_secret()).collect();
         if keys
             .iter()
-            .any(|key| !(SHORTEST_BOOTSTRAP..=LONGEST).contains(&key.len()))
+            .any(|key| !(MIN_BOOTSTRAP..=MAX_LENGTH).contains(&key.len()))
         {
             env.fault(format!(
-                "AUTH_API_KEYS has a key that is not {SHORTEST_BOOTSTRAP} to {LONGEST} characters: `openssl rand -hex 16` makes one"
+                "AUTH_API_KEYS has a key that is not {MIN_BOOTSTRAP} to {MAX_LENGTH} characters: `openssl rand -hex 16` makes one"
             ));
         }
         Self(keys.into_iter().map(digest).collect())
     }
 
-    /// Whether this is one of them. Each is compared in constant time.
+    /// Whether this is one of the keys. Each is compared in constant time.
     #[must_use]
     pub fn holds(&self, key: &str) -> bool {
         let name = digest(key);
@@ -84,40 +85,41 @@ fn list(keys: &str) -> impl Iterator<Item = &str> {
 
 /// The key in the header `X-API-Key`, if it came exactly once.
 #[must_use]
-pub fn of(headers: &HeaderMap) -> Option<&str> {
-    only(headers, &HEADER)
+pub fn from_headers(headers: &HeaderMap) -> Option<&str> {
+    single(headers, &HEADER)
 }
 
-/// Looks keys up, and remembers for 5 s what it found.
+/// Finds keys in the database, and caches valid ones for 5 s.
 #[derive(Debug)]
 pub struct ApiKeys {
     pool: PgPool,
-    found: Cache<ApiKey>,
+    cache: Cache<ApiKey>,
 }
 
 impl ApiKeys {
-    /// Looks in the table of this database.
+    /// Finds keys in this database.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         Self {
             pool,
-            found: Cache::new(REMEMBERED),
+            cache: Cache::new(CACHED),
         }
     }
 
     /// The key with this text, if there is one that is not revoked.
     ///
     /// # Errors
-    /// If the database cannot be asked.
+    /// If the database query fails.
     pub async fn find(&self, key: &str) -> Result<Option<ApiKey>, sqlx::Error> {
-        if key.is_empty() || key.len() > LONGEST {
+        if key.is_empty() || key.len() > MAX_LENGTH {
             return Ok(None);
         }
         let name = digest(key);
-        if let Some(found) = self.found.get(&name) {
+        if let Some(found) = self.cache.get(&name) {
             return Ok(Some(found));
         }
-        let asked = Instant::now();
+        // The result may be true only at the time before the query.
+        let ends = Instant::now() + CACHED_FOR;
         let row = sqlx::query!(
             "select id, account_id, rate_limit_per_minute from api_key where sha256 = $1 and revoked_at is null",
             &name[..],
@@ -131,9 +133,8 @@ impl ApiKeys {
                 .rate_limit_per_minute
                 .and_then(|limit| limit.try_into().ok()),
         });
-        // Counted from before the question: the answer may have been true only then.
         if let Some(found) = found {
-            self.found.put(name, found, asked + REMEMBERED_FOR);
+            self.cache.put(name, found, ends);
         }
         Ok(found)
     }
@@ -142,17 +143,18 @@ impl ApiKeys {
 /// A fresh key, 256 bits from the system's random source: `pawl_` and 43 characters.
 ///
 /// # Errors
-/// If the system has no randomness to give.
+/// If the system has no random numbers.
 pub fn generate() -> Result<SecretString, aws_lc_rs::error::Unspecified> {
     let mut bits = [0; 32];
     rand::fill(&mut bits)?;
     Ok(format!("pawl_{}", URL_SAFE_NO_PAD.encode(bits)).into())
 }
 
-/// Keeps a key of this account (or, without one, of the auth service alone); a key that is kept already is left as it is.
+/// Stores a given key of this account, or without an account a key of the auth service alone. A key that is stored already
+/// stays as it is.
 ///
 /// # Errors
-/// If the database refuses it or cannot be reached.
+/// If the database fails.
 pub async fn insert(
     executor: impl PgExecutor<'_>,
     account: Option<Uuid>,
@@ -183,11 +185,11 @@ fn prefix(key: &str) -> String {
 pub struct Listed {
     /// Its id.
     pub id: Uuid,
-    /// What its owner calls it.
+    /// Its name, given by its owner.
     pub name: String,
     /// Its first characters.
     pub prefix: String,
-    /// How often it may ask per minute, where that is its own.
+    /// Its own limit of requests per minute, if it has one.
     pub rate_limit_per_minute: Option<i32>,
     /// When it was made.
     pub created_at: OffsetDateTime,
@@ -195,10 +197,10 @@ pub struct Listed {
     pub revoked_at: Option<OffsetDateTime>,
 }
 
-/// A new key of the account: the key, which is told this once, and what is known of it from then on.
+/// Creates a key of the account. Answers the key itself, this once, and the rest of its row.
 ///
 /// # Errors
-/// If the database refuses it, or the system has no randomness to give (a [`sqlx::Error::Protocol`]).
+/// If the database fails, or the system has no random numbers (a [`sqlx::Error::Protocol`]).
 pub async fn create(
     executor: impl PgExecutor<'_>,
     account: Uuid,
@@ -223,37 +225,38 @@ pub async fn create(
     Ok((key, listed))
 }
 
-/// Keys of the account, newest first, revoked ones too.
+/// A page of the account's keys, newest first and revoked ones too, and whether more follow.
 ///
 /// # Errors
-/// If the database cannot be asked.
+/// If the database query fails.
 pub async fn page(
     executor: impl PgExecutor<'_>,
     account: Uuid,
-    page: &Page,
-) -> Result<Vec<Listed>, sqlx::Error> {
-    sqlx::query_as!(
+    page: &Page<Uuid>,
+) -> Result<(Vec<Listed>, bool), sqlx::Error> {
+    let rows = sqlx::query_as!(
         Listed,
         r#"select id as "id!", name as "name!", prefix as "prefix!", rate_limit_per_minute, created_at as "created_at!", revoked_at
            from ((select * from api_key where $3::uuid is null and account_id = $1 and id < $2
                   order by id desc limit $4)
                  union all
                  (select * from api_key where account_id = $1 and id > $3 order by id limit $4)) page
-           order by id desc"#,
+           order by case when $3::uuid is null then id end desc, id"#,
         account,
         page.starting_after.unwrap_or(Uuid::max()),
         page.ending_before,
-        page.limit,
+        page.rows(),
     )
     .fetch_all(executor)
-    .await
+    .await?;
+    Ok(page.cut(rows))
 }
 
-/// Revokes a key of this account and answers what is known of it; within 5 s no service accepts it any more. One that
-/// was revoked before stays as it is; `None` if the account has no such key.
+/// Revokes a key of this account and answers its row; within 5 s no service accepts the key any more. A revoked key stays as
+/// it is. `None` if the account has no such key.
 ///
 /// # Errors
-/// If the database cannot be reached.
+/// If the database fails.
 pub async fn revoke_of(
     executor: impl PgExecutor<'_>,
     account: Uuid,
@@ -273,7 +276,7 @@ pub async fn revoke_of(
 /// Whether this account has a key of this name that is not revoked.
 ///
 /// # Errors
-/// If the database cannot be asked.
+/// If the database query fails.
 pub async fn is_named(
     pool: &PgPool,
     account: Option<Uuid>,
@@ -291,11 +294,11 @@ pub async fn is_named(
     .await
 }
 
-/// Revokes a key of whatever account; within 5 s no service accepts it any more. Answers whose it was (the inner `None`
-/// is nobody's); `None` if it is unknown or was revoked before.
+/// Revokes a key of any account; within 5 s no service accepts it any more. Answers its account (the inner `None` if it has
+/// none); the outer `None` if the key is unknown or already revoked.
 ///
 /// # Errors
-/// If the database cannot be reached.
+/// If the database fails.
 pub async fn revoke(
     executor: impl PgExecutor<'_>,
     id: Uuid,

@@ -1,21 +1,24 @@
-//! The record of who did what, and the only SQL on the table `audit`. It only grows, and no password or token is in it.
+//! The audit: a record of each action and its actor, and the only SQL on the table `audit`.
+//!
+//! Records are only added. None holds a password or a token.
 
 use std::net::IpAddr;
 
+use infra::http::page::Page;
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{Caller, Page};
+use crate::Caller;
 
-/// How far an action came.
+/// The outcome of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is about to be done: the record stands first, so that nothing is done without one.
+    /// The action follows: the record is written first, so that no action is without one.
     Requested,
-    /// It was done, in the transaction that wrote the record.
+    /// The action was done, in the transaction that wrote the record.
     Done,
-    /// It was not done.
+    /// The action was refused.
     Refused,
 }
 
@@ -29,29 +32,29 @@ impl Outcome {
     }
 }
 
-/// Something that somebody did or tried.
+/// An action that a caller did or tried.
 #[derive(Clone, Debug)]
 pub struct Act<'a> {
-    /// Whose administrators may read of it.
+    /// The account whose admins may read the record.
     pub account: Option<Uuid>,
     /// The person who acted.
     pub user: Option<Uuid>,
     /// The key that acted.
     pub key: Option<Uuid>,
-    /// What was done, in the past tense where it can be: `role_changed`.
+    /// The action, in the past tense where possible: `role_changed`.
     pub action: &'a str,
-    /// What it was done to: an id as clients know it.
+    /// The thing it was done to: an id as clients know it.
     pub target: Option<String>,
-    /// How far it came.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// Why, in the words of whoever acted or of whoever refused.
+    /// The reason that the actor gave, or the reason of a refusal.
     pub reason: Option<&'a str>,
-    /// From where.
+    /// The address of the client.
     pub ip: Option<IpAddr>,
 }
 
 impl<'a> Act<'a> {
-    /// An act of nobody known, done.
+    /// An action that was done, without an actor.
     #[must_use]
     pub const fn new(action: &'a str) -> Self {
         Self {
@@ -66,7 +69,7 @@ impl<'a> Act<'a> {
         }
     }
 
-    /// The same, of this caller within its account.
+    /// The same action of this caller, in the caller's account.
     #[must_use]
     pub const fn by(mut self, caller: &Caller) -> Self {
         self.account = Some(caller.account);
@@ -75,11 +78,11 @@ impl<'a> Act<'a> {
         self
     }
 
-    /// Writes it down, with the id of the request that is being answered. Only ids, words of ours and a reason may be in
-    /// it.
+    /// Writes the record, with the id of the request that this task answers. It may hold only ids, Pawl's own words and a
+    /// reason.
     ///
     /// # Errors
-    /// If the database refuses or is away; then the act must not be done.
+    /// If the database fails; then the action must not be done.
     pub async fn record(self, executor: impl PgExecutor<'_>) -> sqlx::Result<()> {
         let request = infra::http::request_id();
         sqlx::query!(
@@ -102,41 +105,41 @@ impl<'a> Act<'a> {
     }
 }
 
-/// A record as it stands.
+/// A record of the table.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// Its id, later in order than those before.
+    /// Its id; ids grow with time.
     pub id: Uuid,
     /// The person who acted.
     pub user_id: Option<Uuid>,
     /// The key that acted.
     pub api_key_id: Option<Uuid>,
-    /// What was done.
+    /// The action.
     pub action: String,
-    /// What it was done to.
+    /// The thing it was done to.
     pub target: Option<String>,
-    /// How far it came.
+    /// Its outcome.
     pub outcome: String,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
-    /// From where.
+    /// The address of the client.
     pub ip: Option<String>,
-    /// In which request.
+    /// The id of the request.
     pub request_id: Option<String>,
-    /// When.
+    /// The time.
     pub at: OffsetDateTime,
 }
 
-/// Records of an account, newest first.
+/// A page of an account's records, newest first, and whether more follow.
 ///
 /// # Errors
-/// If the database cannot be asked.
+/// If the database query fails.
 pub async fn page(
     executor: impl PgExecutor<'_>,
     account: Uuid,
-    page: &Page,
-) -> sqlx::Result<Vec<Record>> {
-    sqlx::query_as!(
+    page: &Page<Uuid>,
+) -> sqlx::Result<(Vec<Record>, bool)> {
+    let rows = sqlx::query_as!(
         Record,
         r#"select id as "id!", user_id, api_key_id, action as "action!", target, outcome as "outcome!", reason, ip,
                   request_id, at as "at!"
@@ -144,12 +147,13 @@ pub async fn page(
                   order by id desc limit $4)
                  union all
                  (select * from audit where account_id = $1 and id > $3 order by id limit $4)) page
-           order by id desc"#,
+           order by case when $3::uuid is null then id end desc, id"#,
         account,
         page.starting_after.unwrap_or(Uuid::max()),
         page.ending_before,
-        page.limit,
+        page.rows(),
     )
     .fetch_all(executor)
-    .await
+    .await?;
+    Ok(page.cut(rows))
 }

@@ -1,79 +1,34 @@
-//! A bounded map from digests to what was found out about them, each entry with an end.
+//! A bounded cache of facts about secrets, each with an end.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::Digest;
 
-const SHARDS: usize = 16;
-
-/// Remembers at least the last `capacity / 2` and at most `capacity` digests.
+/// Facts by the digest of their secret. When the cache is full, an entry that is seldom used gives way.
 #[derive(Debug)]
-pub(crate) struct Cache<V> {
-    shards: [Mutex<Shard<V>>; SHARDS],
-    generation: usize,
-}
+pub(crate) struct Cache<V>(quick_cache::sync::Cache<Digest, Entry<V>>);
 
-/// Two generations: what is used moves to the young one, and when that is full the old one is forgotten. That is
-/// nearly "least recently used", without a list to keep in order.
-#[derive(Debug)]
-struct Shard<V> {
-    young: HashMap<Digest, Entry<V>>,
-    old: HashMap<Digest, Entry<V>>,
-}
-
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 struct Entry<V> {
     value: V,
     ends: Instant,
 }
 
 impl<V: Clone> Cache<V> {
+    /// An empty cache of at most `capacity` entries.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            shards: std::array::from_fn(|_| {
-                Mutex::new(Shard {
-                    young: HashMap::new(),
-                    old: HashMap::new(),
-                })
-            }),
-            generation: (capacity / SHARDS / 2).max(1),
-        }
+        Self(quick_cache::sync::Cache::new(capacity))
     }
 
-    /// What was put under this digest and has not ended.
+    /// The value of this digest, unless it has ended.
     pub(crate) fn get(&self, digest: &Digest) -> Option<V> {
-        let mut shard = self.shard(digest);
-        let entry = if let Some(entry) = shard.young.get(digest) {
-            entry.clone()
-        } else {
-            let entry = shard.old.remove(digest)?;
-            shard.insert(*digest, entry.clone(), self.generation);
-            entry
-        };
+        let entry = self.0.get(digest)?;
         (entry.ends > Instant::now()).then_some(entry.value)
     }
 
-    /// Remembers `value` until `ends`, or until newer entries displace it.
+    /// Keeps `value` until `ends`, or until other entries need its place.
     pub(crate) fn put(&self, digest: Digest, value: V, ends: Instant) {
-        self.shard(&digest)
-            .insert(digest, Entry { value, ends }, self.generation);
-    }
-
-    /// A digest's first byte is as good as random.
-    fn shard(&self, digest: &Digest) -> MutexGuard<'_, Shard<V>> {
-        let shard = &self.shards[usize::from(digest[0]) % SHARDS];
-        shard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<V> Shard<V> {
-    fn insert(&mut self, digest: Digest, entry: Entry<V>, generation: usize) {
-        if self.young.len() >= generation && !self.young.contains_key(&digest) {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(digest, entry);
+        self.0.insert(digest, Entry { value, ends });
     }
 }
 
@@ -84,9 +39,7 @@ mod tests {
     use super::*;
 
     fn name(number: u16) -> Digest {
-        let mut digest = Digest::default();
-        digest[1..3].copy_from_slice(&number.to_be_bytes());
-        digest
+        crate::digest(&number.to_string())
     }
 
     #[test]
@@ -101,17 +54,16 @@ mod tests {
 
     #[test]
     fn what_is_used_stays_and_the_rest_is_forgotten_in_bounded_space() {
-        let cache = Cache::new(SHARDS * 8);
+        let cache = Cache::new(128);
         let ends = Instant::now() + Duration::from_mins(1);
         cache.put(name(0), 0, ends);
-        for number in 1..1000 {
+        for number in 1..10_000 {
             cache.put(name(number), number, ends);
             assert_eq!(cache.get(&name(0)), Some(0), "used after {number} others");
         }
-        let kept = (1..1000)
+        let kept = (0..10_000)
             .filter(|number| cache.get(&name(*number)).is_some())
             .count();
-        assert!(kept <= 8, "{kept} of one shard's entries were kept");
-        assert_eq!(cache.get(&name(1)), None);
+        assert!(kept <= 128, "{kept} entries were kept");
     }
 }

@@ -1,4 +1,4 @@
-//! The caller of a route, and what its role is.
+//! The caller of a route, and its role.
 
 use std::fmt;
 use std::fmt::Display;
@@ -12,28 +12,28 @@ use uuid::Uuid;
 
 use crate::{Error, Verifier};
 
-/// Who sent this request, proven by a token or an API key.
+/// The sender of this request, proven by a token or an API key.
 ///
-/// As an extractor it needs a [`Verifier`] in the router's state and answers 401 by itself if nothing is proven.
+/// As an extractor it needs a [`Verifier`] in the router's state and answers 401 itself without a valid token or key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The merchant on whose behalf the request is made; nothing of another account may be shown or changed.
     pub account: Uuid,
     /// The person, if a person's token was sent.
     pub user: Option<Uuid>,
-    /// What the caller may do within the account.
+    /// The caller's role in the account.
     pub role: Role,
     /// The API key, if one was sent.
     pub key: Option<Uuid>,
-    /// How often that key may ask per minute, where that is its own.
+    /// That key's own limit of requests per minute, if it has one.
     pub per_minute: Option<u32>,
 }
 
-/// What a member may do, as in the table `membership`; each may do what those before it may.
+/// The role of a member, as in the table `membership`; each includes the rights of those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Pays and sees payments; what everybody who registers is, and what an API key acts as.
+    /// Pays and sees payments: the role of every new user and of every API key.
     User,
     /// Sees the console.
     Viewer,
@@ -52,7 +52,7 @@ impl Role {
     /// Every role, the weakest first.
     pub const ALL: [Self; 4] = [Self::User, Self::Viewer, Self::Operator, Self::Admin];
 
-    /// The word in tokens and in the database.
+    /// The name in tokens and in the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -73,10 +73,10 @@ impl Display for Role {
 impl FromStr for Role {
     type Err = UnknownRole;
 
-    fn from_str(word: &str) -> Result<Self, UnknownRole> {
+    fn from_str(name: &str) -> Result<Self, UnknownRole> {
         Self::ALL
             .into_iter()
-            .find(|role| role.as_str() == word)
+            .find(|role| role.as_str() == name)
             .ok_or(UnknownRole)
     }
 }

@@ -1,4 +1,4 @@
-//! What an access token says.
+//! The claims of an access token.
 
 use infra::id::AccountId;
 use serde::{Deserialize, Serialize};
@@ -12,26 +12,26 @@ pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 /// The claims of an access token. Times are seconds since 1970.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claims {
-    /// Who made the token.
+    /// The issuer.
     pub iss: String,
-    /// Whom it is for.
+    /// The audience.
     pub aud: String,
-    /// The person.
+    /// The user.
     pub sub: UserId,
-    /// The account the person acts for.
+    /// The account that the user acts for.
     pub account: AccountId,
-    /// What the person may do there.
+    /// The user's role there.
     pub role: Role,
-    /// The generation of the membership that it was made for; a change of role or password draws a later one, and then
-    /// this token is refused. A token without it is the first that any such change ends.
+    /// The generation of the membership. A change of role or password draws a later one, and then this token is refused. A
+    /// token without the claim has the first generation.
     #[serde(default, rename = "gen")]
     pub generation: i64,
     /// When it was made.
     pub iat: u64,
-    /// From when on it is valid.
+    /// The time from which it is valid.
     pub nbf: u64,
-    /// Until when it is valid.
+    /// The time until which it is valid.
     pub exp: u64,
-    /// A name of its own, so that no two tokens are equal.
+    /// A unique name, so that no two tokens are equal.
     pub jti: String,
 }

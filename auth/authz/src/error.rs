@@ -1,36 +1,32 @@
-//! The two ways a caller is turned away.
+//! The two reasons why there is no caller.
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use infra::http::problem::{Code, Problem};
+use infra::http::problem::Problem;
+
+use crate::code::UNAUTHENTICATED;
 
 /// Why there is no [`Caller`](crate::Caller).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No token and no key, or one that is not valid; which of the many reasons it was is nobody's business.
+    /// No token and no key, or one that is not valid. The answer does not say which of the many reasons it was.
     #[error("no valid token or API key")]
     Unauthenticated,
-    /// What is needed to tell (Postgres, the auth service's public keys) does not answer.
+    /// A dependency that verification needs (Postgres, the auth service's public keys) does not answer.
     #[error("callers cannot be verified for the moment")]
     Unavailable,
 }
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        let problem = match error {
+        match error {
             Error::Unauthenticated => Self::new(
-                Code::Unauthenticated,
+                UNAUTHENTICATED,
                 "Send a valid token as `Authorization: Bearer …` or an API key as `X-API-Key`.",
             ),
-            Error::Unavailable => Self::new(
-                Code::Unavailable,
-                "Callers cannot be verified for the moment.",
-            )
-            .retry_after(1),
-        };
-        match infra::http::request_id() {
-            Some(id) => problem.request_id(id.as_str()),
-            None => problem,
+            Error::Unavailable => {
+                Self::unavailable("Callers cannot be verified for the moment.", 1)
+            }
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Ids of who calls and of what they did.
+//! The ids of callers and of audit records.
 
 infra::ids! {
     /// A person.
     UserId, User, "usr";
     /// An API key of a merchant.
     KeyId, Key, "key";
-    /// A record of who did what.
+    /// An audit record.
     AuditId, Audit, "aud";
 }

@@ -1,32 +1,33 @@
 //! The public keys that access tokens are verified with.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet};
+use parking_lot::RwLock;
 use tokio::sync::{Mutex, watch};
 
 use crate::Error;
 
-/// How often the keys are fetched when nothing is wrong: a key that was withdrawn is trusted no longer than this.
+/// How often the keys are fetched: a retired key is accepted no longer than this.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
-/// The least time between two fetches: tokens with invented key ids must not hammer the auth service.
+/// The least time between two fetches, so that tokens with invented key ids do not flood the auth service.
 const REFRESH_AT_MOST_EVERY: Duration = Duration::from_secs(5);
-/// The same before any keys are known, when nobody can be let in anyway.
+/// The least time between two fetches while no keys are known.
 const FIRST_FETCH_EVERY: Duration = Duration::from_secs(1);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Keys by their id. `generation` changes whenever the keys do: what an earlier set vouched for is to be proven again.
+/// Keys by their id. `generation` changes whenever the keys do: tokens that an earlier set verified are verified again.
 #[derive(Clone, Default)]
 pub(crate) struct Keys {
     pub(crate) generation: u64,
     by_id: HashMap<String, DecodingKey>,
 }
 
-/// The auth service's keys as they are known now, and where newer ones come from.
+/// The auth service's keys as they are known now, and the source of newer ones.
 pub(crate) struct KeySet {
     keys: RwLock<Arc<Keys>>,
     source: Option<Source>,
@@ -43,8 +44,8 @@ impl Keys {
         self.by_id.get(id)
     }
 
-    /// Takes the Ed25519 keys of a set; every other kind is left out, so that no token can choose it.
-    fn of(set: &JwkSet, generation: u64) -> Self {
+    /// The Ed25519 keys of a set. Keys of other kinds are left out, so that no token can choose one.
+    fn new(set: &JwkSet, generation: u64) -> Self {
         let by_id = set.keys.iter().filter_map(|key| {
             let AlgorithmParameters::OctetKeyPair(pair) = &key.algorithm else {
                 return None;
@@ -69,15 +70,15 @@ impl Keys {
 }
 
 impl KeySet {
-    /// Exactly these keys, for ever.
+    /// Exactly these keys, which never change.
     pub(crate) fn fixed(set: &JwkSet) -> Arc<Self> {
         Arc::new(Self {
-            keys: RwLock::new(Arc::new(Keys::of(set, 1))),
+            keys: RwLock::new(Arc::new(Keys::new(set, 1))),
             source: None,
         })
     }
 
-    /// The keys that this process shows, followed for as long as this lives.
+    /// The keys that this process publishes, followed for as long as the result lives.
     pub(crate) fn watched(mut shown: watch::Receiver<Option<JwkSet>>) -> Arc<Self> {
         let set = Arc::new(Self {
             keys: RwLock::default(),
@@ -97,11 +98,11 @@ impl KeySet {
         set
     }
 
-    /// The keys behind `url`, fetched now and kept fresh in the background for as long as this lives.
+    /// The keys at `url`, fetched now and again in the background for as long as the result lives.
     pub(crate) fn remote(url: &str) -> anyhow::Result<Arc<Self>> {
         let client = reqwest::Client::builder()
             .timeout(FETCH_TIMEOUT)
-            // The address is configured; an answer does not get to name another one.
+            // The address is configured: an answer must not redirect to another one.
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()
@@ -133,13 +134,10 @@ impl KeySet {
 
     /// The keys as they are known now.
     pub(crate) fn keys(&self) -> Arc<Keys> {
-        self.keys
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.keys.read().clone()
     }
 
-    /// The keys after looking for `id` wherever it may be found; fails only if no keys were ever had.
+    /// The keys, fetched again if `id` is not among them; fails only if no keys are known.
     pub(crate) async fn keys_with(&self, id: &str) -> Result<Arc<Keys>, Error> {
         let keys = self.keys();
         if keys.find(id).is_some() {
@@ -157,7 +155,7 @@ impl KeySet {
         self.keys().generation > 0
     }
 
-    /// Fetches the keys unless that was tried a moment ago; whoever comes meanwhile waits for the same fetch.
+    /// Fetches the keys unless that was tried a moment ago; concurrent callers wait for the same fetch.
     async fn refresh(&self) {
         let Some(source) = &self.source else { return };
         let mut last = source.last.lock().await;
@@ -177,20 +175,20 @@ impl KeySet {
                 tracing::warn!(
                     url = source.url,
                     error = format!("{error:#}"),
-                    "the auth service's keys could not be fetched"
+                    "failed to fetch the auth service's public keys; retrying"
                 );
             }
         }
     }
 
     fn replace(&self, set: &JwkSet) {
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let fresh = Keys::of(set, keys.generation + 1);
+        let mut keys = self.keys.write();
+        let fresh = Keys::new(set, keys.generation + 1);
         // A key id is the thumbprint of its key: equal ids are equal keys.
         if keys.generation == 0 || !keys.same_ids(&fresh) {
             tracing::info!(
                 keys = fresh.by_id.len(),
-                "the auth service's keys are known"
+                "new public keys of the auth service"
             );
             *keys = Arc::new(fresh);
         }

@@ -1,41 +1,42 @@
-//! Who belongs to which account in which role, and the only SQL on `membership` and `revocation`.
+//! Memberships: the users of an account and their roles, and the only SQL on `membership` and `revocation`.
 //!
-//! Whatever takes something from a member draws a new generation for the membership and writes it down as revoked, in
-//! one transaction: access tokens of earlier generations are refused everywhere within 5 s.
+//! Every change that takes a right from a member draws a new generation for the membership and records it as a revocation,
+//! in one transaction. Within 5 s every service refuses access tokens of earlier generations.
 
 use std::collections::HashMap;
 
+use infra::http::page::Page;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{Page, Role};
+use crate::Role;
 
-/// That a person belongs to an account.
+/// A user's membership in an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Membership {
     /// The account.
     pub account: Uuid,
-    /// The person.
+    /// The user.
     pub user: Uuid,
-    /// What the person may do there.
+    /// The user's role there.
     pub role: Role,
-    /// What access tokens bear as `gen`.
+    /// The claim `gen` of its access tokens.
     pub generation: i64,
-    /// Since when.
+    /// When the user became a member.
     pub created_at: OffsetDateTime,
 }
 
-/// Why a membership was not changed.
+/// The reason why a membership was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The account would be left without an admin.
     #[error("an account keeps at least one admin")]
     LastAdmin,
-    /// The person does not belong to the account.
+    /// The user is not a member of the account.
     #[error("no such member")]
     NotAMember,
-    /// The database refused or did not answer.
+    /// The database failed.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
 }
@@ -63,11 +64,11 @@ impl TryFrom<Row> for Membership {
     }
 }
 
-/// The membership of this person in this account.
+/// The membership of this user in this account.
 ///
 /// # Errors
-/// If the database cannot be asked.
-pub async fn of(
+/// If the database query fails.
+pub async fn find(
     executor: impl PgExecutor<'_>,
     account: Uuid,
     user: Uuid,
@@ -85,14 +86,11 @@ pub async fn of(
     .transpose()
 }
 
-/// The membership that the person has had longest.
+/// The oldest membership of the user.
 ///
 /// # Errors
-/// If the database cannot be asked.
-pub async fn longest_of(
-    executor: impl PgExecutor<'_>,
-    user: Uuid,
-) -> sqlx::Result<Option<Membership>> {
+/// If the database query fails.
+pub async fn oldest(executor: impl PgExecutor<'_>, user: Uuid) -> sqlx::Result<Option<Membership>> {
     sqlx::query_as!(
         Row,
         "select account_id, user_id, role, generation, created_at
@@ -105,15 +103,15 @@ pub async fn longest_of(
     .transpose()
 }
 
-/// Members of an account, those who registered last first.
+/// A page of an account's members, last registered first, and whether more follow.
 ///
 /// # Errors
-/// If the database cannot be asked.
+/// If the database query fails.
 pub async fn page(
     executor: impl PgExecutor<'_>,
     account: Uuid,
-    page: &Page,
-) -> sqlx::Result<Vec<Membership>> {
+    page: &Page<Uuid>,
+) -> sqlx::Result<(Vec<Membership>, bool)> {
     let rows = sqlx::query_as!(
         Row,
         r#"select account_id as "account_id!", user_id as "user_id!", role as "role!", generation as "generation!",
@@ -122,22 +120,23 @@ pub async fn page(
                   order by user_id desc limit $4)
                  union all
                  (select * from membership where account_id = $1 and user_id > $3 order by user_id limit $4)) page
-           order by user_id desc"#,
+           order by case when $3::uuid is null then user_id end desc, user_id"#,
         account,
         page.starting_after.unwrap_or(Uuid::max()),
         page.ending_before,
-        page.limit,
+        page.rows(),
     )
     .fetch_all(executor)
     .await?;
-    rows.into_iter().map(Membership::try_from).collect()
+    let members: sqlx::Result<Vec<_>> = rows.into_iter().map(Membership::try_from).collect();
+    Ok(page.cut(members?))
 }
 
-/// Makes the person a member of the account in this role, whatever it was before, and answers whether it is a new
-/// member.
+/// Makes the user a member of the account with this role, whatever the role was before, and answers whether the membership is
+/// new.
 ///
 /// # Errors
-/// [`Error::LastAdmin`] if the account's only admin would be one no more.
+/// [`Error::LastAdmin`] if the account would be left without an admin.
 pub async fn assign(
     connection: &mut PgConnection,
     account: Uuid,
@@ -160,11 +159,10 @@ pub async fn assign(
     Ok(false)
 }
 
-/// Gives a member another role, which ends the person's access tokens of this account. The same role again changes
-/// nothing.
+/// Gives a member another role, which ends the user's access tokens of this account. The same role changes nothing.
 ///
 /// # Errors
-/// [`Error::LastAdmin`] if the account's only admin would be one no more, [`Error::NotAMember`].
+/// [`Error::LastAdmin`] if the account would be left without an admin, [`Error::NotAMember`].
 pub async fn change(
     connection: &mut PgConnection,
     account: Uuid,
@@ -185,12 +183,12 @@ pub async fn change(
     .await?;
     match generation {
         Some(generation) => Ok(revoke(connection, account, user, generation).await?),
-        None if of(connection, account, user).await?.is_some() => Ok(()),
+        None if find(connection, account, user).await?.is_some() => Ok(()),
         None => Err(Error::NotAMember),
     }
 }
 
-/// Ends a membership, and with it the person's access tokens of this account.
+/// Ends a membership, and with it the user's access tokens of this account.
 ///
 /// # Errors
 /// [`Error::LastAdmin`], or [`Error::NotAMember`].
@@ -208,7 +206,7 @@ pub async fn remove(connection: &mut PgConnection, account: Uuid, user: Uuid) ->
     Ok(revoke(connection, account, user, generation).await?)
 }
 
-/// Ends all access tokens of a person that were made so far, in every account.
+/// Ends all existing access tokens of a user, in every account.
 ///
 /// # Errors
 /// If the database refuses.
@@ -232,8 +230,8 @@ pub async fn renew(connection: &mut PgConnection, user: Uuid) -> sqlx::Result<()
     Ok(())
 }
 
-/// Refuses if nobody but this person administers the account. All admins stay locked until the end of the transaction,
-/// so that two who dismiss each other meet here, and the second one finds itself the last.
+/// Refuses if this user is the only admin of the account. All admins stay locked until the end of the transaction: if two
+/// admins remove each other at once, the second waits here and is then the last one.
 async fn keep_an_admin(
     connection: &mut PgConnection,
     account: Uuid,
@@ -270,7 +268,7 @@ async fn revoke(
     .map(drop)
 }
 
-/// The least generation that is still believed, of memberships where it changed in the last 20 minutes: longer than an
+/// The least valid generation of each membership whose generation changed in the last 20 minutes, which is longer than an
 /// access token lives.
 pub(crate) async fn revoked_lately(pool: &PgPool) -> sqlx::Result<HashMap<(Uuid, Uuid), i64>> {
     let rows = sqlx::query!(

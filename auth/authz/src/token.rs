@@ -10,17 +10,18 @@ use crate::key_set::KeySet;
 use crate::revocations::Revocations;
 use crate::{ACCESS_TOKEN_TYPE, Caller, Claims, Digest, Error, digest};
 
-/// Ours have about 500 bytes; anything much longer is refused before it is looked at.
-const LONGEST: usize = 4096;
+/// Pawl's tokens have about 500 bytes; a longer text is refused before it is parsed.
+const MAX_LENGTH: usize = 4096;
 /// How far the clocks of issuer and verifier may be apart.
 const LEEWAY_SECONDS: u64 = 30;
-const REMEMBERED: usize = 32 * 1024;
+/// How many verified tokens are cached at most.
+const CACHED: usize = 32 * 1024;
 
 pub(crate) struct Tokens {
     keys: Arc<KeySet>,
     validation: Validation,
-    /// An Ed25519 verification is the dearest step of a request, and clients send the same token many times. The
-    /// generation of the keys is kept with each: a token is proven again once they changed.
+    /// An Ed25519 verification is the most expensive step of a request, and clients send the same token many times. Each
+    /// entry holds the generation of the keys: once they change, the token is verified again.
     verified: Cache<Verified>,
     revocations: Arc<Revocations>,
 }
@@ -28,9 +29,9 @@ pub(crate) struct Tokens {
 #[derive(Clone, Copy)]
 struct Verified {
     caller: Caller,
-    /// Of the keys that vouched for it.
+    /// The generation of the keys that verified it.
     keys: u64,
-    /// Of the membership that it was made for.
+    /// The generation of the membership that it was made for.
     membership: i64,
 }
 
@@ -50,31 +51,31 @@ impl Tokens {
         Self {
             keys,
             validation,
-            verified: Cache::new(REMEMBERED),
+            verified: Cache::new(CACHED),
             revocations,
         }
     }
 
-    /// The person whom the token names, unless what it says was revoked.
+    /// The caller that the token names, unless it is revoked.
     pub(crate) async fn verify(&self, token: &str) -> Result<Caller, Error> {
-        if token.len() > LONGEST {
+        if token.len() > MAX_LENGTH {
             return Err(Error::Unauthenticated);
         }
         let name = digest(token);
         let known = self.verified.get(&name);
         let verified = match known.filter(|known| known.keys == self.keys.keys().generation) {
             Some(verified) => verified,
-            None => self.prove(token, name).await?,
+            None => self.verify_signature(token, name).await?,
         };
         let caller = verified.caller;
-        if self.revocations.end(&caller, verified.membership) {
+        if self.revocations.revoke(&caller, verified.membership) {
             return Err(Error::Unauthenticated);
         }
         Ok(caller)
     }
 
-    /// Asks the signature and the claims.
-    async fn prove(&self, token: &str, name: Digest) -> Result<Verified, Error> {
+    /// Verifies the signature and the claims.
+    async fn verify_signature(&self, token: &str, name: Digest) -> Result<Verified, Error> {
         let header = decode_header(token).map_err(|_| Error::Unauthenticated)?;
         let id = key_id(&header).ok_or(Error::Unauthenticated)?;
         let keys = self.keys.keys_with(id).await?;
@@ -93,15 +94,14 @@ impl Tokens {
             keys: keys.generation,
             membership: claims.generation,
         };
-        if let Some(ends) = instant_of(claims.exp) {
+        if let Some(ends) = future_instant(claims.exp) {
             self.verified.put(name, verified, ends);
         }
         Ok(verified)
     }
 }
 
-/// The id of the key, if the header is one that we write: a token that brings keys or addresses of its own, or asks
-/// for anything else, is not ours.
+/// The id of the key, if the auth service writes such headers: it never writes keys, addresses or other extensions.
 fn key_id(header: &Header) -> Option<&str> {
     let plain = header.alg == Algorithm::EdDSA
         && header.typ.as_deref() == Some(ACCESS_TOKEN_TYPE)
@@ -113,8 +113,8 @@ fn key_id(header: &Header) -> Option<&str> {
     header.kid.as_deref().filter(|_| plain)
 }
 
-/// That moment on the monotonic clock, if it is still to come.
-fn instant_of(seconds: u64) -> Option<Instant> {
+/// That time on the monotonic clock, if it is in the future.
+fn future_instant(seconds: u64) -> Option<Instant> {
     let moment = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
     Instant::now().checked_add(moment.duration_since(SystemTime::now()).ok()?)
 }

@@ -1,9 +1,9 @@
-//! From a request's headers to its caller.
+//! The verifier: from a request's headers to its caller.
 
 use std::fmt;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, header};
 use infra::Env;
 use jsonwebtoken::jwk::JwkSet;
 use sqlx::PgPool;
@@ -13,17 +13,18 @@ use crate::api_key::ApiKeys;
 use crate::audit::Act;
 use crate::key_set::KeySet;
 use crate::revocations::Revocations;
+use crate::single_header::single;
 use crate::token::Tokens;
 use crate::{Caller, Error, Role, api_key, membership};
 
-/// Whose tokens are believed.
+/// The issuer whose tokens are accepted.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The `iss` that a token must bear.
+    /// The `iss` of every token.
     pub issuer: String,
-    /// The `aud` that a token must bear.
+    /// The `aud` of every token.
     pub audience: String,
-    /// Where the issuer shows its public keys.
+    /// The address of the issuer's public keys.
     pub jwks_url: String,
 }
 
@@ -46,7 +47,7 @@ impl Config {
     }
 }
 
-/// Tells callers by their token or key. Cheap to clone; clones share what they remember.
+/// Finds the caller of a request by its token or API key. Cheap to clone; clones share their caches.
 #[derive(Clone)]
 pub struct Verifier(Arc<Inner>);
 
@@ -57,25 +58,25 @@ struct Inner {
 }
 
 impl Verifier {
-    /// Verifies tokens with the keys that the auth service shows, and API keys in this database.
+    /// Verifies tokens with the keys that the auth service publishes, and API keys in this database.
     ///
-    /// The keys are fetched in the background, so the auth service may start later: until it answers, tokens are
-    /// answered 503. What was revoked is read from the database every two seconds; while it is away, tokens that verify
-    /// go on. Must be called within a Tokio runtime.
+    /// The keys are fetched in the background, so the auth service may start later: until it answers, requests with tokens
+    /// are answered 503. Revocations are read from the database every two seconds; while it is away, the last known ones
+    /// hold. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// If no HTTP client can be made.
     pub fn new(config: &Config, pool: PgPool) -> anyhow::Result<Self> {
-        Ok(Self::of(KeySet::remote(&config.jwks_url)?, config, pool))
+        Ok(Self::start(KeySet::remote(&config.jwks_url)?, config, pool))
     }
 
-    /// Verifies tokens with exactly these keys; none is ever fetched. Must be called within a Tokio runtime.
+    /// Verifies tokens with exactly these keys and fetches none. Must be called within a Tokio runtime.
     #[must_use]
     pub fn with_keys(keys: &JwkSet, config: &Config, pool: PgPool) -> Self {
-        Self::of(KeySet::fixed(keys), config, pool)
+        Self::start(KeySet::fixed(keys), config, pool)
     }
 
-    /// Verifies tokens with the keys that this process itself shows (none while it does not know them yet). Must be
+    /// Verifies tokens with the keys that this process itself publishes (`None` while it does not know them yet). Must be
     /// called within a Tokio runtime.
     #[must_use]
     pub fn with_own_keys(
@@ -83,11 +84,11 @@ impl Verifier {
         config: &Config,
         pool: PgPool,
     ) -> Self {
-        Self::of(KeySet::watched(keys), config, pool)
+        Self::start(KeySet::watched(keys), config, pool)
     }
 
-    fn of(keys: Arc<KeySet>, config: &Config, pool: PgPool) -> Self {
-        let revocations = Revocations::followed(pool.clone());
+    fn start(keys: Arc<KeySet>, config: &Config, pool: PgPool) -> Self {
+        let revocations = Revocations::follow(pool.clone());
         Self(Arc::new(Inner {
             tokens: Tokens::new(keys, revocations, &config.issuer, &config.audience),
             keys: ApiKeys::new(pool.clone()),
@@ -98,19 +99,19 @@ impl Verifier {
     /// The caller that these headers prove: by `Authorization: Bearer` if it is there, else by `X-API-Key`.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] if they prove nobody, [`Error::Unavailable`] if that cannot be told.
+    /// [`Error::Unauthenticated`] if they prove no caller, [`Error::Unavailable`] if they cannot be verified now.
     pub async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Error> {
         if headers.contains_key(header::AUTHORIZATION) {
-            let token = only(headers, &header::AUTHORIZATION).and_then(bearer);
+            let token = single(headers, &header::AUTHORIZATION).and_then(bearer);
             return self
                 .0
                 .tokens
                 .verify(token.ok_or(Error::Unauthenticated)?)
                 .await;
         }
-        let key = api_key::of(headers).ok_or(Error::Unauthenticated)?;
+        let key = api_key::from_headers(headers).ok_or(Error::Unauthenticated)?;
         let found = self.0.keys.find(key).await.map_err(|error| {
-            tracing::error!(%error, "API keys cannot be looked up");
+            tracing::error!(%error, "failed to find an API key; answering 503");
             Error::Unavailable
         })?;
         let key = found.ok_or(Error::Unauthenticated)?;
@@ -123,31 +124,30 @@ impl Verifier {
         })
     }
 
-    /// What the caller may do at this moment, asked of the database: for what must not be done by somebody who lost the
-    /// right to it a second ago.
+    /// The caller's role in the database at this moment, for actions that a caller who has just lost the role must not do.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] if a person does not belong to the account any more, [`Error::Unavailable`] if the
-    /// database cannot be asked.
+    /// [`Error::Unauthenticated`] if a user is no longer a member of the account, [`Error::Unavailable`] if the database query
+    /// fails.
     pub async fn current_role(&self, caller: &Caller) -> Result<Role, Error> {
         let Some(user) = caller.user else {
             return Ok(caller.role);
         };
-        let found = membership::of(&self.0.pool, caller.account, user).await;
+        let found = membership::find(&self.0.pool, caller.account, user).await;
         let membership = found.map_err(|error| {
-            tracing::error!(%error, "a role cannot be looked up");
+            tracing::error!(%error, "failed to read a role; answering 503");
             Error::Unavailable
         })?;
         Ok(membership.ok_or(Error::Unauthenticated)?.role)
     }
 
-    /// Writes down what somebody does, in the database where callers are looked up.
+    /// Writes an audit record.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if that cannot be done; then the act must not be done either.
+    /// [`Error::Unavailable`] if the database fails; then the action must not be done either.
     pub async fn record(&self, act: Act<'_>) -> Result<(), Error> {
         act.record(&self.0.pool).await.map_err(|error| {
-            tracing::error!(%error, "an act cannot be written down");
+            tracing::error!(%error, "failed to write an audit record; the action is not done, answering 503");
             Error::Unavailable
         })
     }
@@ -157,16 +157,6 @@ impl fmt::Debug for Verifier {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Verifier")
     }
-}
-
-/// The value of a header that came exactly once: two of them could be read differently by a proxy and by us.
-pub(crate) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?;
-    if values.next().is_some() {
-        return None;
-    }
-    value.to_str().ok()
 }
 
 /// The token of `Bearer …`; the scheme's case does not matter (RFC 9110, 11.1).

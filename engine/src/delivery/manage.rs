@@ -12,7 +12,6 @@ use contracts::webhook::{
 use uuid::Uuid;
 
 use super::address::Address;
-use crate::query::cut;
 use crate::store::webhook_endpoint::{Change, Stored};
 use crate::store::{delivery, webhook_endpoint};
 use crate::{Engine, Error, Page};
@@ -90,15 +89,9 @@ impl Engine {
         page: &Page<Uuid>,
     ) -> Result<(Vec<WebhookEndpointView>, bool), Error> {
         let mut connection = self.inner.pool.acquire().await?;
-        let mut stored = webhook_endpoint::of_account(&mut connection, account).await?;
-        stored.retain(|it| {
-            page.starting_after.is_none_or(|after| it.id < after)
-                && page.ending_before.is_none_or(|before| it.id > before)
-        });
-        if page.ending_before.is_some() {
-            stored.reverse();
-        }
-        Ok(cut(stored.into_iter().map(view).collect(), page))
+        let stored = webhook_endpoint::of_account(&mut connection, account).await?;
+        let (stored, more) = page.select(stored, |it| it.id);
+        Ok((stored.into_iter().map(view).collect(), more))
     }
 
     /// An endpoint of the account.
@@ -202,11 +195,11 @@ impl Engine {
             &statuses,
             page.starting_after,
             page.ending_before,
-            i64::from(page.limit) + 1,
+            page.rows(),
         )
         .await?;
         let views: Result<Vec<_>, Error> = rows.into_iter().map(delivery_view).collect();
-        Ok(cut(views?, page))
+        Ok(page.cut(views?))
     }
 
     /// A delivery of an endpoint, with its tries.

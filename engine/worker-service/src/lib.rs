@@ -4,10 +4,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use engine::cache::Cache;
 use engine::delivery::{Guard, Reach};
 use engine::queue::Queue;
@@ -18,6 +14,7 @@ use engine::{delivery, queue};
 use infra::Env;
 use infra::env::{ExposeSecret, SecretString};
 use infra::health::Readiness;
+use infra::http::routes::with_problems;
 use redis::aio::ConnectionManager;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -144,15 +141,12 @@ pub async fn serve(
     })?;
     // The process that should have written these views may have died; an older view must not stay in the cache.
     let published = move |versions: &[(Uuid, i64)]| cache.invalidate(versions.iter().copied());
-    let router = Router::new()
-        .route("/health", get(|| async { infra::health::alive(SERVICE) }))
-        .route("/livez", get(|| async { infra::health::alive(SERVICE) }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(infra::metrics::page))
-        .with_state(Probe {
-            pool: pool.clone(),
-            redis: infra::redis::manager(redis_url, REDIS_TIMEOUT)?,
-        });
+    let probe = Probe {
+        pool: pool.clone(),
+        redis: infra::redis::manager(redis_url, REDIS_TIMEOUT)?,
+    };
+    let health = infra::health::routes(SERVICE, Probe::readiness).with_state(probe);
+    let router = with_problems(health, "There is no such route.");
     infra::metrics::watch_pool(SERVICE, pool.clone(), shutdown.clone());
     tokio::try_join!(
         infra::http::serve(SERVICE, listener, router, shutdown.clone()),
@@ -170,16 +164,6 @@ pub async fn serve(
     Ok(())
 }
 
-/// Postgres is required. Redis and Kafka are only reported, because payments go on without them; Kafka by the age of the
-/// outbox.
-async fn ready(State(probe): State<Probe>) -> Response {
-    Readiness::of(SERVICE)
-        .requires("postgres", infra::postgres::ping(&probe.pool).await)
-        .reports("redis", infra::redis::ping(&probe.redis).await)
-        .reports("kafka", probe.check_outbox().await)
-        .into_response()
-}
-
 /// The servers that readiness checks.
 #[derive(Clone)]
 struct Probe {
@@ -188,6 +172,15 @@ struct Probe {
 }
 
 impl Probe {
+    /// Postgres is required. Redis and Kafka are only reported, because payments go on without them; Kafka by the age of the
+    /// outbox.
+    async fn readiness(self) -> Readiness {
+        Readiness::new(SERVICE)
+            .requires("postgres", infra::postgres::ping(&self.pool).await)
+            .reports("redis", infra::redis::ping(&self.redis).await)
+            .reports("kafka", self.check_outbox().await)
+    }
+
     async fn check_outbox(&self) -> Result<(), String> {
         let lag = engine::relay::lag(&self.pool)
             .await

@@ -5,7 +5,7 @@ use axum::http::header;
 use axum::routing::get;
 
 /// Explains the codes of problems: where the `type` of a problem leads.
-const ERRORS: &str = include_str!("../../../docs/errors.md");
+pub(super) const ERRORS: &str = include_str!("../../../docs/errors.md");
 
 /// `/docs/errors.md`, and with the feature `swagger` also `/docs`, which shows the service's own `/openapi.json`.
 pub fn pages<S: Clone + Send + Sync + 'static>() -> Router<S> {

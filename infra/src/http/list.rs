@@ -1,4 +1,4 @@
-//! Pages of a list, newest first.
+//! The answer that shows one page of a list.
 
 use std::borrow::Cow;
 

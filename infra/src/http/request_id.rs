@@ -20,7 +20,7 @@ pub struct RequestId {
 
 impl RequestId {
     /// Takes over the client's id if it is one that a log line can hold.
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
+    pub(super) fn from_request<B>(request: &Request<B>) -> Self {
         request
             .headers()
             .get(REQUEST_ID)

@@ -5,6 +5,7 @@
     reason = "a test may stop here"
 )]
 
+mod api;
 mod env;
 mod house;
 mod http;

@@ -1,4 +1,4 @@
-//! Who is slow, to send or to take, holds nobody up for long.
+//! A client that is slow, to send or to receive, does not hold up others for long.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -98,7 +98,7 @@ async fn a_client_that_takes_nothing_of_an_answer_is_cut() {
     let endless = get(|| async move {
         let piece = Bytes::from(vec![b'x'; 64 * 1024]);
         // Dropped with the connection.
-        let guard = Tell(gone);
+        let guard = NotifyOnDrop(gone);
         let pieces = futures::stream::repeat_with(move || {
             let _held = &guard;
             Ok::<_, std::io::Error>(piece.clone())
@@ -115,10 +115,10 @@ async fn a_client_that_takes_nothing_of_an_answer_is_cut() {
         .expect("the answer is given up");
 }
 
-/// Tells when it is dropped.
-struct Tell(Arc<Notify>);
+/// Notifies when it is dropped.
+struct NotifyOnDrop(Arc<Notify>);
 
-impl Drop for Tell {
+impl Drop for NotifyOnDrop {
     fn drop(&mut self) {
         self.0.notify_one();
     }

@@ -70,7 +70,7 @@ async fn an_act_is_written_down_with_its_reason() {
         (
             "{\"why\":\"x\"}",
             StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid_field",
+            "unknown_field",
         ),
         (
             "{\"reason\":\"\"}",

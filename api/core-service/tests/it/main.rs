@@ -6,11 +6,12 @@
 )]
 
 mod acting;
+mod openapi;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use auth_service::{Signer, keys};
+use auth_service::{Signer, signer};
 use authz::Role;
 use authz::api_key::Bootstrap;
 use contracts::id::JobId;
@@ -40,7 +41,7 @@ impl Stage {
     async fn start() -> Self {
         let database = TestDatabase::create(&engine::MIGRATIONS).await;
         let shutdown = CancellationToken::new();
-        let private_key = keys::generate().unwrap();
+        let private_key = signer::generate().unwrap();
         let (auth_listener, auth) = listen().await;
         let tokens = authz::Config {
             issuer: "pawl".to_owned(),
@@ -321,9 +322,16 @@ async fn a_list_of_jobs_refuses_what_it_does_not_know() {
         ("?state=sleeping", "state"),
         ("?limit=0", "limit"),
         ("?limit=101", "limit"),
-        ("?limit=x", "query"),
-        ("?page=2", "query"),
-        ("?starting_after=pay_01h2xcejqtf2nbrexx3vqjhp41", "query"),
+        ("?limit=x", "limit"),
+        ("?page=2", "page"),
+        (
+            "?starting_after=pay_01h2xcejqtf2nbrexx3vqjhp41",
+            "starting_after",
+        ),
+        (
+            "?ending_before=job_01h2xcejqtf2nbrexx3vqjhp41",
+            "ending_before",
+        ),
     ] {
         let body = problem(
             stage.get(&format!("{JOBS}{query}")).await,

@@ -1,7 +1,10 @@
-//! Card data is refused wherever it turns up, so that it is never stored, logged or sent on: Pawl is built to stay
-//! outside the scope of PCI DSS.
+//! Card data: found in any field and refused, so that it is never stored, logged or sent on. Pawl stays outside the scope
+//! of PCI DSS.
 
+use infra::http::RequestError;
 use serde_json::Value;
+
+use crate::code::CARD_DATA;
 
 /// The lengths of card numbers, ISO/IEC 7812.
 const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
@@ -25,8 +28,8 @@ const NAMES: [&str; 12] = [
     "cardsecuritycode",
 ];
 
-/// Whether a field of this name is made for card data.
-pub(super) fn is_named_by(name: &str) -> bool {
+/// Whether a field of this name holds card data.
+pub(super) fn is_name(name: &str) -> bool {
     // Longer than any name above with separators in it: not worth the copy.
     if name.len() > 40 {
         return false;
@@ -67,18 +70,27 @@ pub(super) fn is_in(text: &str) -> bool {
     false
 }
 
+/// Card data at this path.
+pub(super) fn refused(path: impl Into<String>) -> RequestError {
+    RequestError::new(
+        CARD_DATA,
+        path,
+        "This looks like a card number or a security code. Pawl must never see one: collect it with Stripe.js and send the payment method's id.",
+    )
+}
+
 /// The path of the first field that holds card data, by its name or by its text.
 pub(super) fn path_in(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => is_in(text).then(String::new),
-        // An amount that passes for a card number is no card number, but far too much money: it is refused as an amount.
+        // Not in `amount`: a number of this size is far too much money, and is refused as an amount.
         Value::Number(number) => is_in(&number.to_string()).then(String::new),
         Value::Array(items) => items.iter().find_map(path_in),
         Value::Object(fields) => fields.iter().find_map(|(name, value)| {
             if is_in(name) {
                 return Some(String::new());
             }
-            if is_named_by(name) {
+            if is_name(name) {
                 return Some(name.clone());
             }
             let below = if name == "amount" {
@@ -137,7 +149,7 @@ fn is_identifier(bytes: &[u8], start: usize, end: usize) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::{is_in, is_named_by, path_in};
+    use super::{is_in, is_name, path_in};
 
     #[test]
     fn card_numbers_are_seen_however_they_are_written() {
@@ -184,10 +196,10 @@ mod tests {
             "security-code",
             "cardNumber",
         ] {
-            assert!(is_named_by(name), "{name}");
+            assert!(is_name(name), "{name}");
         }
         for name in ["number", "order_cvcx", "code", "service"] {
-            assert!(!is_named_by(name), "{name}");
+            assert!(!is_name(name), "{name}");
         }
     }
 

@@ -1,15 +1,16 @@
-//! The rules that JSON types cannot say: lengths, characters, ranges, and fields that need each other.
+//! The rules that JSON types cannot express: lengths, characters, ranges, and fields that need each other.
 
 use axum::http::Uri;
 use contracts::request::{
     CancelPayment, CapturePayment, ConfirmPayment, CreatePayment, CreateRefund, Customer, Metadata,
 };
-use infra::http::problem::Code;
+use infra::http::RequestError;
+use infra::http::code::MISSING_FIELD;
 use workflows::money;
 use workflows::money::{Money, MoneyError};
 
-use super::json::card_data;
-use super::{FieldError, card};
+use super::card;
+use crate::code::{INVALID_AMOUNT, UNKNOWN_CURRENCY};
 
 /// Stripe's limits for metadata.
 const METADATA_KEYS: usize = 50;
@@ -19,18 +20,18 @@ const METADATA_VALUE_LENGTH: usize = 500;
 /// From a minute to thirty days.
 const EXPIRES_IN: std::ops::RangeInclusive<i64> = 60..=2_592_000;
 
-/// A request that knows its own rules.
+/// A request with rules of its own.
 pub(crate) trait Checked {
-    /// The first fault, if there is one.
-    fn check(&self) -> Result<(), FieldError>;
+    /// Refuses with the first fault.
+    fn check(&self) -> Result<(), RequestError>;
 }
 
 impl Checked for CreatePayment {
-    fn check(&self) -> Result<(), FieldError> {
+    fn check(&self) -> Result<(), RequestError> {
         payment_method(self.payment_method.as_deref())?;
         if self.confirm && self.payment_method.is_none() {
-            return Err(FieldError::new(
-                Code::MissingField,
+            return Err(RequestError::new(
+                MISSING_FIELD,
                 "payment_method",
                 "A payment that is confirmed at once needs a payment method.",
             ));
@@ -47,7 +48,7 @@ impl Checked for CreatePayment {
             .expires_in
             .is_some_and(|seconds| !EXPIRES_IN.contains(&seconds))
         {
-            return Err(invalid(
+            return Err(RequestError::field(
                 "expires_in",
                 "This must be from 60 to 2592000 seconds.",
             ));
@@ -57,67 +58,62 @@ impl Checked for CreatePayment {
 }
 
 impl Checked for ConfirmPayment {
-    fn check(&self) -> Result<(), FieldError> {
+    fn check(&self) -> Result<(), RequestError> {
         payment_method(self.payment_method.as_deref())?;
         return_url(self.return_url.as_deref())
     }
 }
 
 impl Checked for CapturePayment {
-    fn check(&self) -> Result<(), FieldError> {
+    fn check(&self) -> Result<(), RequestError> {
         self.amount.map_or(Ok(()), amount)
     }
 }
 
 impl Checked for CancelPayment {
-    fn check(&self) -> Result<(), FieldError> {
+    fn check(&self) -> Result<(), RequestError> {
         Ok(())
     }
 }
 
 impl Checked for CreateRefund {
-    fn check(&self) -> Result<(), FieldError> {
+    fn check(&self) -> Result<(), RequestError> {
         self.amount.map_or(Ok(()), amount)
     }
 }
 
-/// A field whose value is not allowed.
-pub(crate) fn invalid(param: &str, detail: impl Into<String>) -> FieldError {
-    FieldError::new(Code::InvalidField, param, detail)
-}
-
-/// What no currency and no payment allows; the currency's own rules come with `Money`.
-fn amount(amount: i64) -> Result<(), FieldError> {
+/// The range of every amount; `Money` adds the rules of its currency.
+fn amount(amount: i64) -> Result<(), RequestError> {
     if (1..=money::MAX).contains(&amount) {
         return Ok(());
     }
     let most = money::MAX;
-    Err(FieldError::new(
-        Code::InvalidAmount,
+    Err(RequestError::new(
+        INVALID_AMOUNT,
         "amount",
         format!("The amount must be from 1 to {most} of the currency's smallest unit."),
     ))
 }
 
-/// The sum that is asked of the customer.
+/// The sum that the customer pays.
 ///
 /// # Errors
 /// If the currency is unknown, or cannot be paid in this amount.
-pub(crate) fn money(amount: i64, currency: &str) -> Result<Money, FieldError> {
+pub(crate) fn money(amount: i64, currency: &str) -> Result<Money, RequestError> {
     Money::parse(amount, currency).map_err(|error| {
         let (code, param) = match error {
             MoneyError::UnknownCurrency | MoneyError::UnsupportedCurrency => {
-                (Code::UnknownCurrency, "currency")
+                (UNKNOWN_CURRENCY, "currency")
             }
             MoneyError::NotPositive | MoneyError::TooLarge | MoneyError::NotAMultiple { .. } => {
-                (Code::InvalidAmount, "amount")
+                (INVALID_AMOUNT, "amount")
             }
         };
-        FieldError::new(code, param, sentence(&error.to_string()))
+        RequestError::new(code, param, sentence(&error.to_string()))
     })
 }
 
-/// A message of another crate as a sentence of ours.
+/// The message of another crate as a sentence: with a capital letter and a full stop.
 pub(crate) fn sentence(message: &str) -> String {
     let mut letters = message.chars();
     letters.next().map_or_else(String::new, |first| {
@@ -125,17 +121,17 @@ pub(crate) fn sentence(message: &str) -> String {
     })
 }
 
-fn optional(param: &str, value: Option<&str>, longest: usize) -> Result<(), FieldError> {
-    value.map_or(Ok(()), |value| text(param, value, longest))
+fn optional(param: &str, value: Option<&str>, longest: usize) -> Result<(), RequestError> {
+    value.map_or(Ok(()), |value| check_text(param, value, longest))
 }
 
-/// Text that may be stored and shown. Postgres refuses NUL, and nobody means the other control characters.
-pub(crate) fn text(param: &str, value: &str, longest: usize) -> Result<(), FieldError> {
+/// Checks text that is stored and shown. Postgres refuses NUL; the other control characters are mistakes.
+pub(crate) fn check_text(param: &str, value: &str, longest: usize) -> Result<(), RequestError> {
     if card::is_in(value) {
-        return Err(card_data(param));
+        return Err(card::refused(param));
     }
     if value.is_empty() || value.chars().count() > longest {
-        return Err(invalid(
+        return Err(RequestError::field(
             param,
             format!("This must have 1 to {longest} characters."),
         ));
@@ -144,47 +140,50 @@ pub(crate) fn text(param: &str, value: &str, longest: usize) -> Result<(), Field
         .chars()
         .any(|letter| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t'))
     {
-        return Err(invalid(param, "This holds control characters."));
+        return Err(RequestError::field(param, "This holds control characters."));
     }
     Ok(())
 }
 
-fn payment_method(value: Option<&str>) -> Result<(), FieldError> {
+fn payment_method(value: Option<&str>) -> Result<(), RequestError> {
     let Some(value) = value else { return Ok(()) };
-    text("payment_method", value, 255)?;
+    check_text("payment_method", value, 255)?;
     if value
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     {
         Ok(())
     } else {
-        Err(invalid(
+        Err(RequestError::field(
             "payment_method",
             "This must be Stripe's id of a payment method, pm_….",
         ))
     }
 }
 
-fn return_url(value: Option<&str>) -> Result<(), FieldError> {
+fn return_url(value: Option<&str>) -> Result<(), RequestError> {
     let Some(value) = value else { return Ok(()) };
-    text("return_url", value, 2048)?;
-    // An app's own scheme is fine: Stripe opens it as well.
+    check_text("return_url", value, 2048)?;
+    // The scheme of an app is allowed: Stripe opens it as well.
     let absolute = value
         .parse::<Uri>()
         .is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some());
     if absolute {
         Ok(())
     } else {
-        Err(invalid("return_url", "This must be an absolute URL."))
+        Err(RequestError::field(
+            "return_url",
+            "This must be an absolute URL.",
+        ))
     }
 }
 
-fn check_customer(customer: &Customer) -> Result<(), FieldError> {
+fn check_customer(customer: &Customer) -> Result<(), RequestError> {
     optional("customer.name", customer.name.as_deref(), 256)?;
     let Some(email) = customer.email.as_deref() else {
         return Ok(());
     };
-    text("customer.email", email, 512)?;
+    check_text("customer.email", email, 512)?;
     let parts = email.split_once('@');
     let plausible = parts.is_some_and(|(name, domain)| {
         !name.is_empty() && !domain.is_empty() && !domain.contains('@')
@@ -192,45 +191,51 @@ fn check_customer(customer: &Customer) -> Result<(), FieldError> {
     if plausible && !email.contains(char::is_whitespace) {
         Ok(())
     } else {
-        Err(invalid("customer.email", "This must be an e-mail address."))
+        Err(RequestError::field(
+            "customer.email",
+            "This must be an e-mail address.",
+        ))
     }
 }
 
-/// Stripe's rules for what stands on a bank statement.
-fn statement_descriptor(value: Option<&str>) -> Result<(), FieldError> {
+/// Stripe's rules for the text on a bank statement.
+fn statement_descriptor(value: Option<&str>) -> Result<(), RequestError> {
     let Some(value) = value else { return Ok(()) };
-    text("statement_descriptor", value, 22)?;
+    check_text("statement_descriptor", value, 22)?;
     let printable = value
         .chars()
         .all(|letter| !letter.is_control() && !"<>\\'\"*".contains(letter));
     if printable && value.bytes().any(|byte| byte.is_ascii_alphabetic()) {
         Ok(())
     } else {
-        Err(invalid(
+        Err(RequestError::field(
             "statement_descriptor",
             "This must hold a Latin letter and none of < > \\ ' \" *.",
         ))
     }
 }
 
-fn metadata(metadata: &Metadata) -> Result<(), FieldError> {
+fn metadata(metadata: &Metadata) -> Result<(), RequestError> {
     if metadata.len() > METADATA_KEYS {
-        return Err(invalid(
+        return Err(RequestError::field(
             "metadata",
             format!("At most {METADATA_KEYS} keys are kept."),
         ));
     }
     for (key, value) in metadata {
-        text("metadata", key, METADATA_KEY_LENGTH)?;
+        check_text("metadata", key, METADATA_KEY_LENGTH)?;
         if key.contains(['[', ']']) {
-            return Err(invalid("metadata", "Keys cannot hold square brackets."));
+            return Err(RequestError::field(
+                "metadata",
+                "Keys cannot hold square brackets.",
+            ));
         }
-        if card::is_named_by(key) {
-            return Err(card_data(format!("metadata.{key}")));
+        if card::is_name(key) {
+            return Err(card::refused(format!("metadata.{key}")));
         }
         // An empty value is a note like any other.
         if !value.is_empty() {
-            text(&format!("metadata.{key}"), value, METADATA_VALUE_LENGTH)?;
+            check_text(&format!("metadata.{key}"), value, METADATA_VALUE_LENGTH)?;
         }
     }
     Ok(())

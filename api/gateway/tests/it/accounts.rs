@@ -27,7 +27,7 @@ async fn shape(response: Response) -> (StatusCode, Vec<String>, Value) {
 async fn a_payment_of_another_account_is_answered_like_an_unknown_one() {
     let stage = Stage::start().await;
     let payment = stage.payment().await;
-    // The owner's read warms the cache, which must tell a stranger nothing.
+    // The owner's read fills the cache, which must show another account nothing.
     assert_eq!(
         stage.get(&path_of(&payment, "")).await.status(),
         StatusCode::OK
@@ -91,8 +91,8 @@ async fn lists_hold_nothing_of_another_account_and_take_no_cursor_from_it() {
 async fn an_api_key_acts_for_its_account() {
     let stage = Stage::start().await;
     let pool = stage.database.pool();
-    let account = auth_service::seed::account(pool, "Mugs").await.unwrap();
-    let key = auth_service::seed::api_key(pool, Some(account), "back end")
+    let account = auth_service::demo::account(pool, "Mugs").await.unwrap();
+    let key = auth_service::demo::api_key(pool, Some(account), "back end")
         .await
         .unwrap()
         .unwrap();

@@ -1,4 +1,4 @@
-//! A payment that is in the cache is answered without Postgres, to its owner and to nobody else.
+//! A payment that is in the cache is answered without Postgres, to its owner and to no other account.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Merchants see what they were told, and have it told again.
+//! Merchants read the log of deliveries, and resend one.
 
 use engine::cache::Cache;
 use engine::delivery;
@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::stage::{Stage, body, problem};
 use crate::webhook_endpoints::{Merchant, PATH, UNKNOWN, path_of};
 
-/// A worker that calls merchants on this machine; payments lead it to a Stripe that nobody serves.
+/// A worker that calls merchants on this machine; its address of Stripe is one where no server listens.
 fn worker(stage: &Stage) -> Worker {
     let stripe = ClientConfig::new("http://127.0.0.1:9", "sk_test_of_the_tests".into());
     Worker::new(Parts {

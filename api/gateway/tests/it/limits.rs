@@ -38,7 +38,7 @@ async fn with_key(stage: &Stage, key: &str) -> Response {
 /// A key of a new account.
 async fn key(stage: &Stage, per_minute: Option<i32>) -> String {
     let pool = stage.database.pool();
-    let account = auth_service::seed::account(pool, &unique("shop"))
+    let account = auth_service::demo::account(pool, &unique("shop"))
         .await
         .unwrap();
     let key = api_key::generate().unwrap();

@@ -8,6 +8,7 @@
 mod accounts;
 mod bad_input;
 mod cached;
+mod codes;
 mod configuration;
 mod deliveries;
 mod idempotency;

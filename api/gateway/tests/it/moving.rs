@@ -65,7 +65,7 @@ async fn waiting(stage: &Stage, path: &str, sent: &Value) -> Response {
         .unwrap()
 }
 
-/// The JSON at `path` once it looks as `wanted`.
+/// The JSON at `path` once it is as `wanted`.
 async fn eventually(stage: &Stage, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     loop {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::stage::{PAYMENTS, Stage, body, mug, path_of, problem};
 
-/// A port that nobody listens on: reserved, and never given out.
+/// A port on which no server listens: it is reserved, and never assigned.
 const NOWHERE_POSTGRES: &str = "postgres://pawl@127.0.0.1:1/pawl";
 const NOWHERE_REDIS: &str = "redis://127.0.0.1:1";
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use auth_service::{Signer, keys};
+use auth_service::{Signer, signer};
 use authz::Role;
 use authz::api_key::Bootstrap;
 use engine::delivery::Reach;
@@ -40,7 +40,7 @@ impl Stage {
         Self::with(database, &url, &redis_url()).await
     }
 
-    /// The gateway may be told of another Postgres and Redis than the test has.
+    /// The gateway may use another Postgres and Redis than the test.
     pub(crate) async fn with(database: TestDatabase, database_url: &str, redis_url: &str) -> Self {
         Self::with_limits(database, database_url, redis_url, Limits::default()).await
     }
@@ -62,7 +62,7 @@ impl Stage {
         limits: Limits,
     ) -> Self {
         let shutdown = CancellationToken::new();
-        let private_key = keys::generate().unwrap();
+        let private_key = signer::generate().unwrap();
         let jwks_url = auth_service(&database, private_key.clone(), &shutdown).await;
         let authz = authz_config(&jwks_url);
         let signer = Signer::new(&private_key, &authz.issuer, &authz.audience).unwrap();
@@ -100,7 +100,7 @@ impl Stage {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
         let token = self.stranger();
         loop {
-            // An unknown route parameter is refused without a look at the database, but only to a known caller.
+            // An unknown parameter is refused before the database is asked, but only to a verified caller.
             let response = self.get_as(&token, &format!("{PAYMENTS}/nothing")).await;
             if response.status() == StatusCode::NOT_FOUND {
                 return;

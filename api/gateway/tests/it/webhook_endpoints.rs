@@ -1,4 +1,4 @@
-//! Merchants manage where they are told of events, and see what they were told.
+//! Merchants manage the addresses that their events are sent to.
 
 use infra::testing::unique;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -300,8 +300,8 @@ async fn who_may_only_pay_manages_no_endpoints_and_an_api_key_does() {
     }
 
     let pool = stage.database.pool();
-    let account = auth_service::seed::account(pool, "Mugs").await.unwrap();
-    let key = auth_service::seed::api_key(pool, Some(account), "back end")
+    let account = auth_service::demo::account(pool, "Mugs").await.unwrap();
+    let key = auth_service::demo::api_key(pool, Some(account), "back end")
         .await
         .unwrap()
         .unwrap();

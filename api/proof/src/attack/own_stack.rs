@@ -1,7 +1,7 @@
 //! A stack that is started to be attacked: real processes with every rate limit on, all of whose keys are known.
 
 use anyhow::{Context as _, Result};
-use auth_service::seed;
+use auth_service::demo;
 use authz::Role;
 use infra::env::{ExposeSecret as _, SecretString};
 use servers::Progress;
@@ -44,8 +44,8 @@ impl OwnStack {
         let fleet = Fleet::start(&options, &mut progress).await?;
         progress.end();
         let password = SecretString::from(random_text());
-        let account = seed::account(&fleet.pool, "attack").await?;
-        seed::user(&fleet.pool, account, ADMIN, &password, Role::Admin).await?;
+        let account = demo::account(&fleet.pool, "attack").await?;
+        demo::user(&fleet.pool, account, ADMIN, &password, Role::Admin).await?;
         Ok(OwnStack { fleet, password })
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use auth_service::seed;
+use auth_service::demo;
 use axum::Router;
 use axum::http::StatusCode;
 use infra::env::ExposeSecret as _;
@@ -87,7 +87,7 @@ async fn register(fleet: &Fleet, url: &str) -> Result<()> {
     .fetch_one(&fleet.pool)
     .await
     .context("the account of the load's user")?;
-    let key = seed::api_key(&fleet.pool, Some(account), "bench")
+    let key = demo::api_key(&fleet.pool, Some(account), "bench")
         .await?
         .context("the load's account has an API key already")?;
     let response = fleet

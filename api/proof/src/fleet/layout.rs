@@ -45,7 +45,7 @@ impl Layout {
         let mut free = addresses();
         let mut free = || free.next().context("no port of this machine is free");
         let (simulator, auth, gateway, core, spare) = (free()?, free()?, free()?, free()?, free()?);
-        let private = auth_service::keys::generate()
+        let private = auth_service::signer::generate()
             .ok()
             .context("the system gives no random numbers")?;
         let workers = (0..options.workers)

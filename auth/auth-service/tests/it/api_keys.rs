@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use auth_service::seed;
+use auth_service::demo;
 use infra::env::ExposeSecret;
 use reqwest::StatusCode;
 use serde_json::json;
@@ -55,12 +55,12 @@ async fn a_post_without_one_valid_key_is_refused_before_its_body_is_read() {
 async fn a_key_of_the_database_opens_the_service_until_it_is_revoked() {
     let stage = Stage::start().await;
     let pool = stage.database.pool();
-    let account = seed::account(pool, "Shop").await.unwrap();
-    let shop = seed::api_key(pool, Some(account), "back end")
+    let account = demo::account(pool, "Shop").await.unwrap();
+    let shop = demo::api_key(pool, Some(account), "back end")
         .await
         .unwrap()
         .unwrap();
-    let service = seed::api_key(pool, None, "front end")
+    let service = demo::api_key(pool, None, "front end")
         .await
         .unwrap()
         .unwrap();

@@ -1,6 +1,6 @@
 //! A bad configuration names every fault, and repeats no secret.
 
-use auth_service::{Config, keys};
+use auth_service::{Config, signer};
 use infra::Env;
 use infra::env::ExposeSecret;
 
@@ -42,7 +42,7 @@ fn every_fault_is_named_at_once() {
 
 #[test]
 fn demonstration_secrets_are_refused_beside_a_live_key() {
-    let own = keys::generate().unwrap();
+    let own = signer::generate().unwrap();
     let mut variables = vec![
         ("DATABASE_URL", "postgres://127.0.0.1/pawl"),
         ("REDIS_URL", "redis://127.0.0.1"),

@@ -1,6 +1,6 @@
 //! The public keys, and that nothing private is among them.
 
-use auth_service::{Signer, keys};
+use auth_service::{Signer, signer};
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ fn the_key_id_is_the_thumbprint_of_rfc_7638() {
 #[test]
 fn a_private_key_is_read_as_pem_with_real_or_written_line_breaks_and_as_base64() {
     use infra::env::ExposeSecret;
-    let pem = keys::generate().unwrap();
+    let pem = signer::generate().unwrap();
     let id = |text: &str| {
         let signer = Signer::new(&secret(text), "pawl", "pawl-api").unwrap();
         signer.key_set().keys[0].common.key_id.clone().unwrap()
@@ -53,6 +53,6 @@ fn a_private_key_is_read_as_pem_with_real_or_written_line_breaks_and_as_base64()
     assert_eq!(id(pem.expose_secret()), id(&base64));
     assert_ne!(
         id(pem.expose_secret()),
-        id(keys::generate().unwrap().expose_secret())
+        id(signer::generate().unwrap().expose_secret())
     );
 }

@@ -7,7 +7,7 @@ use infra::client_ip::TrustedProxies;
 use reqwest::{Response, StatusCode};
 use serde_json::json;
 
-use crate::{API_KEY, Stage, Told, problem};
+use crate::{API_KEY, Settings, Stage, problem};
 
 /// An address that no other test uses.
 fn address() -> String {
@@ -16,14 +16,14 @@ fn address() -> String {
 }
 
 async fn limited(limit: u32) -> Stage {
-    Stage::told(Told {
+    Stage::with_settings(Settings {
         ip_per_minute: limit,
-        ..Told::new()
+        ..Settings::new()
     })
     .await
 }
 
-/// A logout of nobody: it costs no hash.
+/// A logout with an unknown token, which needs no hash.
 async fn ask(stage: &Stage, key: &str, headers: &[(&str, &str)]) -> Response {
     let mut request = stage
         .http
@@ -36,7 +36,7 @@ async fn ask(stage: &Stage, key: &str, headers: &[(&str, &str)]) -> Response {
     request.send().await.unwrap()
 }
 
-fn told(response: &Response) -> [u32; 3] {
+fn headers_of_limit(response: &Response) -> [u32; 3] {
     ["limit", "remaining", "retry-after"].map(|name| {
         let value = &response.headers()[format!("x-ratelimit-{name}")];
         value.to_str().unwrap().parse().unwrap()
@@ -51,7 +51,7 @@ async fn of_fifty_at_once_exactly_the_allowed_number_pass_and_every_answer_tells
     let answers = futures::future::join_all((0..50).map(|_| ask(&stage, API_KEY, &headers))).await;
     let mut passed = 0;
     for answer in answers {
-        let [limit, remaining, retry_after] = told(&answer);
+        let [limit, remaining, retry_after] = headers_of_limit(&answer);
         assert_eq!(limit, 10);
         if answer.status() == StatusCode::NO_CONTENT {
             passed += 1;
@@ -65,7 +65,7 @@ async fn of_fifty_at_once_exactly_the_allowed_number_pass_and_every_answer_tells
         }
     }
     assert_eq!(passed, 10);
-    // Another client of the same back end has a bucket of its own; one with a fault in its request is told too.
+    // Another client of the same back end has a bucket of its own; a request with a fault gets the headers too.
     let other = address();
     let answer = stage
         .http
@@ -76,7 +76,7 @@ async fn of_fifty_at_once_exactly_the_allowed_number_pass_and_every_answer_tells
         .send()
         .await
         .unwrap();
-    assert_eq!(told(&answer), [10, 9, 0]);
+    assert_eq!(headers_of_limit(&answer), [10, 9, 0]);
     assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
 }
 
@@ -89,45 +89,48 @@ async fn without_a_valid_key_nobody_speaks_for_another_address() {
     let mut seen = Vec::new();
     for _ in 0..8 {
         let answer = ask(&stage, "not-a-key-of-anybody-at-all", &headers).await;
-        assert_eq!(told(&answer)[0], 3);
+        assert_eq!(headers_of_limit(&answer)[0], 3);
         seen.push(answer.status());
     }
     assert!(seen.contains(&StatusCode::TOO_MANY_REQUESTS), "{seen:?}");
     // The address that was named lost nothing.
-    assert_eq!(told(&ask(&stage, API_KEY, &headers).await), [3, 2, 0]);
+    assert_eq!(
+        headers_of_limit(&ask(&stage, API_KEY, &headers).await),
+        [3, 2, 0]
+    );
 }
 
 #[tokio::test]
 async fn behind_a_trusted_proxy_its_word_counts() {
     let proxies =
         TrustedProxies::from_env(&mut Env::from_pairs([("TRUSTED_PROXIES", "127.0.0.1")]));
-    let stage = Stage::told(Told {
+    let stage = Stage::with_settings(Settings {
         ip_per_minute: 3,
         trusted_proxies: proxies,
-        ..Told::new()
+        ..Settings::new()
     })
     .await;
     let (ip, other) = (address(), address());
     let forged = format!("{other}, {ip}");
     for (remaining, list) in [(2, ip.as_str()), (1, forged.as_str())] {
         let answer = ask(&stage, API_KEY, &[("x-forwarded-for", list)]).await;
-        assert_eq!(told(&answer), [3, remaining, 0]);
+        assert_eq!(headers_of_limit(&answer), [3, remaining, 0]);
     }
 }
 
 #[tokio::test]
 async fn with_redis_away_logins_stay_limited() {
-    let stage = Stage::told(Told {
+    let stage = Stage::with_settings(Settings {
         ip_per_minute: 3,
         redis_url: "redis://127.0.0.1:1".to_owned(),
-        ..Told::new()
+        ..Settings::new()
     })
     .await;
     let ip = address();
     let mut passed = 0;
     for _ in 0..8 {
         let answer = ask(&stage, API_KEY, &[("x-real-ip", &ip)]).await;
-        assert_eq!(told(&answer)[0], 3);
+        assert_eq!(headers_of_limit(&answer)[0], 3);
         passed += u32::from(answer.status() == StatusCode::NO_CONTENT);
     }
     assert_eq!(passed, 3);

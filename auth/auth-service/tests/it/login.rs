@@ -123,11 +123,11 @@ async fn a_login_with_a_fault_names_the_field() {
 #[tokio::test]
 async fn a_password_hashed_with_older_parameters_is_hashed_again() {
     let stage = Stage::start().await;
-    let account = auth_service::seed::account(stage.database.pool(), "Old shop")
+    let account = auth_service::demo::account(stage.database.pool(), "Old shop")
         .await
         .unwrap();
     let password = secret("correct horse");
-    auth_service::seed::user(
+    auth_service::demo::user(
         stage.database.pool(),
         account,
         "ada@example.org",

@@ -8,6 +8,7 @@
 mod api_keys;
 mod audit;
 mod configuration;
+mod demo;
 mod jwks;
 mod limits;
 mod login;
@@ -16,13 +17,12 @@ mod openapi;
 mod passwords;
 mod register;
 mod rotation;
-mod seed;
 mod sessions;
 mod transport;
 
 use std::net::SocketAddr;
 
-use auth_service::{Config, keys};
+use auth_service::{Config, signer};
 use authz::Role;
 use authz::api_key::Bootstrap;
 use infra::Env;
@@ -39,22 +39,22 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
 const API_KEY: &str = "a-key-of-the-tests-of-28-chars";
 
-/// What a service under test is told beside its database.
-struct Told {
+/// The settings of a service under test, beside its database.
+struct Settings {
     redis_url: String,
     trusted_proxies: TrustedProxies,
     ip_per_minute: u32,
     private_key: SecretString,
 }
 
-impl Told {
-    /// No limit, nobody trusted, a key of its own.
+impl Settings {
+    /// No limit, no trusted proxy, a key of its own.
     fn new() -> Self {
         Self {
             redis_url: redis_url(),
             trusted_proxies: TrustedProxies::default(),
             ip_per_minute: 0,
-            private_key: keys::generate().unwrap(),
+            private_key: signer::generate().unwrap(),
         }
     }
 }
@@ -79,19 +79,19 @@ impl Stage {
     async fn start() -> Self {
         let database = TestDatabase::create(&MIGRATIONS).await;
         let url = database.url().to_owned();
-        Self::start_with(database, &url, Told::new()).await
+        Self::start_with(database, &url, Settings::new()).await
     }
 
-    async fn told(told: Told) -> Self {
+    async fn with_settings(settings: Settings) -> Self {
         let database = TestDatabase::create(&MIGRATIONS).await;
         let url = database.url().to_owned();
-        Self::start_with(database, &url, told).await
+        Self::start_with(database, &url, settings).await
     }
 
-    /// The service may be told of another database than the test has.
-    async fn start_with(database: TestDatabase, url: &str, told: Told) -> Self {
+    /// The service may use another database than the test.
+    async fn start_with(database: TestDatabase, url: &str, settings: Settings) -> Self {
         let shutdown = CancellationToken::new();
-        let base = instance(url, told, &shutdown).await;
+        let base = instance(url, settings, &shutdown).await;
         Self {
             database,
             base,
@@ -133,7 +133,7 @@ impl Stage {
     async fn person(&self, account: Uuid, email: &str, role: Role) -> Person {
         let password = secret("correct horse");
         let pool = self.database.pool();
-        let user = auth_service::seed::user(pool, account, email, &password, role)
+        let user = auth_service::demo::user(pool, account, email, &password, role)
             .await
             .unwrap();
         let body = self.tokens(self.login(email, "correct horse").await).await;
@@ -148,7 +148,7 @@ impl Stage {
     /// An admin of a new account.
     async fn admin(&self, email: &str) -> Person {
         let pool = self.database.pool();
-        let account = auth_service::seed::account(pool, email).await.unwrap();
+        let account = auth_service::demo::account(pool, email).await.unwrap();
         self.person(account, email, Role::Admin).await
     }
 
@@ -211,7 +211,7 @@ impl Drop for Stage {
 }
 
 /// Starts an instance of the service; the answer is where it is.
-async fn instance(url: &str, told: Told, shutdown: &CancellationToken) -> String {
+async fn instance(url: &str, settings: Settings, shutdown: &CancellationToken) -> String {
     let listener = infra::http::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
         .await
         .unwrap();
@@ -219,11 +219,11 @@ async fn instance(url: &str, told: Told, shutdown: &CancellationToken) -> String
     let config = Config {
         address: listener.local_addr().unwrap(),
         database_url: url.into(),
-        redis_url: told.redis_url.into(),
-        trusted_proxies: told.trusted_proxies,
-        ip_per_minute: told.ip_per_minute,
+        redis_url: settings.redis_url.into(),
+        trusted_proxies: settings.trusted_proxies,
+        ip_per_minute: settings.ip_per_minute,
         bootstrap: Bootstrap::from_env(&mut Env::from_pairs([("AUTH_API_KEYS", API_KEY)])),
-        private_key: told.private_key,
+        private_key: settings.private_key,
         tokens: tokens(&base),
     };
     tokio::spawn(auth_service::serve(config, listener, shutdown.clone()));

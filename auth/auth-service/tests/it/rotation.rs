@@ -2,18 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use auth_service::ring;
+use auth_service::signing_keys;
 use authz::Verifier;
 use axum::http::{HeaderMap, HeaderValue};
 use infra::env::SecretString;
 use serde_json::Value;
 
-use crate::{Stage, Told, instance, secret, text, tokens};
+use crate::{Settings, Stage, instance, secret, text, tokens};
 
-fn again(private_key: &SecretString) -> Told {
-    Told {
+fn again(private_key: &SecretString) -> Settings {
+    Settings {
         private_key: private_key.clone(),
-        ..Told::new()
+        ..Settings::new()
     }
 }
 
@@ -65,9 +65,9 @@ async fn login(stage: &Stage) -> String {
 
 #[tokio::test]
 async fn a_new_key_is_shown_before_it_signs_and_the_old_one_is_believed_until_its_grace_is_over() {
-    let told = Told::new();
-    let private_key = told.private_key.clone();
-    let stage = Stage::told(told).await;
+    let settings = Settings::new();
+    let private_key = settings.private_key.clone();
+    let stage = Stage::with_settings(settings).await;
     let other = instance(stage.database.url(), again(&private_key), &stage.shutdown).await;
     let old = stage.admin("ada@example.org").await.token;
     let pool = stage.database.pool();
@@ -75,7 +75,9 @@ async fn a_new_key_is_shown_before_it_signs_and_the_old_one_is_believed_until_it
     assert_eq!(shown(&stage, &other).await, [signed_by(&old)]);
 
     let grace = Duration::from_secs(5);
-    let kid = ring::rotate(pool, &private_key, grace).await.unwrap();
+    let kid = signing_keys::rotate(pool, &private_key, grace)
+        .await
+        .unwrap();
     for base in [&stage.base, &other] {
         until("every instance shows the new key", async || {
             shown(&stage, base).await == [kid.clone(), signed_by(&old)]
@@ -109,12 +111,12 @@ async fn a_new_key_is_shown_before_it_signs_and_the_old_one_is_believed_until_it
 
 #[tokio::test]
 async fn a_stolen_key_is_withdrawn_at_once_and_a_copy_of_the_table_signs_nothing() {
-    let told = Told::new();
-    let private_key = told.private_key.clone();
-    let stage = Stage::told(told).await;
+    let settings = Settings::new();
+    let private_key = settings.private_key.clone();
+    let stage = Stage::with_settings(settings).await;
     let old = stage.admin("ada@example.org").await.token;
     let pool = stage.database.pool();
-    let kid = ring::rotate(pool, &private_key, Duration::ZERO)
+    let kid = signing_keys::rotate(pool, &private_key, Duration::ZERO)
         .await
         .unwrap();
     until("only the new key is shown and signs", async || {
@@ -130,7 +132,7 @@ async fn a_stolen_key_is_withdrawn_at_once_and_a_copy_of_the_table_signs_nothing
             .unwrap();
     assert!(!String::from_utf8_lossy(&sealed).contains("PRIVATE KEY"));
     assert_eq!(text(&public, "kid"), kid);
-    let listed = ring::list(pool).await.unwrap();
+    let listed = signing_keys::list(pool).await.unwrap();
     assert_eq!(
         listed.iter().map(|key| key.is_retired).collect::<Vec<_>>(),
         [false, true]
@@ -139,16 +141,17 @@ async fn a_stolen_key_is_withdrawn_at_once_and_a_copy_of_the_table_signs_nothing
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rotations_at_once_leave_one_key_that_stays() {
-    let told = Told::new();
-    let private_key = told.private_key.clone();
-    let stage = Stage::told(told).await;
+    let settings = Settings::new();
+    let private_key = settings.private_key.clone();
+    let stage = Stage::with_settings(settings).await;
     shown(&stage, &stage.base).await;
     let pool = stage.database.pool();
-    let rotations = (0..5).map(|_| ring::rotate(pool, &private_key, Duration::from_mins(1)));
+    let rotations =
+        (0..5).map(|_| signing_keys::rotate(pool, &private_key, Duration::from_mins(1)));
     for kid in futures::future::join_all(rotations).await {
         kid.unwrap();
     }
-    let listed = ring::list(pool).await.unwrap();
+    let listed = signing_keys::list(pool).await.unwrap();
     assert_eq!(listed.len(), 6);
     let staying = listed.iter().filter(|key| key.retires_at.is_none());
     assert_eq!(staying.count(), 1);
@@ -158,7 +161,7 @@ async fn rotations_at_once_leave_one_key_that_stays() {
 async fn another_jwt_private_key_takes_the_place_of_the_first_without_ending_its_tokens() {
     let stage = Stage::start().await;
     let old = stage.admin("ada@example.org").await.token;
-    let other = instance(stage.database.url(), Told::new(), &stage.shutdown).await;
+    let other = instance(stage.database.url(), Settings::new(), &stage.shutdown).await;
     let both = shown(&stage, &other).await;
     assert_eq!(both.len(), 2);
     assert_eq!(both[1], signed_by(&old));
@@ -167,6 +170,11 @@ async fn another_jwt_private_key_takes_the_place_of_the_first_without_ending_its
         verifier.caller(&bearing(&old)).await.is_ok()
     })
     .await;
-    let unusable = ring::rotate(stage.database.pool(), &secret("nonsense"), ring::GRACE).await;
+    let unusable = signing_keys::rotate(
+        stage.database.pool(),
+        &secret("nonsense"),
+        signing_keys::GRACE,
+    )
+    .await;
     assert!(!format!("{:?}", unusable.unwrap_err()).contains("nonsense"));
 }

@@ -4,7 +4,7 @@ use infra::testing::TestDatabase;
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::{API_KEY, MIGRATIONS, Stage, Told, problem};
+use crate::{API_KEY, MIGRATIONS, Settings, Stage, problem};
 
 #[tokio::test]
 async fn health_and_readiness_need_no_key() {
@@ -22,7 +22,12 @@ async fn health_and_readiness_need_no_key() {
 async fn without_postgres_it_is_alive_and_not_ready_and_answers_503() {
     let database = TestDatabase::create(&MIGRATIONS).await;
     // Nobody listens on port 1.
-    let stage = Stage::start_with(database, "postgres://pawl@127.0.0.1:1/pawl", Told::new()).await;
+    let stage = Stage::start_with(
+        database,
+        "postgres://pawl@127.0.0.1:1/pawl",
+        Settings::new(),
+    )
+    .await;
     assert_eq!(stage.get("/health").await.status(), StatusCode::OK);
     // Which keys are believed stands in the table: to show some of them would withdraw the others.
     problem(

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Issuer, Stage, claims, config, key_set, refusal, serve};
 
-/// An auth service that shows whatever keys it is told to, or none.
+/// An auth service that publishes the keys that a test sets, or none.
 #[derive(Clone, Default)]
 struct Shown {
     keys: Arc<Mutex<Option<Value>>>,

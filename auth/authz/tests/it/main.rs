@@ -1,4 +1,4 @@
-//! Who is let in, over HTTP, by a service that does nothing but tell its caller.
+//! Verification over HTTP, by a service that answers the caller it found.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

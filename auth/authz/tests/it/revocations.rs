@@ -37,7 +37,7 @@ async fn with_member(issuer: &Issuer) -> Stage {
 
 /// A token of the generation that the membership has now.
 async fn token(stage: &Stage, issuer: &Issuer) -> String {
-    let member = membership::of(stage.database.pool(), ACCOUNT, USER)
+    let member = membership::find(stage.database.pool(), ACCOUNT, USER)
         .await
         .unwrap()
         .unwrap();

@@ -106,7 +106,7 @@ fn bad_claims(issuer: &Issuer) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Signed by nobody, by somebody else, or with a header that is not ours.
+/// Without a signature, signed with another key, or with a header that the auth service does not write.
 fn forgeries(issuer: &Issuer) -> Vec<(String, String)> {
     let stranger = Issuer::new("one");
     let good = issuer.token();

@@ -5,14 +5,11 @@
     reason = "a test may stop here"
 )]
 
-use std::collections::BTreeSet;
-
 use contracts::CloudEvent;
 use contracts::event::EventData;
 use contracts::id::{EventId, PaymentId, RefundId, subject};
 use contracts::request::{CreatePayment, CreateRefund};
 use infra::http::list::List;
-use infra::http::problem::{Code, Problem};
 use infra::id::AccountId;
 use serde_json::{Value, json};
 use time::macros::datetime;
@@ -81,41 +78,6 @@ fn a_subject_bears_the_prefix_of_its_machine() {
     assert_eq!(subject("payment", UUID), PAYMENT);
     assert_eq!(subject("attempt", UUID), "att_01h2xcejqtf2nbrexx3vqjhp41");
     assert_eq!(subject("refund", UUID), "re_01h2xcejqtf2nbrexx3vqjhp41");
-}
-
-#[test]
-fn a_problem_says_what_programs_act_on() {
-    let problem = Problem::new(Code::InvalidAmount, "Too much.")
-        .param("amount")
-        .request_id("req_1");
-    assert_eq!(
-        serde_json::to_value(problem).unwrap(),
-        json!({
-            "type": "/docs/errors.md#invalid_amount",
-            "title": "The amount is not valid",
-            "status": 422,
-            "detail": "Too much.",
-            "code": "invalid_amount",
-            "param": "amount",
-            "request_id": "req_1",
-            "retryable": false,
-        })
-    );
-}
-
-#[test]
-fn every_code_has_an_anchor_in_the_docs_and_every_anchor_a_code() {
-    let page = include_str!("../../../../docs/errors.md");
-    let anchors: BTreeSet<&str> = page
-        .lines()
-        .filter_map(|line| line.strip_prefix("### "))
-        .collect();
-    let codes: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-    assert_eq!(anchors, codes);
-    assert_eq!(codes.len(), Code::ALL.len());
-    for code in Code::ALL {
-        assert_eq!(serde_json::to_value(code).unwrap(), json!(code.as_str()));
-    }
 }
 
 #[test]

@@ -1,12 +1,11 @@
-//! How many requests there were, and how long they took.
+//! Metrics of requests: their number and duration.
 
-use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
+use parking_lot::RwLock;
 
 use crate::metrics::{Counter, Counters, Histogram, Histograms};
 
@@ -21,20 +20,17 @@ static TIMES: Histograms<3> = Histograms::new(
     ["service", "method", "route"],
 );
 
-/// What requests to no route are counted as.
-const NOWHERE: &str = "none";
+/// The label of requests that match no route.
+const NO_ROUTE: &str = "none";
 
-/// The pattern of the route that a request goes to, once the router has found it.
-pub(super) type Route = OnceCell<MatchedPath>;
-
-/// The numbers of one service's requests. Cheap to clone.
+/// The metrics of one service's requests. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Counted {
+pub(super) struct RequestMetrics {
     service: &'static str,
     routes: Arc<RwLock<HashMap<&'static str, Vec<Entry>>>>,
 }
 
-/// One way in which requests to one route end.
+/// The metrics of one route, method and status.
 struct Entry {
     method: &'static str,
     status: StatusCode,
@@ -42,37 +38,38 @@ struct Entry {
     times: &'static Histogram,
 }
 
-impl Counted {
-    pub(super) fn of(service: &'static str) -> Self {
+impl RequestMetrics {
+    pub(super) fn new(service: &'static str) -> Self {
         Self {
             service,
             routes: Arc::default(),
         }
     }
 
-    /// Counts an answer. It is on the way of every request: two look-ups, nothing is copied.
-    pub(super) fn note(
+    /// Counts an answer. Every request comes here, so it takes two look-ups and copies nothing.
+    pub(super) fn record(
         &self,
         method: &Method,
         route: Option<&str>,
         status: StatusCode,
         took: Duration,
     ) {
-        let (method, route) = (name(method), route.unwrap_or(NOWHERE));
-        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        let (method, route) = (name(method), route.unwrap_or(NO_ROUTE));
+        let routes = self.routes.read();
         let mut known = routes.get(route).into_iter().flatten();
         if let Some(entry) = known.find(|entry| entry.status == status && entry.method == method) {
-            entry.note(took);
+            entry.record(took);
             return;
         }
         drop(routes);
-        self.first(method, route, status).note(took);
+        self.add(method, route, status).record(took);
     }
 
-    fn first(&self, method: &'static str, route: &str, status: StatusCode) -> Entry {
-        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+    /// Adds the metrics of the first such answer.
+    fn add(&self, method: &'static str, route: &str, status: StatusCode) -> Entry {
+        let mut routes = self.routes.write();
         let known = routes.get_key_value(route).map(|(route, _)| *route);
-        // As many as the service has routes.
+        // Leaks no more than one string for each route of the service.
         let route: &'static str = known.unwrap_or_else(|| Box::leak(Box::from(route)));
         let entry = || Entry {
             method,
@@ -86,23 +83,13 @@ impl Counted {
 }
 
 impl Entry {
-    fn note(&self, took: Duration) {
+    fn record(&self, took: Duration) {
         self.requests.increment(1);
         self.times.record(took);
     }
 }
 
-/// Remembers which route a request goes to. It stands inside the router, where that is known.
-pub(super) fn remember(request: Request) -> Request {
-    if let Some(path) = request.extensions().get::<MatchedPath>() {
-        super::with_route(|route| {
-            let _ = route.set(path.clone());
-        });
-    }
-    request
-}
-
-/// A method's name; all that nobody has heard of are one.
+/// A method's name; all unknown methods share one.
 fn name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -116,7 +103,7 @@ fn name(method: &Method) -> &'static str {
     }
 }
 
-/// A status as text: one of those that our handlers give.
+/// A status as text. Leaks one string for each metric that is added.
 fn text(status: StatusCode) -> &'static str {
     Box::leak(Box::from(status.as_str()))
 }

@@ -1,4 +1,4 @@
-//! What is open to everybody: whether the service runs, whether it can work, and the public keys.
+//! `/.well-known/jwks.json`: the public keys that verify access tokens.
 
 use std::sync::Arc;
 
@@ -6,14 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use infra::health::{Readiness, alive};
 use infra::http::problem::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Auth, Error, SERVICE};
+use crate::{Auth, Error};
 
-/// How the public keys look on the wire.
+/// The form of the public keys on the wire.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the description of another crate's type")]
 struct Shown {
@@ -37,34 +36,6 @@ struct PublicKey {
     x: String,
 }
 
-/// Whether the process runs.
-#[utoipa::path(get, path = "/health", tag = "service", responses((status = 200, description = "It does", body = Object)))]
-pub(crate) async fn health() -> Response {
-    alive(SERVICE)
-}
-
-/// Whether the process runs.
-#[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, description = "It does", body = Object)))]
-pub(crate) async fn livez() -> Response {
-    alive(SERVICE)
-}
-
-/// Whether anybody can log in: that takes Postgres and a signing key.
-#[utoipa::path(
-    get,
-    path = "/readyz",
-    tag = "service",
-    responses(
-        (status = 200, description = "It can work", body = Object),
-        (status = 503, description = "It cannot for the moment", body = Object),
-    ),
-)]
-pub(crate) async fn readyz(State(auth): State<Arc<Auth>>) -> Readiness {
-    Readiness::of(SERVICE)
-        .requires("postgres", infra::postgres::ping(&auth.pool).await)
-        .requires("signing_key", auth.ring.ready().await)
-}
-
 /// The public keys (RFC 7517).
 ///
 /// A new key is here before anything is signed with it; a withdrawn one is not.
@@ -78,7 +49,7 @@ pub(crate) async fn readyz(State(auth): State<Arc<Auth>>) -> Readiness {
     ),
 )]
 pub(crate) async fn jwks(State(auth): State<Arc<Auth>>) -> Result<Response, Error> {
-    let keys = auth.ring.key_set().await?;
+    let keys = auth.signing_keys.key_set().await?;
     let cache = HeaderValue::from_static("public, max-age=30");
     Ok(([(header::CACHE_CONTROL, cache)], Json(keys)).into_response())
 }

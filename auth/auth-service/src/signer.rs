@@ -1,11 +1,9 @@
-//! A key that signs tokens, the tokens themselves, and how such a key is kept where others may read.
+//! A private key that signs access tokens, and the tokens.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use authz::{ACCESS_TOKEN_TYPE, Claims, Role};
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::error::Unspecified;
-use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -24,14 +22,14 @@ pub const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_mins(15);
 const PEM_START: &str = "-----BEGIN PRIVATE KEY-----";
 const PEM_END: &str = "-----END PRIVATE KEY-----";
 
-/// A private key that is not what it should be; the message never quotes it.
+/// A private key of the wrong form; the message never quotes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "it must be an Ed25519 private key in PKCS#8, as PEM or as one line of base64: `openssl genpkey -algorithm ed25519` makes one"
 )]
 pub struct UnusableKey;
 
-/// Makes tokens. Whoever holds it can be anybody, so only the auth service and tests do.
+/// Makes access tokens. Its holder can act as any user, so only the auth service and tests hold one.
 #[derive(Debug)]
 pub struct Signer {
     key: EncodingKey,
@@ -51,7 +49,7 @@ pub fn generate() -> Result<SecretString, Unspecified> {
 }
 
 impl Signer {
-    /// A signer of tokens that say they are from `issuer` and for `audience`. The key's id is its thumbprint (RFC 7638),
+    /// A signer of tokens from `issuer` for `audience`. The key's id is its thumbprint (RFC 7638),
     /// so equal ids are equal keys.
     ///
     /// # Errors
@@ -61,7 +59,7 @@ impl Signer {
         issuer: &str,
         audience: &str,
     ) -> Result<Self, UnusableKey> {
-        let der = der_of(private_key.expose_secret()).ok_or(UnusableKey)?;
+        let der = der(private_key.expose_secret()).ok_or(UnusableKey)?;
         let pair = Ed25519KeyPair::from_pkcs8(&der).map_err(|_| UnusableKey)?;
         let mut public = Jwk {
             common: CommonParameters {
@@ -100,7 +98,7 @@ impl Signer {
         &self.key_set
     }
 
-    /// An access token for this person in this account, valid from now for [`ACCESS_TOKEN_LIFETIME`]. It is of the first
+    /// An access token for this user in this account, valid from now for [`ACCESS_TOKEN_LIFETIME`]. It has the first
     /// generation: any change of the membership ends it.
     ///
     /// # Errors
@@ -151,52 +149,8 @@ impl Signer {
     }
 }
 
-/// Seals private keys under one that is derived from `JWT_PRIVATE_KEY`, so that the database keeps what only the auth
-/// service can use.
-pub(crate) struct Seal(RandomizedNonceKey);
-
-impl Seal {
-    /// The seal of this `JWT_PRIVATE_KEY`.
-    pub(crate) fn of(private_key: &SecretString) -> Result<Self, UnusableKey> {
-        let der = der_of(private_key.expose_secret()).ok_or(UnusableKey)?;
-        let mut key = [0; 32];
-        Salt::new(HKDF_SHA256, b"pawl")
-            .extract(&der)
-            .expand(&[b"signing_key.sealed v1"], &AES_256_GCM)
-            .and_then(|derived| derived.fill(&mut key))
-            .and_then(|()| RandomizedNonceKey::new(&AES_256_GCM, &key))
-            .map(Self)
-            .map_err(|_| UnusableKey)
-    }
-
-    /// The nonce, then the encrypted key with its tag. It opens only under the same id.
-    pub(crate) fn close(
-        &self,
-        key_id: &str,
-        private_key: &SecretString,
-    ) -> Result<Vec<u8>, Unspecified> {
-        let mut text = private_key.expose_secret().as_bytes().to_vec();
-        let nonce = self
-            .0
-            .seal_in_place_append_tag(Aad::from(key_id), &mut text)?;
-        Ok([&nonce.as_ref()[..], &text].concat())
-    }
-
-    /// The private key, unless it was sealed by another `JWT_PRIVATE_KEY` or changed since.
-    pub(crate) fn open(&self, key_id: &str, sealed: &[u8]) -> Option<SecretString> {
-        let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
-        let mut text = text.to_vec();
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let opened = self
-            .0
-            .open_in_place(nonce, Aad::from(key_id), &mut text)
-            .ok()?;
-        Some(std::str::from_utf8(opened).ok()?.into())
-    }
-}
-
 /// The bytes of a key written as PEM (its line breaks possibly as `\n`, as environment files have them) or base64.
-fn der_of(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn der(text: &str) -> Option<Vec<u8>> {
     let text = text.replace("\\n", "\n");
     let body = match text.split_once(PEM_START) {
         Some((_, rest)) => rest.split_once(PEM_END)?.0,
@@ -204,24 +158,4 @@ fn der_of(text: &str) -> Option<Vec<u8>> {
     };
     let body: String = body.split_whitespace().collect();
     STANDARD.decode(body).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sealed_key_opens_for_the_same_secret_and_id_only() {
-        let (ours, theirs) = (generate().unwrap(), generate().unwrap());
-        let seal = Seal::of(&ours).unwrap();
-        let kept = generate().unwrap();
-        let mut sealed = seal.close("one", &kept).unwrap();
-        let opened = seal.open("one", &sealed).unwrap();
-        assert_eq!(opened.expose_secret(), kept.expose_secret());
-        assert!(seal.open("two", &sealed).is_none());
-        assert!(Seal::of(&theirs).unwrap().open("one", &sealed).is_none());
-        assert!(seal.open("one", &sealed[..5]).is_none());
-        *sealed.last_mut().unwrap() ^= 1;
-        assert!(seal.open("one", &sealed).is_none());
-    }
 }

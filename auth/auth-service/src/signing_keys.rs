@@ -1,68 +1,70 @@
-//! The keys that sign tokens, one after the other, and the only SQL on the table `signing_key`.
+//! The keys that sign tokens and their rotation, and the only SQL on the table `signing_key`.
 //!
-//! A new key is shown at once and signs a little later, when every instance and every verifier knows it. The key before
-//! it is shown for as long as its tokens live, and then no more.
+//! A new key is published at once and signs a little later, when every instance and every verifier knows it. The previous
+//! key stays published for as long as its tokens live.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use infra::env::SecretString;
 use infra::postgres::interval;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
+use parking_lot::RwLock;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
-use crate::keys::{ACCESS_TOKEN_LIFETIME, Seal, UnusableKey, generate};
-use crate::{Error, Signer};
+use crate::Error;
+use crate::seal::Seal;
+use crate::signer::{ACCESS_TOKEN_LIFETIME, Signer, UnusableKey, generate};
 
 /// How often each instance reads the table again.
 const READ_EVERY: Duration = Duration::from_secs(3);
-/// From showing a new key to signing with it: several times the pause above.
-const HEARD_AFTER: Duration = Duration::from_secs(15);
-/// How much longer than its last token an old key is shown: clocks differ by 30 s at most, and a minute to spare.
+/// From publishing a new key to signing with it: several times the pause above.
+const ACTIVE_AFTER: Duration = Duration::from_secs(15);
+/// How much longer than its last token an old key stays published: clocks may differ by 30 s, and a minute to spare.
 const MARGIN: Duration = Duration::from_secs(90);
-/// Of a caller who asks for the keys in the first moments of this process.
+/// How long a request waits for the keys while this process starts.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long an old key is believed after a rotation, unless somebody says otherwise: until its last token has expired.
+/// How long an old key is accepted after a rotation by default: until its last token has expired.
 pub const GRACE: Duration = ACCESS_TOKEN_LIFETIME.saturating_add(MARGIN);
 
-/// A signing key, as whoever runs Pawl may see it.
+/// A signing key as an operator sees it: without its secret.
 #[derive(Clone, Debug)]
 pub struct Listed {
     /// Its id: `kid`.
     pub kid: String,
-    /// When it was made known.
+    /// When it was published.
     pub created_at: OffsetDateTime,
-    /// From when on it signs.
+    /// The time from which it signs.
     pub active_at: OffsetDateTime,
-    /// From when on no token of it is believed.
+    /// The time from which none of its tokens is accepted.
     pub retires_at: Option<OffsetDateTime>,
-    /// Whether that moment is past.
+    /// Whether that time is past.
     pub is_retired: bool,
 }
 
-/// The keys as this instance knows them.
-pub(crate) struct Ring {
+/// The signing keys as this instance knows them.
+pub(crate) struct SigningKeys {
     base: Arc<Signer>,
     seal: Seal,
     issuer: String,
     audience: String,
     signer: RwLock<Option<Arc<Signer>>>,
-    shown: watch::Sender<Option<JwkSet>>,
+    published: watch::Sender<Option<JwkSet>>,
 }
 
-impl fmt::Debug for Ring {
+impl fmt::Debug for SigningKeys {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Ring")
+        out.write_str("SigningKeys")
     }
 }
 
-impl Ring {
-    /// One whose first key is `JWT_PRIVATE_KEY`. It shows nothing before the table was read: to withhold a key that the
-    /// others still believe would end its tokens everywhere.
+impl SigningKeys {
+    /// Starts with the key of `JWT_PRIVATE_KEY`. No key is published before the table was read: a set without a key that
+    /// other services still accept would end its tokens everywhere.
     pub(crate) fn new(
         private_key: &SecretString,
         tokens: &authz::Config,
@@ -70,15 +72,15 @@ impl Ring {
         let signer = Signer::new(private_key, &tokens.issuer, &tokens.audience)?;
         Ok(Self {
             base: Arc::new(signer),
-            seal: Seal::of(private_key)?,
+            seal: Seal::new(private_key)?,
             issuer: tokens.issuer.clone(),
             audience: tokens.audience.clone(),
             signer: RwLock::default(),
-            shown: watch::Sender::new(None),
+            published: watch::Sender::new(None),
         })
     }
 
-    /// Reads the table now and again, for ever.
+    /// Reads the table every few seconds, for ever.
     pub(crate) async fn follow(self: Arc<Self>, pool: PgPool) {
         let mut is_known = true;
         loop {
@@ -86,29 +88,29 @@ impl Ring {
             if let Err(error) = &read
                 && is_known
             {
-                tracing::warn!(%error, "the signing keys cannot be read; those that are known stay");
+                tracing::warn!(%error, "failed to read the signing keys; the known keys stay, retrying in 3 s");
             }
             is_known = read.is_ok();
             tokio::time::sleep(READ_EVERY).await;
         }
     }
 
-    /// What changes when the shown keys do.
-    pub(crate) fn shown(&self) -> watch::Receiver<Option<JwkSet>> {
-        self.shown.subscribe()
+    /// Follows the published keys.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Option<JwkSet>> {
+        self.published.subscribe()
     }
 
-    /// The public keys; waits a moment for them in the first moments of this process.
+    /// The public keys; waits up to 2 s for them while this process starts.
     pub(crate) async fn key_set(&self) -> Result<JwkSet, Error> {
-        let mut shown = self.shown.subscribe();
-        let known = tokio::time::timeout(PATIENCE, shown.wait_for(Option::is_some)).await;
+        let mut published = self.published.subscribe();
+        let known = tokio::time::timeout(PATIENCE, published.wait_for(Option::is_some)).await;
         match known {
             Ok(Ok(set)) => set.clone().ok_or(Error::NoSigningKey),
             _ => Err(Error::NoSigningKey),
         }
     }
 
-    /// Whether tokens can be signed and verified; waits like [`Ring::key_set`].
+    /// Whether tokens can be signed and verified; waits like [`SigningKeys::key_set`].
     pub(crate) async fn ready(&self) -> Result<(), Error> {
         self.key_set().await?;
         self.signer().map(drop)
@@ -116,12 +118,11 @@ impl Ring {
 
     /// The key that signs now.
     pub(crate) fn signer(&self) -> Result<Arc<Signer>, Error> {
-        let signer = self.signer.read().unwrap_or_else(PoisonError::into_inner);
-        signer.clone().ok_or(Error::NoSigningKey)
+        self.signer.read().clone().ok_or(Error::NoSigningKey)
     }
 
     async fn read(&self, pool: &PgPool) -> sqlx::Result<()> {
-        if self.shown.borrow().is_none() {
+        if self.published.borrow().is_none() {
             let mut tx = pool.begin().await?;
             register(&mut tx, &self.base).await?;
             tx.commit().await?;
@@ -135,29 +136,29 @@ impl Ring {
         let signer = rows
             .iter()
             .filter(|row| row.is_active)
-            .find_map(|row| self.held(&row.kid, row.sealed.as_deref()));
+            .find_map(|row| self.find_signer(&row.kid, row.sealed.as_deref()));
         if signer.is_none() {
             tracing::error!(
-                "no signing key can be used: JWT_PRIVATE_KEY was withdrawn, and the keys that replaced it were made with another one; `pawl keys rotate` makes a new one"
+                "failed to find a usable signing key, so nobody can log in: JWT_PRIVATE_KEY was retired, and its successors were encrypted with another one; `pawl keys rotate` makes a new one"
             );
         }
-        *self.signer.write().unwrap_or_else(PoisonError::into_inner) = signer;
+        *self.signer.write() = signer;
         let keys = rows
             .into_iter()
             .filter_map(|row| serde_json::from_value::<Jwk>(row.public).ok());
         let set = JwkSet {
             keys: keys.collect(),
         };
-        self.shown.send_if_modified(|shown| {
-            let changed = shown.as_ref() != Some(&set);
-            *shown = Some(set);
+        self.published.send_if_modified(|published| {
+            let changed = published.as_ref() != Some(&set);
+            *published = Some(set);
             changed
         });
         Ok(())
     }
 
-    /// The key of this row, if this instance can sign with it.
-    fn held(&self, kid: &str, sealed: Option<&[u8]>) -> Option<Arc<Signer>> {
+    /// The signer of this row, if this instance can decrypt its key.
+    fn find_signer(&self, kid: &str, sealed: Option<&[u8]>) -> Option<Arc<Signer>> {
         if kid == self.base.key_id() {
             return Some(self.base.clone());
         }
@@ -170,8 +171,8 @@ impl Ring {
     }
 }
 
-/// Makes a new key, which every instance shows within 3 s and signs with 15 s later; the present ones are believed for
-/// `grace` after that. Without grace (of a stolen key) they are not believed from now on, and the new one signs at once.
+/// Makes a new key. Every instance publishes it within 3 s and signs with it 15 s later; the present keys are accepted for
+/// `grace` after that. With a `grace` of zero (after a theft) they are rejected from now on, and the new key signs at once.
 ///
 /// # Errors
 /// If `private_key`, the `JWT_PRIVATE_KEY` of the auth service, cannot be used, or the database refuses or is away.
@@ -183,21 +184,21 @@ pub async fn rotate(
     let base = Signer::new(private_key, "", "")?;
     let key = generate()?;
     let fresh = Signer::new(&key, "", "")?;
-    let sealed = Seal::of(private_key)?.close(fresh.key_id(), &key)?;
-    let heard_after = if grace.is_zero() {
+    let sealed = Seal::new(private_key)?.close(fresh.key_id(), &key)?;
+    let active_after = if grace.is_zero() {
         Duration::ZERO
     } else {
-        HEARD_AFTER
+        ACTIVE_AFTER
     };
     let mut tx = pool.begin().await?;
     register(&mut tx, &base).await?;
-    retire_all(&mut tx, heard_after + grace).await?;
-    insert(&mut tx, &fresh, Some(&sealed), heard_after).await?;
+    retire_all(&mut tx, active_after + grace).await?;
+    insert(&mut tx, &fresh, Some(&sealed), active_after).await?;
     tx.commit().await?;
     Ok(fresh.key_id().to_owned())
 }
 
-/// All keys there were, newest first.
+/// All keys, also retired ones, newest first.
 ///
 /// # Errors
 /// If the database cannot be asked.
@@ -211,9 +212,9 @@ pub async fn list(pool: &PgPool) -> sqlx::Result<Vec<Listed>> {
     .await
 }
 
-/// Makes a `JWT_PRIVATE_KEY` known. If it is a new one beside others, it takes their place as in a rotation.
+/// Publishes the key of `JWT_PRIVATE_KEY`. A new one replaces the others as in a rotation.
 async fn register(connection: &mut PgConnection, base: &Signer) -> sqlx::Result<()> {
-    // Two that begin at once, or a rotation beside it, must see each other's keys. Released at the transaction's end.
+    // Two instances that start at once, or a rotation, must see each other's keys. Released at the transaction's end.
     sqlx::query("select pg_advisory_xact_lock(hashtext('pawl signing keys'))")
         .execute(&mut *connection)
         .await?;
@@ -239,7 +240,7 @@ async fn retire_all(connection: &mut PgConnection, grace: Duration) -> sqlx::Res
     )
     .execute(&mut *connection)
     .await?;
-    // What will never sign again need not be kept.
+    // A retired key never signs again, so its secret is deleted.
     sqlx::query!("update signing_key set sealed = null where retires_at <= now()")
         .execute(connection)
         .await

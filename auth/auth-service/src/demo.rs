@@ -1,19 +1,19 @@
-//! Accounts, users and keys made without the doors, for `pawl dev`, `pawl seed` and tests.
+//! Accounts, users and keys for `pawl dev`, `pawl seed` and tests.
 //!
-//! Each function may run again and then finds what it made before.
+//! Each function can run again: it then finds the thing that it made before.
 
 use authz::{Role, api_key, membership};
 use infra::env::SecretString;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::register::{check_password, email as checked_email};
+use crate::field_rules::{check_password, parse_email};
 use crate::{Error, Passwords, store};
 
-/// The account of this name; made if there is none. If several bear it, the oldest.
+/// The oldest account of this name; it is made if there is none.
 ///
 /// # Errors
-/// If the database refuses or is away.
+/// If the database fails.
 pub async fn account(pool: &PgPool, name: &str) -> Result<Uuid, Error> {
     let mut tx = pool.begin().await?;
     // A name is not unique, so two seeds at once would make two accounts.
@@ -28,10 +28,10 @@ pub async fn account(pool: &PgPool, name: &str) -> Result<Uuid, Error> {
     Ok(account)
 }
 
-/// The user with this address, member of the account in this role. A user who exists keeps their password.
+/// The user with this address, a member of the account in this role. An existing user keeps the password.
 ///
 /// # Errors
-/// If address or password are not allowed, or the database refuses or is away.
+/// If address or password are not allowed, or the database fails.
 pub async fn user(
     pool: &PgPool,
     account: Uuid,
@@ -39,7 +39,7 @@ pub async fn user(
     password: &SecretString,
     role: Role,
 ) -> Result<Uuid, Error> {
-    let email = checked_email(email)?;
+    let email = parse_email(email)?;
     check_password("password", password)?;
     let user = match store::user_named(pool, &email).await? {
         Some(user) => user.id,
@@ -63,11 +63,11 @@ async fn insert(pool: &PgPool, email: &str, password: &SecretString) -> Result<U
     }
 }
 
-/// A new API key of the account (without one: of the auth service alone). Told once: `None` if the account has a key of
+/// A new API key of the account; without an account the key opens the auth service alone. `None` if the account has a key of
 /// this name that is not revoked.
 ///
 /// # Errors
-/// If the database refuses or is away, or the system has no randomness to give.
+/// If the database fails, or the system has no random numbers.
 pub async fn api_key(
     pool: &PgPool,
     account: Option<Uuid>,
@@ -81,10 +81,10 @@ pub async fn api_key(
     Ok(Some(key))
 }
 
-/// Lets a key that is known already (the demonstration's) act for the account.
+/// Stores a given key (the demonstration's) for the account.
 ///
 /// # Errors
-/// If the database refuses or is away.
+/// If the database fails.
 pub async fn known_api_key(
     pool: &PgPool,
     account: Option<Uuid>,

@@ -1,40 +1,28 @@
-//! What stands before every route that is not for everybody: a limit for each client address, then an API key.
+//! The rate limit of each client address, and the check of the API key, in front of every route of `/api`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
-use axum::http::request::Parts;
+use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use infra::client_ip;
 use infra::limit::{Bucket, WithoutRedis};
 
+use crate::client_ip::ClientIp;
 use crate::{Auth, Error};
 
-/// The address of the person on whose behalf the request is made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ClientIp(pub(crate) Option<IpAddr>);
-
-impl<S: Send + Sync> FromRequestParts<S> for ClientIp {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        Ok(parts.extensions.get().copied().unwrap_or(Self(None)))
-    }
-}
-
-/// Lets a request pass that bears one valid `X-API-Key`, while its client's bucket holds a token. The answer tells how
-/// full the bucket is, whatever else it says.
+/// Passes a request with one valid `X-API-Key` while its client's bucket holds a token. The headers of every answer give the
+/// rest of the limit.
 ///
-/// Whoever has a valid key vouches for the `X-Real-IP` it sends: it is a back end, and its users log in through it. A
-/// key that is not valid vouches for nothing, and guessing keys fills the bucket of the one who guesses.
-pub(crate) async fn guard(
+/// The `X-Real-IP` of a request with a valid key is believed: it comes from a back end, and users log in through it. The
+/// header of a request without one is ignored, so that guessing keys empties the bucket of the client that guesses.
+pub(crate) async fn limit(
     State(auth): State<Arc<Auth>>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let key = authz::api_key::of(request.headers());
+    let key = authz::api_key::from_headers(request.headers());
     let is_valid = match key {
         Some(key) if auth.bootstrap.holds(key) => Ok(true),
         Some(key) => auth.keys.find(key).await.map(|found| found.is_some()),

@@ -1,4 +1,4 @@
-//! `GET /api/v1/auth/audit`: who did what in an account, for its admins.
+//! `GET /api/v1/auth/audit`: the audit records of an account, for its admins.
 
 use std::sync::Arc;
 
@@ -8,16 +8,16 @@ use authz::id::{Audit, AuditId, KeyId, UserId};
 use axum::Json;
 use axum::extract::State;
 use infra::http::list::List;
+use infra::http::page::ListQuery;
 use infra::http::problem::Problem;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use crate::caller::Admin;
-use crate::page::Asked;
-use crate::{Auth, Error};
+use crate::{Auth, Error, page};
 
-/// Something that somebody did or tried.
+/// An action that a caller did or tried.
 #[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecordView {
@@ -80,8 +80,10 @@ impl From<Record> for RecordView {
 pub(crate) async fn list(
     State(auth): State<Arc<Auth>>,
     admin: Admin,
-    asked: Asked<Audit>,
+    query: ListQuery,
 ) -> Result<Json<List<RecordView>>, Error> {
-    let records = audit::page(&auth.pool, admin.caller.account, &asked.page()).await?;
-    Ok(Json(asked.list(records, RecordView::from)))
+    let page = page::parse::<Audit>(query)?;
+    let (records, has_more) = audit::page(&auth.pool, admin.caller.account, &page).await?;
+    let records = records.into_iter().map(RecordView::from);
+    Ok(Json(List::new(records.collect(), has_more)))
 }

@@ -1,4 +1,4 @@
-//! A request's body that must arrive whole within a time.
+//! A deadline for the whole of a request's body.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,30 +8,30 @@ use axum::BoxError;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-/// The body, until the time is over; then an error.
-pub(super) struct Within<B> {
+/// The body until the deadline, then an error.
+pub(super) struct BodyDeadline<B> {
     body: Pin<Box<B>>,
-    time: Duration,
-    /// Counted from the first look at the body: a request without one needs no timer.
+    limit: Duration,
+    /// Starts with the first poll that finds no data: a request without a body needs no timer.
     end: Option<Pin<Box<Sleep>>>,
 }
 
-/// The time was over first.
+/// The deadline passed first.
 #[derive(Debug, thiserror::Error)]
 #[error("the body did not arrive in time")]
 struct Late;
 
-impl<B> Within<B> {
-    pub(super) fn new(time: Duration, body: B) -> Self {
+impl<B> BodyDeadline<B> {
+    pub(super) fn new(limit: Duration, body: B) -> Self {
         Self {
             body: Box::pin(body),
-            time,
+            limit,
             end: None,
         }
     }
 }
 
-impl<B: Body<Error: Into<BoxError>>> Body for Within<B> {
+impl<B: Body<Error: Into<BoxError>>> Body for BodyDeadline<B> {
     type Data = B::Data;
     type Error = BoxError;
 
@@ -42,8 +42,8 @@ impl<B: Body<Error: Into<BoxError>>> Body for Within<B> {
         if let Poll::Ready(frame) = self.body.as_mut().poll_frame(context) {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        let time = self.time;
-        let end = self.end.get_or_insert_with(|| Box::pin(sleep(time)));
+        let limit = self.limit;
+        let end = self.end.get_or_insert_with(|| Box::pin(sleep(limit)));
         end.as_mut().poll(context).map(|()| Some(Err(Late.into())))
     }
 

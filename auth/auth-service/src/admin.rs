@@ -1,18 +1,19 @@
-//! What whoever runs Pawl does without the doors, on the command line. All of it is written down, as nobody's act.
+//! The functions of Pawl's command line on accounts, members and API keys. The audit records them without a user.
 
 use authz::audit::Act;
 use authz::id::{KeyId, UserId};
-use authz::{Page, Role, api_key, membership};
+use authz::{Role, api_key, membership};
 use infra::env::SecretString;
+use infra::http::page::Page;
 use infra::id::AccountId;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::register::{check_name, check_password, email as checked_email};
+use crate::field_rules::{check_name, check_password, parse_email};
 use crate::{Error, Passwords, store};
 
 /// How many accounts or members are read at once.
-const PORTION: i64 = 100;
+const BATCH: u16 = 100;
 
 /// A member as the command line shows it.
 #[derive(Clone, Debug)]
@@ -21,14 +22,14 @@ pub struct Member {
     pub user: Uuid,
     /// Its address.
     pub email: String,
-    /// What it may do.
+    /// Its role.
     pub role: Role,
 }
 
 /// The account with this id (`acct_…`) or, the oldest, with this name.
 ///
 /// # Errors
-/// If the database cannot be asked.
+/// If the database query fails.
 pub async fn account(pool: &PgPool, named: &str) -> Result<Option<Uuid>, Error> {
     if let Ok(id) = named.parse::<AccountId>() {
         let found = store::account(pool, id.uuid()).await?;
@@ -41,15 +42,15 @@ pub async fn account(pool: &PgPool, named: &str) -> Result<Option<Uuid>, Error> 
 /// Accounts with their names, the newest first, a hundred at most below `after`.
 ///
 /// # Errors
-/// If the database cannot be asked.
+/// If the database query fails.
 pub async fn accounts(pool: &PgPool, after: Option<Uuid>) -> Result<Vec<(Uuid, String)>, Error> {
-    store::accounts(pool, after, PORTION).await
+    store::accounts(pool, after, i64::from(BATCH)).await
 }
 
 /// Members of an account, those who registered last first, a hundred at most below `after`.
 ///
 /// # Errors
-/// If the database cannot be asked.
+/// If the database query fails.
 pub async fn members(
     pool: &PgPool,
     account: Uuid,
@@ -58,9 +59,9 @@ pub async fn members(
     let page = Page {
         starting_after: after,
         ending_before: None,
-        limit: PORTION,
+        limit: BATCH,
     };
-    let members = membership::page(pool, account, &page).await?;
+    let (members, _) = membership::page(pool, account, &page).await?;
     let users: Vec<_> = members.iter().map(|member| member.user).collect();
     let mut emails = store::emails(pool, &users).await?;
     let members = members.into_iter().map(|member| Member {
@@ -71,11 +72,11 @@ pub async fn members(
     Ok(members.collect())
 }
 
-/// A new user in this role; [`Error::EmailTaken`] if there is one with this address. Without an account it gets one of
-/// its own, which bears its address. Answers the user and the account.
+/// Creates a user with this role. Without an account the user gets a new one, named by the address. Answers the ids of the
+/// user and the account.
 ///
 /// # Errors
-/// If address or password are not allowed, or the database refuses or is away.
+/// [`Error::EmailTaken`]; or if address or password are not allowed, or the database fails.
 pub async fn create_user(
     pool: &PgPool,
     account: Option<Uuid>,
@@ -83,7 +84,7 @@ pub async fn create_user(
     password: &SecretString,
     role: Role,
 ) -> Result<(Uuid, Uuid), Error> {
-    let email = checked_email(email)?;
+    let email = parse_email(email)?;
     check_password("password", password)?;
     let hash = Passwords::new()?.hash(password.clone()).await?;
     let mut tx = pool.begin().await?;
@@ -93,7 +94,7 @@ pub async fn create_user(
         None => store::insert_account(&mut tx, &email).await?,
     };
     membership::assign(&mut tx, account, user, role).await?;
-    of_member("member_added", account, user, role)
+    member_act("member_added", account, user, role)
         .record(&mut *tx)
         .await?;
     tx.commit().await?;
@@ -103,9 +104,9 @@ pub async fn create_user(
 /// Gives a user this role in an account, whether it was a member before or not.
 ///
 /// # Errors
-/// [`Error::NotFound`] if nobody has this address, [`Error::LastAdmin`] if the account would be left without an admin.
+/// [`Error::NotFound`] if no user has this address, [`Error::LastAdmin`] if the account would be left without an admin.
 pub async fn assign(pool: &PgPool, account: Uuid, email: &str, role: Role) -> Result<(), Error> {
-    let user = store::user_named(pool, &checked_email(email)?).await?;
+    let user = store::user_named(pool, &parse_email(email)?).await?;
     let user = user.ok_or(Error::NotFound)?.id;
     let mut tx = pool.begin().await?;
     let is_new = membership::assign(&mut tx, account, user, role).await?;
@@ -114,17 +115,17 @@ pub async fn assign(pool: &PgPool, account: Uuid, email: &str, role: Role) -> Re
     } else {
         "role_changed"
     };
-    of_member(action, account, user, role)
+    member_act(action, account, user, role)
         .record(&mut *tx)
         .await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// A new key of an account, told this once, with its id.
+/// Creates a key of an account and answers it, this once, with its id.
 ///
 /// # Errors
-/// If the name is not allowed, or the database refuses or is away.
+/// If the name is not allowed, or the database fails.
 pub async fn create_key(
     pool: &PgPool,
     account: Uuid,
@@ -134,14 +135,14 @@ pub async fn create_key(
     let name = check_name("name", name)?;
     let mut tx = pool.begin().await?;
     let (key, listed) = api_key::create(&mut *tx, account, name, per_minute).await?;
-    of_key("api_key_created", Some(account), listed.id.into())
+    key_act("api_key_created", Some(account), listed.id.into())
         .record(&mut *tx)
         .await?;
     tx.commit().await?;
     Ok((key, listed.id.into()))
 }
 
-/// Revokes a key, of an account or of none.
+/// Revokes a key, whatever account it belongs to.
 ///
 /// # Errors
 /// [`Error::NotFound`] if there is no such key that is not revoked.
@@ -149,14 +150,14 @@ pub async fn revoke_key(pool: &PgPool, id: KeyId) -> Result<(), Error> {
     let mut tx = pool.begin().await?;
     let account = api_key::revoke(&mut *tx, id.uuid()).await?;
     let account = account.ok_or(Error::NotFound)?;
-    of_key("api_key_revoked", account, id)
+    key_act("api_key_revoked", account, id)
         .record(&mut *tx)
         .await?;
     tx.commit().await?;
     Ok(())
 }
 
-fn of_member(action: &'static str, account: Uuid, user: Uuid, role: Role) -> Act<'static> {
+fn member_act(action: &'static str, account: Uuid, user: Uuid, role: Role) -> Act<'static> {
     Act {
         account: Some(account),
         target: Some(UserId::from(user).to_string()),
@@ -165,7 +166,7 @@ fn of_member(action: &'static str, account: Uuid, user: Uuid, role: Role) -> Act
     }
 }
 
-fn of_key(action: &'static str, account: Option<Uuid>, id: KeyId) -> Act<'static> {
+fn key_act(action: &'static str, account: Option<Uuid>, id: KeyId) -> Act<'static> {
     Act {
         account,
         target: Some(id.to_string()),

@@ -1,6 +1,6 @@
 //! Seeding twice is seeding once.
 
-use auth_service::seed;
+use auth_service::demo;
 use authz::Role;
 use infra::env::ExposeSecret;
 use infra::testing::TestDatabase;
@@ -13,15 +13,15 @@ use crate::{MIGRATIONS, Stage, secret};
 async fn seeding_again_finds_what_is_there() {
     let database = TestDatabase::create(&MIGRATIONS).await;
     let pool = database.pool();
-    let account = seed::account(pool, "Demo shop").await.unwrap();
-    assert_eq!(seed::account(pool, "Demo shop").await.unwrap(), account);
-    assert_ne!(seed::account(pool, "Another shop").await.unwrap(), account);
+    let account = demo::account(pool, "Demo shop").await.unwrap();
+    assert_eq!(demo::account(pool, "Demo shop").await.unwrap(), account);
+    assert_ne!(demo::account(pool, "Another shop").await.unwrap(), account);
 
     let password = secret("correct horse");
-    let user = seed::user(pool, account, "ada@example.org", &password, Role::Viewer)
+    let user = demo::user(pool, account, "ada@example.org", &password, Role::Viewer)
         .await
         .unwrap();
-    let again = seed::user(
+    let again = demo::user(
         pool,
         account,
         "Ada@example.org",
@@ -32,25 +32,25 @@ async fn seeding_again_finds_what_is_there() {
     assert_eq!(again.unwrap(), user);
     assert_eq!(role(pool).await, "admin");
 
-    let key = seed::api_key(pool, Some(account), "back end")
+    let key = demo::api_key(pool, Some(account), "back end")
         .await
         .unwrap();
     assert!(key.unwrap().expose_secret().len() > 40);
     assert!(
-        seed::api_key(pool, Some(account), "back end")
+        demo::api_key(pool, Some(account), "back end")
             .await
             .unwrap()
             .is_none()
     );
     assert!(
-        seed::api_key(pool, None, "back end")
+        demo::api_key(pool, None, "back end")
             .await
             .unwrap()
             .is_some()
     );
     let known = secret("a key that is known already");
     for _ in 0..2 {
-        seed::known_api_key(pool, Some(account), "known", &known)
+        demo::known_api_key(pool, Some(account), "known", &known)
             .await
             .unwrap();
     }
@@ -65,7 +65,7 @@ async fn seeding_again_finds_what_is_there() {
 async fn many_seeds_at_once_make_one_account() {
     let database = TestDatabase::create(&MIGRATIONS).await;
     let accounts =
-        futures::future::join_all((0..8).map(|_| seed::account(database.pool(), "Demo shop")))
+        futures::future::join_all((0..8).map(|_| demo::account(database.pool(), "Demo shop")))
             .await;
     let accounts: Vec<_> = accounts.into_iter().map(Result::unwrap).collect();
     assert!(
@@ -78,9 +78,9 @@ async fn many_seeds_at_once_make_one_account() {
 async fn a_seeded_user_can_log_in() {
     let stage = Stage::start().await;
     let pool = stage.database.pool();
-    let account = seed::account(pool, "Demo shop").await.unwrap();
+    let account = demo::account(pool, "Demo shop").await.unwrap();
     let password = secret("correct horse");
-    seed::user(pool, account, "ada@example.org", &password, Role::Operator)
+    demo::user(pool, account, "ada@example.org", &password, Role::Operator)
         .await
         .unwrap();
     assert_eq!(
@@ -90,7 +90,7 @@ async fn a_seeded_user_can_log_in() {
             .status(),
         StatusCode::OK
     );
-    let short = seed::user(
+    let short = demo::user(
         pool,
         account,
         "bob@example.org",

@@ -1,4 +1,4 @@
-//! `POST /api/v1/auth/password`: another password, which ends everything that the old one opened.
+//! `POST /api/v1/auth/password`: a new password, which ends every session of the old one.
 
 use std::sync::Arc;
 
@@ -6,20 +6,20 @@ use authz::audit::Act;
 use authz::membership;
 use axum::extract::State;
 use axum::response::Response;
-use infra::env::{ExposeSecret, SecretString};
+use infra::env::SecretString;
+use infra::http::body::JsonBody;
 use infra::http::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::body::{Body, Invalid};
 use crate::caller::Person;
-use crate::guard::ClientIp;
-use crate::login::{Opened, Tokens};
-use crate::register::{LONGEST_PASSWORD, check_password};
-use crate::session::Because;
+use crate::client_ip::ClientIp;
+use crate::field_rules::{check_password, check_password_length};
+use crate::session::EndReason;
+use crate::tokens::{NewSession, Tokens};
 use crate::{Auth, Error, session, store};
 
-/// The password as it is and as it shall be.
+/// The current password and the new one.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Renewal {
@@ -49,12 +49,9 @@ pub(crate) async fn change(
     State(auth): State<Arc<Auth>>,
     person: Person,
     ClientIp(ip): ClientIp,
-    Body(renewal): Body<Renewal>,
+    JsonBody(renewal): JsonBody<Renewal>,
 ) -> Result<Response, Error> {
-    if renewal.current_password.expose_secret().chars().count() > LONGEST_PASSWORD {
-        let detail = "This must be at most 256 characters.";
-        return Err(Invalid::field("current_password", detail).into());
-    }
+    check_password_length("current_password", &renewal.current_password)?;
     check_password("new_password", &renewal.new_password)?;
     let user = store::user(&auth.pool, person.user).await?;
     let hash = user.as_ref().map(|user| user.password_hash.as_str());
@@ -66,13 +63,13 @@ pub(crate) async fn change(
     let fresh = auth.passwords.hash(renewal.new_password).await?;
 
     let mut tx = auth.pool.begin().await?;
-    // First of all: logins that hold the old password end before this or find it changed.
+    // Before all else: a login with the old password commits before this statement or finds the password changed.
     if !store::change_password(&mut tx, user.id, user.password_version, &fresh).await? {
         return Err(Error::WrongPassword);
     }
-    session::end_all(&mut tx, user.id, None, Because::PasswordChanged).await?;
+    session::end_all(&mut tx, user.id, None, EndReason::PasswordChanged).await?;
     membership::renew(&mut tx, user.id).await?;
-    let membership = membership::of(&mut *tx, person.caller.account, user.id).await?;
+    let membership = membership::find(&mut *tx, person.caller.account, user.id).await?;
     let membership = membership.ok_or(authz::Error::Unauthenticated)?;
     let refresh = session::open(&mut tx, user.id, membership.account).await?;
     let act = Act {
@@ -80,7 +77,7 @@ pub(crate) async fn change(
         ..Act::new("password_changed").by(&person.caller)
     };
     act.record(&mut *tx).await?;
-    let response = Opened(membership, refresh).into_response(&auth)?;
+    let response = NewSession(membership, refresh).into_response(&auth)?;
     tx.commit().await?;
     Ok(response)
 }
