@@ -135,8 +135,8 @@ impl Stage {
         .await
         .unwrap();
         sqlx::query(
-            "insert into job (id, payment_id, subject, kind, state, due_at, call_key, tries, error, created_at)
-             values ($1, $2, $2, 'create_intent', $3, now(), $1::text, 3, 'refused', now())",
+            r#"insert into job (id, payment_id, subject, effect, state, due_at, call_key, tries, error, created_at)
+               values ($1, $2, $2, '{"kind": "create_intent"}', $3, now(), $1::text, 3, 'refused', now())"#,
         )
         .bind(job)
         .bind(payment)

@@ -144,10 +144,10 @@ async fn waiting_work_is_counted(fleet: &Fleet) {
         .await
         .unwrap();
     for statement in [
-        "insert into job (id, payment_id, subject, kind, state, due_at, call_key, created_at)
-         select id, id, id, 'resync', state, now() + due * interval '1 hour', id::text, now()
-         from (values (gen_random_uuid(), 'dead', -1), (gen_random_uuid(), 'dead', -1), (gen_random_uuid(), 'queued', 1))
-              as it (id, state, due)",
+        r#"insert into job (id, payment_id, subject, effect, state, due_at, call_key, created_at)
+           select id, id, id, '{"kind": "resync"}', state, now() + due * interval '1 hour', id::text, now()
+           from (values (gen_random_uuid(), 'dead', -1), (gen_random_uuid(), 'dead', -1), (gen_random_uuid(), 'queued', 1))
+                as it (id, state, due)"#,
         "insert into inbox (id, type, payload, status, due_at, received_at)
          values ('evt_waits', 'charge.updated', '{}', 'deferred', now() + interval '1 hour', now())",
     ] {
