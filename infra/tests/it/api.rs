@@ -103,72 +103,81 @@ fn a_code_that_asks_for_a_retry_is_no_fault_of_the_request() {
     }
 }
 
+/// Content type and body of requests that are refused, with the status, the code and the field of the problem.
+const WRONG_BODIES: &[(&str, &str, u16, &str, Option<&str>)] = &[
+    (
+        "text/plain",
+        r#"{"count":1}"#,
+        415,
+        "unsupported_media_type",
+        Some("Content-Type"),
+    ),
+    ("application/json", "", 400, "malformed_json", None),
+    ("application/json", "{", 400, "malformed_json", None),
+    (
+        "application/json",
+        r#"{"count":1} x"#,
+        400,
+        "malformed_json",
+        None,
+    ),
+    ("application/json", "[1]", 422, "invalid_type", None),
+    (
+        "application/json",
+        r#"{"count":1,"count":1}"#,
+        400,
+        "duplicate_field",
+        Some("count"),
+    ),
+    (
+        "application/json",
+        r#"{"count":1,"price":2}"#,
+        422,
+        "unknown_field",
+        Some("price"),
+    ),
+    (
+        "application/json",
+        "{}",
+        422,
+        "missing_field",
+        Some("count"),
+    ),
+    (
+        "application/json",
+        r#"{"count":"1"}"#,
+        422,
+        "invalid_type",
+        Some("count"),
+    ),
+    (
+        "application/json",
+        r#"{"count":-1}"#,
+        422,
+        "invalid_field",
+        Some("count"),
+    ),
+    (
+        "application/json",
+        r#"{"count":1,"names":[1]}"#,
+        422,
+        "invalid_type",
+        Some("names[0]"),
+    ),
+];
+
 #[tokio::test]
 async fn a_body_is_read_as_its_type_or_refused_with_the_field_at_fault() {
     let stage = start(router()).await;
     let long = format!(r#"{{"count":1,"names":["{}"]}}"#, "x".repeat(65 * 1024));
-    for (kind, body, status, code, param) in [
-        (
-            "text/plain",
-            r#"{"count":1}"#,
-            415,
-            "unsupported_media_type",
-            Some("Content-Type"),
-        ),
-        ("application/json", "", 400, "malformed_json", None),
-        ("application/json", "{", 400, "malformed_json", None),
-        (
-            "application/json",
-            r#"{"count":1} x"#,
-            400,
-            "malformed_json",
-            None,
-        ),
-        ("application/json", "[1]", 422, "invalid_type", None),
-        (
-            "application/json",
-            r#"{"count":1,"count":1}"#,
-            400,
-            "duplicate_field",
-            Some("count"),
-        ),
-        (
-            "application/json",
-            r#"{"count":1,"price":2}"#,
-            422,
-            "unknown_field",
-            Some("price"),
-        ),
-        (
-            "application/json",
-            "{}",
-            422,
-            "missing_field",
-            Some("count"),
-        ),
-        (
-            "application/json",
-            r#"{"count":"1"}"#,
-            422,
-            "invalid_type",
-            Some("count"),
-        ),
-        (
-            "application/json",
-            r#"{"count":-1}"#,
-            422,
-            "invalid_field",
-            Some("count"),
-        ),
-        (
-            "application/json",
-            r#"{"count":1,"names":[1]}"#,
-            422,
-            "invalid_type",
-            Some("names[0]"),
-        ),
-        ("application/json", &long, 413, "body_too_large", None),
-    ] {
+    let too_long = (
+        "application/json",
+        long.as_str(),
+        413,
+        "body_too_large",
+        None,
+    );
+    for (kind, body, status, code, param) in WRONG_BODIES.iter().copied().chain([too_long]) {
         let request = stage
             .http
             .post(stage.url("/order"))
