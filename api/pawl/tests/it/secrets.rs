@@ -143,7 +143,7 @@ fn names_are_there(fleet: &Fleet) {
     let gateway = lines("gateway");
     let refused = gateway
         .iter()
-        .find(|line| line["message"] == "a webhook was refused")
+        .find(|line| line["message"] == "webhook refused; answering 400")
         .unwrap();
     assert!(
         refused["request_id"].as_str().unwrap().starts_with("req_"),
