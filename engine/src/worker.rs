@@ -31,7 +31,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const ROUND: i64 = 100;
 
 /// The dependencies and settings of a worker.
-pub struct Parts {
+pub struct WorkerParts {
     /// The database.
     pub pool: PgPool,
     /// The queue from which job ids come.
@@ -73,8 +73,8 @@ impl Worker {
     ///
     /// # Errors
     /// [`CallerError`] when the HTTP client for deliveries cannot be made.
-    pub fn new(parts: Parts) -> Result<Self, CallerError> {
-        let Parts {
+    pub fn new(parts: WorkerParts) -> Result<Self, CallerError> {
+        let WorkerParts {
             pool,
             queue,
             cache,

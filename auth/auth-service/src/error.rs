@@ -1,7 +1,7 @@
 //! Every error of the auth service and the problem that the client gets.
 
 use authz::code::{FORBIDDEN, UNAUTHENTICATED};
-use authz::membership;
+use authz::membership::MembershipError;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use infra::http::RequestError;
@@ -66,12 +66,12 @@ pub enum Error {
     System(String),
 }
 
-impl From<membership::Error> for Error {
-    fn from(error: membership::Error) -> Self {
+impl From<MembershipError> for Error {
+    fn from(error: MembershipError) -> Self {
         match error {
-            membership::Error::LastAdmin => Self::LastAdmin,
-            membership::Error::NotAMember => Self::NotFound,
-            membership::Error::Database(error) => Self::Database(error),
+            MembershipError::LastAdmin => Self::LastAdmin,
+            MembershipError::NotAMember => Self::NotFound,
+            MembershipError::Database(error) => Self::Database(error),
         }
     }
 }

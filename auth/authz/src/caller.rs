@@ -4,17 +4,13 @@ use std::fmt;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use axum::extract::{FromRef, FromRequestParts};
-use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{Error, Verifier};
-
 /// The sender of this request, proven by a token or an API key.
 ///
-/// As an extractor it needs a [`Verifier`] in the router's state and answers 401 itself without a valid token or key.
+/// As an extractor it needs a [`Verifier`](crate::Verifier) in the router's state and answers 401 itself without a valid token or key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The merchant on whose behalf the request is made; nothing of another account may be shown or changed.
@@ -78,17 +74,5 @@ impl FromStr for Role {
             .into_iter()
             .find(|role| role.as_str() == name)
             .ok_or(UnknownRole)
-    }
-}
-
-impl<S> FromRequestParts<S> for Caller
-where
-    Verifier: FromRef<S>,
-    S: Send + Sync,
-{
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
-        Verifier::from_ref(state).caller(&parts.headers).await
     }
 }

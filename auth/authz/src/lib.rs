@@ -10,6 +10,7 @@ mod caller;
 mod claims;
 pub mod code;
 mod error;
+mod extract;
 pub mod id;
 mod key_set;
 pub mod membership;

@@ -29,7 +29,7 @@ pub struct Membership {
 
 /// The reason why a membership was not changed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum MembershipError {
     /// The account would be left without an admin.
     #[error("an account keeps at least one admin")]
     LastAdmin,
@@ -136,13 +136,13 @@ pub async fn page(
 /// new.
 ///
 /// # Errors
-/// [`Error::LastAdmin`] if the account would be left without an admin.
+/// [`MembershipError::LastAdmin`] if the account would be left without an admin.
 pub async fn assign(
     connection: &mut PgConnection,
     account: Uuid,
     user: Uuid,
     role: Role,
-) -> Result<bool, Error> {
+) -> Result<bool, MembershipError> {
     let inserted = sqlx::query!(
         "insert into membership (account_id, user_id, role) values ($1, $2, $3)
          on conflict (account_id, user_id) do nothing",
@@ -162,13 +162,13 @@ pub async fn assign(
 /// Gives a member another role, which ends the user's access tokens of this account. The same role changes nothing.
 ///
 /// # Errors
-/// [`Error::LastAdmin`] if the account would be left without an admin, [`Error::NotAMember`].
+/// [`MembershipError::LastAdmin`] if the account would be left without an admin, [`MembershipError::NotAMember`].
 pub async fn change(
     connection: &mut PgConnection,
     account: Uuid,
     user: Uuid,
     role: Role,
-) -> Result<(), Error> {
+) -> Result<(), MembershipError> {
     if role != Role::Admin {
         keep_an_admin(connection, account, user).await?;
     }
@@ -184,15 +184,19 @@ pub async fn change(
     match generation {
         Some(generation) => Ok(revoke(connection, account, user, generation).await?),
         None if find(connection, account, user).await?.is_some() => Ok(()),
-        None => Err(Error::NotAMember),
+        None => Err(MembershipError::NotAMember),
     }
 }
 
 /// Ends a membership, and with it the user's access tokens of this account.
 ///
 /// # Errors
-/// [`Error::LastAdmin`], or [`Error::NotAMember`].
-pub async fn remove(connection: &mut PgConnection, account: Uuid, user: Uuid) -> Result<(), Error> {
+/// [`MembershipError::LastAdmin`], or [`MembershipError::NotAMember`].
+pub async fn remove(
+    connection: &mut PgConnection,
+    account: Uuid,
+    user: Uuid,
+) -> Result<(), MembershipError> {
     keep_an_admin(connection, account, user).await?;
     let generation = sqlx::query_scalar!(
         r#"delete from membership where account_id = $1 and user_id = $2
@@ -202,7 +206,7 @@ pub async fn remove(connection: &mut PgConnection, account: Uuid, user: Uuid) ->
     )
     .fetch_optional(&mut *connection)
     .await?
-    .ok_or(Error::NotAMember)?;
+    .ok_or(MembershipError::NotAMember)?;
     Ok(revoke(connection, account, user, generation).await?)
 }
 
@@ -236,7 +240,7 @@ async fn keep_an_admin(
     connection: &mut PgConnection,
     account: Uuid,
     user: Uuid,
-) -> Result<(), Error> {
+) -> Result<(), MembershipError> {
     let admins = sqlx::query_scalar!(
         "select user_id from membership where account_id = $1 and role = 'admin' order by user_id for update",
         account,
@@ -244,7 +248,7 @@ async fn keep_an_admin(
     .fetch_all(connection)
     .await?;
     if admins == [user] {
-        return Err(Error::LastAdmin);
+        return Err(MembershipError::LastAdmin);
     }
     Ok(())
 }

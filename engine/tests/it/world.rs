@@ -61,7 +61,7 @@ impl World {
             queue: queue.clone(),
             cache: cache.clone(),
         });
-        let worker = Worker::new(worker::Parts {
+        let worker = Worker::new(worker::WorkerParts {
             pool: database.pool().clone(),
             queue,
             cache,
@@ -90,7 +90,7 @@ impl World {
     /// Another worker on the same database and Stripe, which calls merchants like this.
     pub(crate) fn worker_with(&self, guard: Guard, timeout: Duration) -> Worker {
         let config = ClientConfig::new(self.stripe.clone(), "sk_test_engine".into());
-        Worker::new(worker::Parts {
+        Worker::new(worker::WorkerParts {
             pool: self.database.pool().clone(),
             queue: Queue::connect(&redis_url(), &format!("{{{}}}", unique("engine"))).unwrap(),
             cache: Cache::connect(&redis_url()).unwrap(),

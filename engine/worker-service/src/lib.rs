@@ -9,7 +9,7 @@ use engine::delivery::{Guard, Reach};
 use engine::queue::Queue;
 use engine::stripe::{Client, ClientConfig};
 use engine::webhook::Source;
-use engine::worker::{Parts, Worker};
+use engine::worker::{Worker, WorkerParts};
 use engine::{delivery, queue};
 use infra::Env;
 use infra::env::{ExposeSecret, SecretString};
@@ -126,7 +126,7 @@ pub async fn serve(
         concurrency: config.concurrency,
         ..ClientConfig::new(config.stripe_base, config.stripe_key)
     })?;
-    let worker = Worker::new(Parts {
+    let worker = Worker::new(WorkerParts {
         pool: pool.clone(),
         queue: Queue::connect(redis_url, queue::JOBS)?,
         cache: cache.clone(),

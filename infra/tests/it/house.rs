@@ -1,9 +1,14 @@
 //! The repository keeps its own rules: packages, files and documents are read and compared with each other.
 
+mod circles;
 mod commands;
 mod documents;
 mod imports;
+mod modules;
 mod names;
 mod source;
 mod style;
+mod tables;
 mod tokens;
+mod types;
+mod words;

@@ -5,7 +5,7 @@ use engine::delivery;
 use engine::delivery::{Guard, Reach};
 use engine::queue::Queue;
 use engine::stripe::{Client, ClientConfig};
-use engine::worker::{Parts, Worker};
+use engine::worker::{Worker, WorkerParts};
 use infra::testing::{redis_url, unique};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::webhook_endpoints::{Merchant, PATH, UNKNOWN, path_of};
 /// A worker that calls merchants on this machine; its address of Stripe is one where no server listens.
 fn worker(stage: &Stage) -> Worker {
     let stripe = ClientConfig::new("http://127.0.0.1:9", "sk_test_of_the_tests".into());
-    Worker::new(Parts {
+    Worker::new(WorkerParts {
         pool: stage.database.pool().clone(),
         queue: Queue::connect(&redis_url(), &unique("queue")).unwrap(),
         cache: Cache::connect(&redis_url()).unwrap(),

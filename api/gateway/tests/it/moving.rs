@@ -7,7 +7,7 @@ use engine::delivery;
 use engine::delivery::{Guard, Reach};
 use engine::queue::Queue;
 use engine::stripe::{Client, ClientConfig};
-use engine::worker::{Parts, Worker};
+use engine::worker::{Worker, WorkerParts};
 use infra::testing::{redis_url, unique};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ async fn moving() -> Stage {
         ..stripe_simulator::Config::default()
     };
     tokio::spawn(stripe_simulator::serve(config, listener, stage.shutdown()));
-    let worker = Worker::new(Parts {
+    let worker = Worker::new(WorkerParts {
         pool: stage.database.pool().clone(),
         queue: Queue::connect(&redis_url(), &unique("queue")).unwrap(),
         cache: Cache::connect(&redis_url()).unwrap(),

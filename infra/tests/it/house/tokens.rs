@@ -29,3 +29,23 @@ pub(crate) fn is_ident(token: Option<&TokenTree>, name: &str) -> bool {
 pub(crate) fn is_punct(token: Option<&TokenTree>, sign: char) -> bool {
     matches!(token, Some(TokenTree::Punct(it)) if it.as_char() == sign)
 }
+
+/// Calls `see` with the text of each literal.
+pub(crate) fn each_literal(tokens: &[TokenTree], see: &mut impl FnMut(&str)) {
+    for token in tokens {
+        if let TokenTree::Literal(literal) = token {
+            see(&literal.to_string());
+        }
+        if let Some(inner) = inner(token) {
+            each_literal(&inner, see);
+        }
+    }
+}
+
+/// The words of a text: letters and underscores, all small.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    text.split(|it: char| !(it.is_alphanumeric() || it == '_'))
+        .filter(|it| !it.is_empty())
+        .map(str::to_lowercase)
+        .collect()
+}
