@@ -77,7 +77,7 @@ pub(crate) async fn change(
         ..Act::new("password_changed").by(&person.caller)
     };
     act.record(&mut *tx).await?;
-    let response = NewSession(membership, refresh).into_response(&auth)?;
+    let response = NewSession(membership, refresh).into_response(&auth).await?;
     tx.commit().await?;
     Ok(response)
 }

@@ -121,7 +121,7 @@ async fn open(
         ..Act::new("login")
     };
     act.record(&mut *tx).await?;
-    let response = NewSession(membership, refresh).into_response(auth)?;
+    let response = NewSession(membership, refresh).into_response(auth).await?;
     tx.commit().await?;
     Ok(Some(response))
 }

@@ -59,7 +59,7 @@ pub(crate) async fn refresh(
                 return Err(Error::WrongToken);
             };
             // Before the commit: if no answer can be made, the token must stay valid.
-            let response = NewSession(membership, next).into_response(&auth)?;
+            let response = NewSession(membership, next).into_response(&auth).await?;
             tx.commit().await?;
             Ok(response)
         }

@@ -21,6 +21,8 @@ use crate::signer::{ACCESS_TOKEN_LIFETIME, Signer, UnusableKey, generate};
 
 /// How often each instance reads the table again.
 const READ_EVERY: Duration = Duration::from_secs(3);
+/// The same until the first read succeeds: logins wait for it.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// From publishing a new key to signing with it: several times the pause above.
 const ACTIVE_AFTER: Duration = Duration::from_secs(15);
 /// How much longer than its last token an old key stays published: clocks may differ by 30 s, and a minute to spare.
@@ -88,10 +90,11 @@ impl SigningKeys {
             if let Err(error) = &read
                 && is_known
             {
-                tracing::warn!(%error, "failed to read the signing keys; the known keys stay, retrying in 3 s");
+                tracing::warn!(%error, "failed to read the signing keys; the known keys stay, retrying");
             }
             is_known = read.is_ok();
-            tokio::time::sleep(READ_EVERY).await;
+            let no_key_yet = self.published.borrow().is_none();
+            tokio::time::sleep(if no_key_yet { FIRST_RETRY } else { READ_EVERY }).await;
         }
     }
 
@@ -112,13 +115,17 @@ impl SigningKeys {
 
     /// Whether tokens can be signed and verified; waits like [`SigningKeys::key_set`].
     pub(crate) async fn ready(&self) -> Result<(), Error> {
-        self.key_set().await?;
-        self.signer().map(drop)
+        self.signer().await.map(drop)
     }
 
-    /// The key that signs now.
-    pub(crate) fn signer(&self) -> Result<Arc<Signer>, Error> {
-        self.signer.read().clone().ok_or(Error::NoSigningKey)
+    /// The key that signs now; waits like [`SigningKeys::key_set`].
+    pub(crate) async fn signer(&self) -> Result<Arc<Signer>, Error> {
+        self.key_set().await?;
+        self.current_signer().ok_or(Error::NoSigningKey)
+    }
+
+    fn current_signer(&self) -> Option<Arc<Signer>> {
+        self.signer.read().clone()
     }
 
     async fn read(&self, pool: &PgPool) -> sqlx::Result<()> {
@@ -162,7 +169,9 @@ impl SigningKeys {
         if kid == self.base.key_id() {
             return Some(self.base.clone());
         }
-        let known = self.signer().ok().filter(|signer| signer.key_id() == kid);
+        let known = self
+            .current_signer()
+            .filter(|signer| signer.key_id() == kid);
         known.or_else(|| {
             let key = self.seal.open(kid, sealed?)?;
             let signer = Signer::new(&key, &self.issuer, &self.audience).ok()?;

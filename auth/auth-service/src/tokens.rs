@@ -32,9 +32,9 @@ pub(crate) struct NewSession(pub(crate) Membership, pub(crate) Refresh);
 
 impl NewSession {
     /// The answer with both tokens. No cache on the way may keep it.
-    pub(crate) fn into_response(self, auth: &Auth) -> Result<Response, Error> {
+    pub(crate) async fn into_response(self, auth: &Auth) -> Result<Response, Error> {
         let Self(membership, refresh) = self;
-        let token = auth.signing_keys.signer()?.access_token_of(
+        let token = auth.signing_keys.signer().await?.access_token_of(
             membership.user,
             membership.account,
             membership.role,

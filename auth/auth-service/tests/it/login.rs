@@ -4,10 +4,11 @@ use authz::id::UserId;
 use authz::{Role, Verifier};
 use axum::http::{HeaderMap, HeaderValue};
 use infra::id::AccountId;
+use infra::testing::TestDatabase;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::{Stage, problem, secret, tokens};
+use crate::{MIGRATIONS, Settings, Stage, problem, secret, tokens};
 
 #[tokio::test]
 async fn a_login_gives_a_token_that_other_services_believe() {
@@ -187,4 +188,29 @@ async fn set_hash(stage: &Stage, hash: &str) {
         .execute(stage.database.pool())
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_login_during_the_start_waits_for_the_signing_keys() {
+    let database = TestDatabase::create(&MIGRATIONS).await;
+    let pool = database.pool().clone();
+    let account = auth_service::demo::account(&pool, "ada@example.org")
+        .await
+        .unwrap();
+    let password = secret("correct horse");
+    auth_service::demo::user(&pool, account, "ada@example.org", &password, Role::User)
+        .await
+        .unwrap();
+    let mut lock = pool.begin().await.unwrap();
+    sqlx::query("lock table signing_key in access exclusive mode")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    let url = database.url().to_owned();
+    let stage = Stage::start_with(database, &url, Settings::new()).await;
+    let (login, ()) = tokio::join!(stage.login("ada@example.org", "correct horse"), async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        lock.rollback().await.unwrap();
+    });
+    stage.tokens(login).await;
 }

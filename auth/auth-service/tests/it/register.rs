@@ -43,13 +43,9 @@ async fn an_address_that_is_taken_answers_409_and_changes_nothing() {
     for table in ["account", "app_user", "membership"] {
         assert_eq!(stage.count(table).await, 1, "{table}");
     }
-    assert_eq!(
-        stage
-            .login("ada@example.org", "the first password")
-            .await
-            .status(),
-        StatusCode::OK
-    );
+    let login = stage.login("ada@example.org", "the first password").await;
+    let status = login.status();
+    assert_eq!(status, StatusCode::OK, "{}", login.text().await.unwrap());
     assert_eq!(
         stage
             .login("ada@example.org", "the second password")
