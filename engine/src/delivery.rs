@@ -12,12 +12,13 @@ mod manage;
 mod results;
 mod schedule;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::id::DeliveryId;
 use contracts::webhook::DeliveryStatus;
 use infra::crash;
+use parking_lot::{Mutex, MutexGuard};
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
@@ -217,10 +218,7 @@ impl DeliveryWorker {
     }
 
     fn loads(&self) -> MutexGuard<'_, EndpointLoads> {
-        self.inner
-            .loads
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.loads.lock()
     }
 }
 

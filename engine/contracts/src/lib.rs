@@ -1,6 +1,6 @@
 //! What goes over the wire: ids, requests, views, Kafka events and webhooks to merchants.
 //!
-//! The types here hold plain fields. The engine renders its rows into them, the doors and the tests read them, and
+//! The types here hold plain fields. The engine renders its rows into them, the services and the tests read them, and
 //! nothing here decides anything.
 
 pub mod event;

@@ -1,4 +1,4 @@
-//! The carrier of job ids on a real Redis, which is flushed, paused, killed and robbed of keys here.
+//! The queue of job ids on a real Redis that is flushed, paused and killed, and whose keys are deleted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
