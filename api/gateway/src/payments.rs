@@ -7,7 +7,7 @@ use axum::response::Response;
 use contracts::id::{Payment, PaymentId};
 use contracts::request;
 use contracts::request::CreatePayment;
-use contracts::schema::{IdempotencyKey, PaymentStatus};
+use contracts::schema::{IdempotencyKey, MetadataFilter, PaymentStatus};
 use contracts::view::PaymentView;
 use engine::{Answer, Engine, NewPayment, Notes};
 use infra::http::RequestError;
@@ -140,7 +140,7 @@ pub(crate) async fn by_intent(
         ("amount[lte]" = Option<i64>, Query, minimum = 0, description = "Only payments of at most this amount"),
         ("created[gte]" = Option<String>, Query, format = DateTime, description = "Only payments accepted at or after this time"),
         ("created[lt]" = Option<String>, Query, format = DateTime, description = "Only payments accepted before this time"),
-        ("metadata" = Option<HashMap<String, String>>, Query, style = DeepObject, explode, description = "`metadata[key]=value`: only payments that bear this"),
+        ("metadata" = inline(Option<MetadataFilter>), Query, style = DeepObject, explode, description = "`metadata[key]=value`: only payments that bear this"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "1 to 100, 10 when absent"),
         ("starting_after" = Option<PaymentId>, Query, description = "Continue behind this one"),
         ("ending_before" = Option<PaymentId>, Query, description = "Go back to before this one"),

@@ -1,5 +1,5 @@
-//! Schemas of values that Rust holds as plain text, for the OpenAPI document: it says of them exactly what the doors accept
-//! and answer.
+//! Schemas of values that Rust holds as plain text, for the OpenAPI document: it says of them exactly what the services
+//! accept and answer.
 
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -69,6 +69,18 @@ impl ToSchema for IdempotencyKey {}
 
 /// Text that is stored and shown: no control characters but tab and the ends of lines.
 const TEXT: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
+
+/// The schema of a filter by metadata: the pairs that a payment may have.
+#[derive(Debug)]
+pub struct MetadataFilter;
+
+impl PartialSchema for MetadataFilter {
+    fn schema() -> RefOr<Schema> {
+        metadata().into()
+    }
+}
+
+impl ToSchema for MetadataFilter {}
 
 /// The schema of [`Metadata`](crate::request::Metadata).
 pub(crate) fn metadata() -> Schema {
