@@ -21,6 +21,7 @@ pub mod queue;
 mod record;
 pub mod relay;
 mod request;
+mod retention;
 mod store;
 pub mod stripe;
 mod sweeper;

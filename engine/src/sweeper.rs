@@ -1,5 +1,5 @@
-//! The sweeper, once a second: pushes overdue jobs to Redis again (their ids were lost, or their worker died), fires timers,
-//! and deletes rows whose retention has ended.
+//! The sweeper, once a second: pushes overdue jobs to Redis again (their ids were lost, or their worker died) and fires
+//! timers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use contracts::id::{DeliveryId, PaymentId};
 use sqlx::PgPool;
 use time::OffsetDateTime;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -17,8 +17,7 @@ use crate::commit::batch::BatchQueue;
 use crate::commit::batch::advance::Advances;
 use crate::job_runner::JobRunner;
 use crate::queue::Queue;
-use crate::store;
-use crate::store::{delivery, idempotency, inbox, job, timer, webhook_endpoint};
+use crate::store::{delivery, job, timer};
 
 /// How long a due job may go unclaimed before it is pushed again.
 const GRACE: Duration = Duration::from_secs(2);
@@ -38,13 +37,6 @@ const PORTION_WITHOUT_REDIS: i64 = 128;
 /// The most timers fired in one round.
 const TIMERS: i64 = 500;
 
-/// The pause between two deletions of expired rows, and the most rows that one of them deletes from each table.
-const DELETE_EVERY: Duration = Duration::from_mins(1);
-const DELETE: i64 = 5000;
-
-/// How long finished deliveries are kept, during which they can be listed and sent again.
-const KEEP_DELIVERIES: Duration = Duration::from_hours(30 * 24);
-
 pub(crate) struct Sweeper {
     pub(crate) pool: PgPool,
     pub(crate) queue: Queue,
@@ -57,7 +49,6 @@ pub(crate) struct Sweeper {
 impl Sweeper {
     /// Sweeps until `shutdown`.
     pub(crate) async fn run(&self, shutdown: &CancellationToken) {
-        let mut deleted_at = Instant::now();
         let mut redis_is_away = false;
         while !shutdown.is_cancelled() {
             match self.sweep(redis_is_away).await {
@@ -74,12 +65,6 @@ impl Sweeper {
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "failed to sweep jobs and timers in Postgres; retrying in about 1 s");
-                }
-            }
-            if deleted_at.elapsed() > DELETE_EVERY {
-                deleted_at = Instant::now();
-                if let Err(error) = self.delete_expired().await {
-                    tracing::warn!(%error, "failed to delete expired rows; retrying in 1 min");
                 }
             }
             let pause = if redis_is_away {
@@ -173,19 +158,5 @@ impl Sweeper {
             let payment = PaymentId::from(payment);
             tracing::warn!(%payment, %error, "failed to cancel an expired payment; its timer fires again later");
         }
-    }
-
-    /// Deletes a portion of the expired rows of each table.
-    pub(crate) async fn delete_expired(&self) -> sqlx::Result<()> {
-        let mut connection = self.pool.acquire().await?;
-        idempotency::delete_expired(&mut connection, DELETE).await?;
-        job::delete_expired(&mut connection, DELETE).await?;
-        inbox::delete_expired(&mut connection, DELETE).await?;
-        timer::delete_expired(&mut connection, DELETE).await?;
-        let oldest_kept = store::earliest_id(OffsetDateTime::now_utc() - KEEP_DELIVERIES);
-        delivery::delete_expired(&mut connection, oldest_kept, DELETE).await?;
-        delivery::delete_sequences(&mut connection, DELETE).await?;
-        webhook_endpoint::delete_removed(&mut connection, DELETE).await?;
-        Ok(())
     }
 }

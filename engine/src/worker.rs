@@ -16,6 +16,7 @@ use crate::delivery::{CallerError, DeliveryWorker};
 use crate::inbox::Applier;
 use crate::job_runner::JobRunner;
 use crate::queue::Queue;
+use crate::retention::Retention;
 use crate::store::job;
 use crate::stripe::Client;
 use crate::sweeper::Sweeper;
@@ -64,6 +65,7 @@ struct Inner {
     concurrency: usize,
     runner: JobRunner,
     sweeper: Sweeper,
+    retention: Retention,
     applier: Applier,
     deliveries: DeliveryWorker,
 }
@@ -96,6 +98,7 @@ impl Worker {
         };
         let runner = JobRunner::new(stripe.clone(), claims, Arc::clone(&advances));
         let inner = Inner {
+            retention: Retention { pool: pool.clone() },
             sweeper: Sweeper {
                 pool: pool.clone(),
                 queue: queue.clone(),
@@ -133,6 +136,7 @@ impl Worker {
             self.apply_webhooks(&shutdown),
             self.inner.deliveries.run(&shutdown),
             self.inner.sweeper.run(&shutdown),
+            Box::pin(self.inner.retention.run(&shutdown)),
             gauges::sample(&self.inner.pool, &self.inner.stripe, &shutdown),
         );
     }
@@ -146,12 +150,12 @@ impl Worker {
         Ok(())
     }
 
-    /// Deletes expired rows, as the sweeper otherwise does every minute.
+    /// Deletes all expired rows, as the worker otherwise does every minute.
     ///
     /// # Errors
     /// When Postgres fails.
     pub async fn delete_expired(&self) -> Result<(), crate::Error> {
-        self.inner.sweeper.delete_expired().await?;
+        self.inner.retention.delete_expired().await?;
         Ok(())
     }
 

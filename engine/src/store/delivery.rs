@@ -260,24 +260,26 @@ pub(crate) async fn set_aside(pool: &PgPool) -> sqlx::Result<Vec<Uuid>> {
 }
 
 /// Deletes finished deliveries whose events happened before the moment at which the id `oldest` was made, with their
-/// tries, at most `limit`. Ids are in the order of time, so that the scan ends where younger ones begin.
+/// tries, at most `limit`; returns how many deliveries. Ids are in the order of time, so that the scan ends where younger
+/// ones begin.
 pub(crate) async fn delete_expired(
     connection: &mut PgConnection,
     oldest: Uuid,
     limit: i64,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "with expired as (
+) -> sqlx::Result<u64> {
+    let deleted = sqlx::query_scalar!(
+        r#"with expired as (
             delete from delivery where id in
                 (select id from delivery where id < $1 and status <> 'pending' order by id limit $2)
-            returning id)
-         delete from delivery_try where delivery_id in (select id from expired)",
+            returning id),
+         tries as (delete from delivery_try where delivery_id in (select id from expired))
+         select count(*) as "deleted!" from expired"#,
         oldest,
         limit,
     )
-    .execute(connection)
+    .fetch_one(connection)
     .await?;
-    Ok(())
+    Ok(deleted.unsigned_abs())
 }
 
 /// Deletes the sequence numbers of endpoints that were deleted a day ago or earlier, at most `limit`.

@@ -366,12 +366,18 @@ pub(crate) async fn revive(
     Ok(done.rows_affected() == 1)
 }
 
-/// Deletes jobs that finished a week ago or earlier, at most `limit`. Ids grow with time, so that the oldest are found at
-/// the start of the primary key.
-pub(crate) async fn delete_expired(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
+/// Deletes jobs that finished a week ago or earlier, at most `limit`. All of them were made before the moment at which the
+/// id `oldest` was made: ids are in the order of time, so that the scan ends where younger ones begin.
+pub(crate) async fn delete_expired(
+    connection: &mut PgConnection,
+    oldest: Uuid,
+    limit: i64,
+) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "delete from job where id in
-            (select id from job where state = 'done' and finished_at < now() - interval '7 days' order by id limit $1)",
+            (select id from job where id < $1 and state = 'done' and finished_at < now() - interval '7 days'
+             order by id limit $2)",
+        oldest,
         limit,
     )
     .execute(connection)

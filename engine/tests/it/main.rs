@@ -14,6 +14,7 @@ mod queue;
 mod receiver;
 mod redis_server;
 mod relay;
+mod retention;
 mod roles;
 mod stripe;
 mod wait;
