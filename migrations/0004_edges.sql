@@ -1,8 +1,8 @@
 -- The table of edges: every move that a machine may make, and no other.
 --
 -- Its rows are made from the tables of rules in the code (workflows::payment::RULES and its neighbours); tests fail when
--- the two differ. Every transition has a foreign key to it, so that no program can write a move that is not an edge.
--- An edge is never deleted, since old transitions point to it. One that is no longer made is retired.
+-- the two differ. Every transition is compared with it (transition_is_an_edge), so that no program can write a move that
+-- is not an edge. An edge is never deleted, since old transitions were made by it. One that is no longer made is retired.
 
 create table edge (
     machine      text     not null check (machine in ('payment', 'attempt', 'refund')),
@@ -14,6 +14,16 @@ create table edge (
     retired      boolean  not null default false,
     primary key (machine, from_status, kind, to_status)
 );
+
+create function edges_stay() returns trigger language plpgsql as $$
+begin
+    raise exception 'an edge is never deleted and never renamed: mark it retired'
+        using errcode = 'foreign_key_violation', constraint = 'edge_stays', table = 'edge';
+end
+$$;
+
+create trigger edge_stays before delete or truncate or update of machine, from_status, kind, to_status on edge
+    for each statement execute function edges_stay();
 
 -- Statuses without `local_` are Stripe's names. A rule without targets leads back to the status that it leaves.
 -- Made by `cargo run -p workflows --example draw`: begin. Do not edit.

@@ -22,14 +22,14 @@ pub(super) enum Rule {
 /// To be enabled at Stripe's webhook endpoint.
 const ENABLED: bool = true;
 
-/// Handled where it arrives. It only repeats what the event of its intent says.
+/// Handled where it arrives. It only repeats what another event, or the answer that creates the intent, says.
 const OPTIONAL: bool = false;
 
 /// Every type that Pawl handles; a type that is not here is kept and ignored.
 const EVENTS: [(&str, bool, Rule); 35] = [
     (
         "payment_intent.created",
-        ENABLED,
+        OPTIONAL,
         Intent(Kind::IntentCreated),
     ),
     (

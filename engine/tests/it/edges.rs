@@ -62,6 +62,29 @@ async fn a_move_that_is_no_edge_cannot_be_written() {
 }
 
 #[tokio::test]
+async fn an_edge_is_never_deleted_or_renamed() {
+    let database = TestDatabase::create(&MIGRATIONS).await;
+    for statement in [
+        "delete from edge where kind = 'accepted'",
+        "update edge set kind = 'taken' where kind = 'accepted'",
+        "truncate edge",
+    ] {
+        let refused = sqlx::query(statement)
+            .execute(database.pool())
+            .await
+            .unwrap_err();
+        let constraint = refused
+            .as_database_error()
+            .and_then(|it| it.constraint().map(str::to_owned));
+        assert_eq!(constraint.as_deref(), Some("edge_stays"), "{statement}");
+    }
+    sqlx::query("update edge set retired = true where kind = 'accepted'")
+        .execute(database.pool())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn the_database_refuses_to_store_broken_money() {
     let database = TestDatabase::create(&MIGRATIONS).await;
     let cases = [

@@ -26,7 +26,7 @@ const SETTINGS: [&str; 8] = [
     "max_wal_size=2GB",
     // One full page image per page and checkpoint: fewer checkpoints, less to write.
     "checkpoint_timeout=15min",
-    "wal_compression=on",
+    "wal_compression=lz4",
     "log_min_messages=warning",
 ];
 

@@ -1,7 +1,7 @@
 //! Pages of an account's payments, narrowed by the filters of a client.
 //!
 //! Ids grow with time, so a page is a stretch of the index over account and id, and a range of `created_at` is nearly a
-//! range of ids. Only metadata has an index of its own (migration 0008).
+//! range of ids. Only metadata has an index of its own (migration 0005).
 
 use serde_json::Value;
 use sqlx::PgConnection;
