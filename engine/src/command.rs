@@ -1,8 +1,8 @@
 //! The commands of clients, and Stripe's webhooks: each returns when its transaction is committed. Stripe is called by a
 //! worker afterwards.
 
-use infra::trace;
 use infra::trace::SpanKind;
+use infra::{postgres, trace};
 use uuid::Uuid;
 use workflows::stream::{ConfirmRequest, Event, RefundRequest};
 
@@ -51,8 +51,11 @@ impl Engine {
 
     /// While the intake is paused, a request that repeats one from before the pause still gets its answer.
     async fn answered_before(&self, idempotency: &Idempotency) -> Result<Answer, Error> {
-        let mut connection = self.inner.pool.acquire().await?;
-        match idempotency::read(&mut connection, idempotency).await? {
+        let saved = postgres::within(async {
+            let mut connection = self.inner.pool.acquire().await?;
+            idempotency::read(&mut connection, idempotency).await
+        });
+        match saved.await? {
             Some(saved) => saved.answer_to(idempotency).ok_or(Error::KeyReused),
             None => Err(Error::IntakePaused),
         }

@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use contracts::id::DeliveryId;
 use contracts::webhook::DeliveryStatus;
-use infra::crash;
+use infra::health::{Loop, Loops};
+use infra::{crash, postgres};
 use parking_lot::{Mutex, MutexGuard};
 use sqlx::PgPool;
 use tokio::sync::Notify;
@@ -61,6 +62,7 @@ struct Inner {
     pool: PgPool,
     caller: Caller,
     results: BatchQueue<Results>,
+    claims: Loop,
     lease: Duration,
     loads: Mutex<EndpointLoads>,
     ended: Notify,
@@ -74,10 +76,16 @@ struct Work {
 }
 
 impl DeliveryWorker {
-    pub(crate) fn new(pool: PgPool, config: Config, lease: Duration) -> Result<Self, CallerError> {
+    pub(crate) fn new(
+        pool: PgPool,
+        config: Config,
+        lease: Duration,
+        loops: &Loops,
+    ) -> Result<Self, CallerError> {
         let inner = Inner {
             caller: Caller::new(config)?,
-            results: BatchQueue::start(Results { pool: pool.clone() }),
+            results: BatchQueue::start(Results { pool: pool.clone() }, loops),
+            claims: loops.add("delivery claims"),
             pool,
             lease,
             loads: Mutex::default(),
@@ -134,12 +142,14 @@ impl DeliveryWorker {
         let capacities = self.loads().capacities();
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (pool, lease) = (&self.inner.pool, self.inner.lease);
-        let claims = delivery::claim(pool, &capacities, USUAL, limit, lease).await?;
+        let _round = self.inner.claims.round();
+        let claims = delivery::claim(pool, &capacities, USUAL, limit, lease);
+        let claims = postgres::within(claims).await?;
         if claims.is_empty() {
             return Ok(Vec::new());
         }
         let ids: Vec<Uuid> = claims.iter().map(|claim| claim.id).collect();
-        let mut requests = delivery::requests(pool, &ids).await?;
+        let mut requests = postgres::within(delivery::requests(pool, &ids)).await?;
         // Each has a request: its transition was written with it, and only finished deliveries are deleted.
         let work = claims.into_iter().filter_map(|claim| {
             Some(Work {

@@ -46,6 +46,12 @@ pub enum Error {
         /// For the log, never for a client.
         cause: String,
     },
+    /// Another transaction has kept the payment locked for too long, or too many requests waited; nothing was written.
+    #[error("the request waited for {} s", waited.as_secs())]
+    Busy {
+        /// How long the request waited.
+        waited: Duration,
+    },
     /// A defect of this program or its data; never the client's fault.
     #[error("internal: {0}")]
     Internal(String),

@@ -3,6 +3,7 @@
 //! Every worker reads the same backlog every few seconds, so a dashboard takes the maximum over the workers, not the sum.
 
 use infra::metrics::{Gauge, Gauges, SAMPLE};
+use infra::postgres;
 use sqlx::PgPool;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -63,7 +64,7 @@ pub(crate) async fn sample(pool: &PgPool, stripe: &Client, shutdown: &Cancellati
         BREAKER
             .with_labels([])
             .set(u8::from(stripe.state() != State::Closed));
-        if let Err(error) = read_backlog(pool).await {
+        if let Err(error) = postgres::within(read_backlog(pool)).await {
             // Report NaN instead of stale values.
             for gauge in all() {
                 gauge.set(f64::NAN);

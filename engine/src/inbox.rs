@@ -6,8 +6,8 @@ use std::time::Duration;
 use contracts::id::PaymentId;
 use infra::metrics::Counters;
 use infra::postgres::is_transient;
-use infra::trace;
 use infra::trace::{KeyValue, PendingSpan, SpanKind};
+use infra::{postgres, trace};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 use workflows::stream;
@@ -34,6 +34,9 @@ const DEFERRED_SECONDS: f64 = 24.0 * 60.0 * 60.0;
 
 /// How often an event that fails to be applied is tried.
 const TRIES: i32 = 20;
+
+/// When an event is looked at again whose payment another transaction has locked.
+const LOCKED_FOR: Duration = Duration::from_millis(200);
 
 /// Applies the webhooks that wait in the inbox.
 pub(crate) struct Applier {
@@ -64,11 +67,15 @@ impl Applier {
     /// each event is applied in its own, so that one bad event stops only itself.
     pub(crate) async fn apply_due(&self) -> sqlx::Result<usize> {
         // Most calls find nothing: one statement instead of three.
-        if !inbox::is_due(&self.pool).await? {
+        if !postgres::within(inbox::is_due(&self.pool)).await? {
             return Ok(0);
         }
-        let mut transaction = self.pool.begin().await?;
-        let waiting = inbox::take(&mut transaction, LARGEST).await?;
+        let taken = postgres::within(async {
+            let mut transaction = self.pool.begin().await?;
+            let waiting = inbox::take(&mut transaction, LARGEST).await?;
+            Ok((transaction, waiting))
+        });
+        let (transaction, waiting) = taken.await?;
         if waiting.is_empty() {
             return Ok(0);
         }
@@ -88,8 +95,12 @@ impl Applier {
     }
 
     async fn apply_alone(&self, id: &str) -> sqlx::Result<()> {
-        let mut transaction = self.pool.begin().await?;
-        let Some(waiting) = inbox::take_one(&mut transaction, id).await? else {
+        let taken = postgres::within(async {
+            let mut transaction = self.pool.begin().await?;
+            let waiting = inbox::take_one(&mut transaction, id).await?;
+            Ok((transaction, waiting))
+        });
+        let (transaction, Some(waiting)) = taken.await? else {
             return Ok(());
         };
         let tries = waiting.tries;
@@ -111,7 +122,8 @@ impl Applier {
             disposition,
             payment: None,
         }];
-        inbox::mark(&mut *self.pool.acquire().await?, &processed).await?;
+        let marked = async { inbox::mark(&mut *self.pool.acquire().await?, &processed).await };
+        postgres::within(marked).await?;
         observe(&processed, None);
         Ok(())
     }
@@ -122,28 +134,45 @@ impl Applier {
         waiting: Vec<Waiting>,
     ) -> sqlx::Result<()> {
         let since = trace::begin();
-        let read = self.read(&mut transaction, waiting).await?;
-        let read = ignore_known(&mut transaction, read).await?;
-        let events = read.iter().filter_map(|read| match read {
-            Read::Open(report) => Some((report.payment, Some(&report.event))),
-            Read::Processed(_) => None,
-        });
-        let mut fold = commit::lock(&mut transaction, events).await?;
-        let processed: Vec<Processed> = read
-            .into_iter()
-            .map(|read| match read {
-                Read::Open(report) => apply(&mut fold, *report),
-                Read::Processed(processed) => processed,
-            })
-            .collect();
-        let due = commit::write(&mut transaction, &fold, Duration::ZERO).await?;
-        inbox::mark(&mut transaction, &processed).await?;
+        let written = postgres::within(self.write(&mut transaction, waiting));
+        let (fold, processed, due) = written.await?;
         infra::crash::point("inbox.applying");
         commit::commit(&self.pool, transaction, fold.transitions().first()).await?;
         infra::crash::point("inbox.applied");
         observe(&processed, since.as_ref());
         self.after.committed(due, fold);
         Ok(())
+    }
+
+    /// Applies the events, and writes what follows.
+    async fn write(
+        &self,
+        connection: &mut PgConnection,
+        waiting: Vec<Waiting>,
+    ) -> sqlx::Result<(Fold, Vec<Processed>, Vec<Uuid>)> {
+        let read = self.read(connection, waiting).await?;
+        let read = ignore_known(connection, read).await?;
+        let events = read.iter().filter_map(|read| match read {
+            Read::Open(report) => Some((report.payment, Some(&report.event))),
+            Read::Processed(_) => None,
+        });
+        let (mut fold, busy) = commit::lock(connection, events).await?;
+        let (mut processed, mut locked) = (Vec::with_capacity(read.len()), Vec::new());
+        for read in read {
+            match read {
+                Read::Open(report) if busy.contains(&report.payment) => {
+                    locked.push(report.waiting.id);
+                }
+                Read::Open(report) => processed.push(apply(&mut fold, *report)),
+                Read::Processed(event) => processed.push(event),
+            }
+        }
+        let due = commit::write(connection, &fold, Duration::ZERO).await?;
+        inbox::mark(connection, &processed).await?;
+        if !locked.is_empty() {
+            inbox::put_off(connection, &locked, LOCKED_FOR).await?;
+        }
+        Ok((fold, processed, due))
     }
 
     /// Parses the events and finds their payments.

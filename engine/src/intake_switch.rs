@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use infra::postgres;
 use sqlx::PgPool;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -58,7 +59,7 @@ impl IntakeSwitch {
             .is_none_or(|read_at| read_at.elapsed() >= OBEYED_WITHIN)
         {
             let read_at = Some(Instant::now());
-            let paused = switch::intake(pool).await?.paused;
+            let paused = postgres::within(switch::intake(pool)).await?.paused;
             if paused && !cached.paused {
                 tracing::warn!(
                     "new payments are paused by an operator; they are refused until the intake switch is turned back"

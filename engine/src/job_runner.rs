@@ -45,8 +45,11 @@ struct Inner {
 }
 
 impl JobRunner {
-    pub(crate) fn new(stripe: Client, claims: Claims, advances: Arc<BatchQueue<Advances>>) -> Self {
-        let claims = BatchQueue::start(claims);
+    pub(crate) fn new(
+        stripe: Client,
+        claims: BatchQueue<Claims>,
+        advances: Arc<BatchQueue<Advances>>,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 stripe,

@@ -30,6 +30,8 @@ pub mod worker;
 
 use std::sync::Arc;
 
+use infra::health::Loops;
+use infra::postgres;
 use sqlx::PgPool;
 
 use crate::commit::After;
@@ -73,6 +75,7 @@ struct Inner {
     advances: BatchQueue<Advances>,
     webhooks: BatchQueue<Webhooks>,
     intake: intake_switch::IntakeSwitch,
+    loops: Loops,
 }
 
 impl Engine {
@@ -82,21 +85,25 @@ impl Engine {
     pub fn start(parts: Parts) -> Self {
         let Parts { pool, queue, cache } = parts;
         let after = After::start(queue.clone(), cache.clone());
+        let loops = Loops::default();
+        let creates = Creates {
+            pool: pool.clone(),
+            after: after.clone(),
+        };
+        let advances = Advances {
+            pool: pool.clone(),
+            after,
+            lease: None,
+        };
         let inner = Inner {
-            creates: BatchQueue::start(Creates {
-                pool: pool.clone(),
-                after: after.clone(),
-            }),
-            advances: BatchQueue::start(Advances {
-                pool: pool.clone(),
-                after,
-                lease: None,
-            }),
-            webhooks: BatchQueue::start(Webhooks { pool: pool.clone() }),
+            creates: BatchQueue::start(creates, &loops),
+            advances: BatchQueue::start(advances, &loops),
+            webhooks: BatchQueue::start(Webhooks { pool: pool.clone() }, &loops),
             intake: intake_switch::IntakeSwitch::default(),
             pool,
             queue,
             cache,
+            loops,
         };
         Self {
             inner: Arc::new(inner),
@@ -108,9 +115,14 @@ impl Engine {
     /// # Errors
     /// [`Error::Unavailable`] when it does not.
     pub async fn ready(&self) -> Result<(), Error> {
-        sqlx::query_scalar!("select 1")
-            .fetch_one(&self.inner.pool)
-            .await?;
-        Ok(())
+        Ok(postgres::ping(&self.inner.pool).await?)
+    }
+
+    /// Checks that what was accepted is committed.
+    ///
+    /// # Errors
+    /// A sentence that names the loops that have not finished a round for 10 s.
+    pub fn stalled(&self) -> Result<(), String> {
+        self.inner.loops.stalled()
     }
 }

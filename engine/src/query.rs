@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use contracts::id::{EventId, PaymentId};
 use contracts::view::{EventView, PaymentView, RefundView};
+use infra::postgres;
 use serde_json::json;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -79,9 +80,12 @@ impl Engine {
         let id = if let Ok(Some(id)) = self.inner.cache.read_intent(intent_id).await {
             Some(id)
         } else {
-            let mut connection = self.inner.pool.acquire().await?;
-            let found = payment::find_by_intents(&mut connection, &[intent_id.to_owned()]).await?;
-            found.get(intent_id).copied()
+            let intents = [intent_id.to_owned()];
+            let found = postgres::within(async {
+                let mut connection = self.inner.pool.acquire().await?;
+                payment::find_by_intents(&mut connection, &intents).await
+            });
+            found.await?.get(intent_id).copied()
         };
         match id {
             Some(id) => self.payment(account, id).await,
@@ -122,8 +126,11 @@ impl Engine {
         filter: &PaymentFilter,
         page: &Page<Uuid>,
     ) -> Result<(Vec<PaymentView>, bool), Error> {
-        let mut connection = self.inner.pool.acquire().await?;
-        let records = payment::page(&mut connection, &filter.criteria(account, page)).await?;
+        let records = postgres::within(async {
+            let mut connection = self.inner.pool.acquire().await?;
+            payment::page(&mut connection, &filter.criteria(account, page)).await
+        });
+        let records = records.await?;
         Ok(page.cut(records.iter().map(Record::list_view).collect()))
     }
 
@@ -132,9 +139,16 @@ impl Engine {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn refund(&self, account: Uuid, id: Uuid) -> Result<Option<RefundView>, Error> {
-        let mut connection = self.inner.pool.acquire().await?;
-        let refund = store::refund::read(&mut connection, account, id).await?;
+        let refund = self.refund_record(account, id).await?;
         Ok(refund.as_ref().map(RefundRecord::view))
+    }
+
+    async fn refund_record(&self, account: Uuid, id: Uuid) -> Result<Option<RefundRecord>, Error> {
+        let refund = postgres::within(async {
+            let mut connection = self.inner.pool.acquire().await?;
+            store::refund::read(&mut connection, account, id).await
+        });
+        Ok(refund.await?)
     }
 
     /// Waits until Stripe has answered the call that makes a refund, at most until `deadline`, and returns its view then.
@@ -149,9 +163,7 @@ impl Engine {
     ) -> Result<RefundView, Error> {
         let mut pause = PAUSE;
         loop {
-            let mut connection = self.inner.pool.acquire().await?;
-            let found = store::refund::read(&mut connection, account, id).await?;
-            drop(connection);
+            let found = self.refund_record(account, id).await?;
             let record = found.ok_or(Error::NotFound)?;
             let requested = record.refund.status == refund::Status::LocalRequested;
             if !requested || Instant::now() + pause >= deadline {
@@ -173,9 +185,11 @@ impl Engine {
         page: &Page<Uuid>,
     ) -> Result<(Vec<RefundView>, bool), Error> {
         self.check_owner(account, payment).await?;
-        let mut connection = self.inner.pool.acquire().await?;
-        let stored = store::refund::list(&mut connection, &[payment]).await?;
-        let (stored, more) = page.select(stored, |it| it.refund.id);
+        let stored = postgres::within(async {
+            let mut connection = self.inner.pool.acquire().await?;
+            store::refund::list(&mut connection, &[payment]).await
+        });
+        let (stored, more) = page.select(stored.await?, |it| it.refund.id);
         Ok((stored.iter().map(RefundRecord::view).collect(), more))
     }
 
@@ -190,21 +204,20 @@ impl Engine {
         page: &Page<i64>,
     ) -> Result<(Vec<EventView>, bool), Error> {
         self.check_owner(account, payment).await?;
-        let mut connection = self.inner.pool.acquire().await?;
-        let rows = transition::list(
-            &mut connection,
-            payment,
-            page.ending_before.unwrap_or(0),
-            page.starting_after.unwrap_or(i64::MAX),
-            page.rows(),
-            page.ending_before.is_none(),
-        )
-        .await?;
-        Ok(page.cut(
-            rows.into_iter()
-                .map(|row| event_view(payment, row))
-                .collect(),
-        ))
+        let rows = postgres::within(async {
+            let mut connection = self.inner.pool.acquire().await?;
+            transition::list(
+                &mut connection,
+                payment,
+                page.ending_before.unwrap_or(0),
+                page.starting_after.unwrap_or(i64::MAX),
+                page.rows(),
+                page.ending_before.is_none(),
+            )
+            .await
+        });
+        let rows = rows.await?.into_iter();
+        Ok(page.cut(rows.map(|row| event_view(payment, row)).collect()))
     }
 
     async fn check_owner(&self, account: Uuid, id: Uuid) -> Result<(), Error> {
@@ -215,8 +228,11 @@ impl Engine {
     }
 
     async fn record(&self, id: Uuid) -> Result<Option<Record>, Error> {
-        let mut connection = self.inner.pool.acquire().await?;
-        Ok(payment::read(&mut connection, &[id]).await?.pop())
+        let records = postgres::within(async {
+            let mut connection = self.inner.pool.acquire().await?;
+            payment::read(&mut connection, &[id]).await
+        });
+        Ok(records.await?.pop())
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use infra::postgres;
 use rdkafka::error::KafkaError;
 use sqlx::{PgConnection, PgPool};
 use tokio::task::JoinSet;
@@ -142,13 +143,13 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
     async fn hold(&self) -> sqlx::Result<()> {
         // Detached: the lock belongs to this connection, which the pool must not give to others.
         let mut connection = self.pool.acquire().await?.detach();
-        if !outbox::hold(&mut connection, self.number).await? {
+        if !postgres::within(outbox::hold(&mut connection, self.number)).await? {
             return Ok(());
         }
         tracing::debug!(shard = self.number, "the relay holds the shard");
         let mut retry = None;
         while !self.shutdown.is_cancelled() {
-            let messages = outbox::oldest(&mut connection, self.number).await?;
+            let messages = postgres::within(outbox::oldest(&mut connection, self.number)).await?;
             if messages.is_empty() {
                 self.pause(IDLE).await;
                 continue;
@@ -204,7 +205,7 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
         }
         if !acknowledged.is_empty() {
             infra::crash::point("relay.published");
-            outbox::remove(connection, self.number, &acknowledged).await?;
+            postgres::within(outbox::remove(connection, self.number, &acknowledged)).await?;
             (self.published)(&versions);
         }
         Ok(failure)

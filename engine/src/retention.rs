@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use infra::postgres;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use tokio::time::sleep;
@@ -42,7 +43,7 @@ impl Retention {
     /// Deletes all rows that are expired now, however many there are.
     pub(crate) async fn delete_expired(&self) -> sqlx::Result<()> {
         let mut connection = self.pool.acquire().await?;
-        while delete_portion(&mut connection).await? {}
+        while postgres::within(delete_portion(&mut connection)).await? {}
         Ok(())
     }
 }

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::id::{DeliveryId, PaymentId};
+use futures::future::join_all;
+use infra::health::Loop;
+use infra::postgres;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokio::time::sleep;
@@ -44,6 +47,7 @@ pub(crate) struct Sweeper {
     pub(crate) runner: JobRunner,
     /// Takes the expiries of payments.
     pub(crate) advances: Arc<BatchQueue<Advances>>,
+    pub(crate) rounds: Loop,
 }
 
 impl Sweeper {
@@ -51,7 +55,11 @@ impl Sweeper {
     pub(crate) async fn run(&self, shutdown: &CancellationToken) {
         let mut redis_is_away = false;
         while !shutdown.is_cancelled() {
-            match self.sweep(redis_is_away).await {
+            // Without Redis a round includes the calls of its jobs, which have bounds of their own.
+            let round = (!redis_is_away).then(|| self.rounds.round());
+            let swept = self.sweep(redis_is_away).await;
+            drop(round);
+            match swept {
                 Ok(away) if away != redis_is_away => {
                     if away {
                         tracing::warn!(
@@ -78,14 +86,14 @@ impl Sweeper {
 
     /// One round; returns whether Redis is unavailable.
     pub(crate) async fn sweep(&self, redis_was_away: bool) -> sqlx::Result<bool> {
-        let quarantined = job::quarantine(&self.pool).await?;
+        let quarantined = postgres::within(job::quarantine(&self.pool)).await?;
         if quarantined > 0 {
             tracing::error!(
                 jobs = quarantined,
                 "jobs were claimed many times and never finished; they are dead-lettered and need an operator"
             );
         }
-        let deliveries = delivery::set_aside(&self.pool).await?;
+        let deliveries = postgres::within(delivery::set_aside(&self.pool)).await?;
         for id in deliveries {
             tracing::error!(
                 delivery = %DeliveryId::from_uuid(id),
@@ -106,7 +114,8 @@ impl Sweeper {
         } else {
             GRACE
         };
-        let overdue = job::overdue(&self.pool, grace, i64::from(PORTION)).await?;
+        let overdue = job::overdue(&self.pool, grace, i64::from(PORTION));
+        let overdue = postgres::within(overdue).await?;
         if overdue.is_empty() {
             return Ok(false);
         }
@@ -120,8 +129,9 @@ impl Sweeper {
     }
 
     async fn run_without_redis(&self) -> sqlx::Result<()> {
-        let due = job::overdue(&self.pool, Duration::ZERO, PORTION_WITHOUT_REDIS).await?;
-        futures::future::join_all(due.into_iter().map(|id| {
+        let due = job::overdue(&self.pool, Duration::ZERO, PORTION_WITHOUT_REDIS);
+        let due = postgres::within(due).await?;
+        join_all(due.into_iter().map(|id| {
             let runner = self.runner.clone();
             tokio::spawn(async move { runner.run(id).await })
         }))
@@ -131,20 +141,24 @@ impl Sweeper {
 
     /// A timer never moves a payment by itself: a check requests a resync, an expiry requests a cancellation.
     async fn fire_timers(&self) -> sqlx::Result<()> {
-        let mut transaction = self.pool.begin().await?;
-        let fired = timer::fire(&mut transaction, TIMERS).await?;
-        let checks: Vec<_> = fired
-            .iter()
-            .filter(|timer| !timer.expires)
-            .map(|timer| timer.payment)
-            .collect();
-        if !checks.is_empty() {
-            job::add_resyncs(&mut transaction, &checks, OffsetDateTime::now_utc()).await?;
-        }
-        transaction.commit().await?;
-        for timer in fired.iter().filter(|timer| timer.expires) {
-            self.expire(timer.payment).await;
-        }
+        let fired = postgres::within(async {
+            let mut transaction = self.pool.begin().await?;
+            let fired = timer::fire(&mut transaction, TIMERS).await?;
+            let checks: Vec<_> = fired
+                .iter()
+                .filter(|timer| !timer.expires)
+                .map(|timer| timer.payment)
+                .collect();
+            if !checks.is_empty() {
+                job::add_resyncs(&mut transaction, &checks, OffsetDateTime::now_utc()).await?;
+            }
+            transaction.commit().await?;
+            Ok(fired)
+        });
+        let fired = fired.await?;
+        let expired = fired.iter().filter(|timer| timer.expires);
+        // At the same time: a payment that stays locked delays the others by no more than its own wait.
+        join_all(expired.map(|timer| self.expire(timer.payment))).await;
         Ok(())
     }
 

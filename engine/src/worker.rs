@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use infra::health::{Loop, Loops};
+use infra::postgres;
 use sqlx::PgPool;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -68,6 +70,9 @@ struct Inner {
     retention: Retention,
     applier: Applier,
     deliveries: DeliveryWorker,
+    /// The rounds of the applier.
+    inbox: Loop,
+    loops: Loops,
 }
 
 impl Worker {
@@ -86,16 +91,18 @@ impl Worker {
             lease,
             webhooks,
         } = parts;
-        let after = After::start(queue.clone(), cache);
-        let advances = Arc::new(BatchQueue::start(Advances {
+        let (loops, after) = (Loops::default(), After::start(queue.clone(), cache));
+        let advances = Advances {
             pool: pool.clone(),
             after: after.clone(),
             lease: Some(lease),
-        }));
+        };
+        let advances = Arc::new(BatchQueue::start(advances, &loops));
         let claims = Claims {
             pool: pool.clone(),
             lease,
         };
+        let claims = BatchQueue::start(claims, &loops);
         let runner = JobRunner::new(stripe.clone(), claims, Arc::clone(&advances));
         let inner = Inner {
             retention: Retention { pool: pool.clone() },
@@ -104,13 +111,16 @@ impl Worker {
                 queue: queue.clone(),
                 runner: runner.clone(),
                 advances,
+                rounds: loops.add("sweeper"),
             },
             applier: Applier {
                 pool: pool.clone(),
                 after,
                 source,
             },
-            deliveries: DeliveryWorker::new(pool.clone(), webhooks, lease)?,
+            deliveries: DeliveryWorker::new(pool.clone(), webhooks, lease, &loops)?,
+            inbox: loops.add("inbox.applied"),
+            loops,
             runner,
             pool,
             queue,
@@ -133,12 +143,20 @@ impl Worker {
             self.inner
                 .queue
                 .run(self.inner.concurrency, handler, shutdown.clone()),
-            self.apply_webhooks(&shutdown),
-            self.inner.deliveries.run(&shutdown),
-            self.inner.sweeper.run(&shutdown),
+            Box::pin(self.apply_webhooks(&shutdown)),
+            Box::pin(self.inner.deliveries.run(&shutdown)),
+            Box::pin(self.inner.sweeper.run(&shutdown)),
             Box::pin(self.inner.retention.run(&shutdown)),
             gauges::sample(&self.inner.pool, &self.inner.stripe, &shutdown),
         );
+    }
+
+    /// Checks that all loops of this worker go on.
+    ///
+    /// # Errors
+    /// A sentence that names those that have not finished a round for 10 s.
+    pub fn stalled(&self) -> Result<(), String> {
+        self.inner.loops.stalled()
     }
 
     /// One round of the sweeper, as it otherwise runs every second: fires timers, and pushes overdue jobs again.
@@ -175,17 +193,21 @@ impl Worker {
     /// # Errors
     /// When Postgres fails.
     pub async fn round(&self) -> Result<usize, crate::Error> {
-        let applied = self.inner.applier.apply_due().await?;
-        let due = job::overdue(&self.inner.pool, Duration::ZERO, ROUND).await?;
+        let applied = Box::pin(self.inner.applier.apply_due()).await?;
+        let due = job::overdue(&self.inner.pool, Duration::ZERO, ROUND);
+        let due = postgres::within(due).await?;
         let done = applied + due.len();
         futures::future::join_all(due.into_iter().map(|id| self.inner.runner.run(id))).await;
-        Ok(done + self.inner.deliveries.round().await?)
+        Ok(done + Box::pin(self.inner.deliveries.round()).await?)
     }
 
     async fn apply_webhooks(&self, shutdown: &CancellationToken) {
         let mut pause = SHORTEST_PAUSE;
         while !shutdown.is_cancelled() {
-            match self.inner.applier.apply_due().await {
+            let round = self.inner.inbox.round();
+            let applied = self.inner.applier.apply_due().await;
+            drop(round);
+            match applied {
                 Ok(0) => pause = (pause * 2).min(LONGEST_PAUSE),
                 Ok(_) => pause = SHORTEST_PAUSE,
                 Err(error) => {

@@ -1,5 +1,7 @@
 //! The health of a service: whether it runs (`/health`, `/livez`), and whether it can do its work (`/readyz`).
 
+mod loops;
+
 use std::fmt::Display;
 
 use axum::extract::State;
@@ -10,6 +12,8 @@ use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder};
 use utoipa::openapi::{Content, OpenApi, PathItem, ResponseBuilder};
+
+pub use loops::{Loop, Loops, ROUND_LIMIT, Round};
 
 /// `/health`, `/livez`, `/readyz` and `/metrics`. `ready` asks the dependencies of the service.
 pub fn routes<S, F, R>(service: &'static str, ready: F) -> Router<S>
@@ -90,6 +94,23 @@ impl Readiness {
     pub fn requires<E: Display>(mut self, name: &str, state: Result<(), E>) -> Self {
         self.ready &= state.is_ok();
         self.reports(name, state)
+    }
+
+    /// Adds a condition of this process itself, without which it is not ready. The answer holds the reason, which must
+    /// name what to do and nothing of the inside.
+    #[must_use]
+    pub fn needs(mut self, name: &str, state: Result<(), String>) -> Self {
+        self.ready &= state.is_ok();
+        if let Err(reason) = &state {
+            tracing::warn!(
+                condition = name,
+                reason,
+                "readiness check failed: /readyz answers 503 with this reason"
+            );
+        }
+        let state = state.err().unwrap_or_else(|| "ok".to_owned());
+        self.checks.insert(name.to_owned(), state.into());
+        self
     }
 
     /// Adds a dependency that is reported only: the service works without it.

@@ -1,5 +1,7 @@
 //! Connections to Postgres with timeouts, so that a stalled client cannot block others; and its errors by kind.
 
+mod bound;
+
 use std::time::Duration;
 
 use anyhow::Context;
@@ -7,13 +9,16 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::types::PgInterval;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
+pub use bound::{ANSWER_WITHIN, COMMIT_WITHIN, commit, within};
+
 /// A connection that was idle for longer is pinged before it is used.
 const FRESH_FOR: Duration = Duration::from_secs(2);
 
 /// A pool of at most `max` connections, opened when they are first needed.
 ///
-/// Nothing is connected here, so a service starts while Postgres is unavailable. `acquire` fails after 3 s, a statement
-/// waits for a lock for at most 5 s, and the server ends a transaction that is idle for 10 s, with its locks.
+/// Nothing is connected here, so a service starts while Postgres is unavailable. `acquire` fails after 3 s. The server ends
+/// a statement that waits for a lock for 2 s or runs for 8 s, a transaction that is idle for 10 s, and a connection whose
+/// client has vanished for 11 s, with their locks. [`within`] is the bound for a server that does not answer at all.
 ///
 /// # Errors
 /// If `url` is not a Postgres URL.
@@ -42,8 +47,13 @@ fn parsed(url: &str) -> anyhow::Result<PgConnectOptions> {
 pub fn pool_with(options: PgConnectOptions, max: u32) -> PgPool {
     let mut options = options
         .options([
-            ("lock_timeout", "5s"),
+            ("lock_timeout", "2s"),
+            ("statement_timeout", "8s"),
             ("idle_in_transaction_session_timeout", "10s"),
+            ("tcp_keepalives_idle", "5"),
+            ("tcp_keepalives_interval", "2"),
+            ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "11s"),
             // Each of our statements finds a few rows by an index, whatever the size of the tables. With its statistics,
             // which for the first minute of a database are those of empty tables, the planner would choose scans; and
             // it would plan at each execution, which costs more than the execution itself.
@@ -65,11 +75,12 @@ pub fn pool_with(options: PgConnectOptions, max: u32) -> PgPool {
         .before_acquire(|connection, usage| {
             Box::pin(async move {
                 if usage.idle_for > FRESH_FOR {
-                    sqlx::Connection::ping(connection).await?;
+                    bound::ping(connection).await?;
                 }
-                Ok(true)
+                Ok(bound::is_trusted(usage.age))
             })
         })
+        .after_release(|_, usage| Box::pin(async move { Ok(bound::is_trusted(usage.age)) }))
         .connect_lazy_with(options)
 }
 
@@ -78,7 +89,7 @@ pub fn pool_with(options: PgConnectOptions, max: u32) -> PgPool {
 /// # Errors
 /// If no connection could be opened or the query failed.
 pub async fn ping(pool: &PgPool) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql("select 1").execute(pool).await.map(drop)
+    within(async { sqlx::raw_sql("select 1").execute(pool).await.map(drop) }).await
 }
 
 /// Whether Postgres is unavailable: it cannot be reached, lost the connection, or has no resources. It has not refused
@@ -106,11 +117,12 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
     is_unavailable(error) || code.is_some_and(|code| CONFLICTS.contains(&code.as_ref()))
 }
 
-/// SQLSTATEs with which Postgres ends a transaction because of another one, or because it was idle.
-const CONFLICTS: [&str; 4] = [
+/// SQLSTATEs with which Postgres ends a transaction because of another one, or because it took too long.
+const CONFLICTS: [&str; 5] = [
     "40001", // serialization_failure
     "40P01", // deadlock_detected
     "55P03", // lock_not_available (lock_timeout)
+    "57014", // query_canceled (statement_timeout)
     "25P03", // idle_in_transaction_session_timeout
 ];
 

@@ -1,4 +1,4 @@
-//! For tests: a database for each test on the server that `DATABASE_URL` names, names in Redis, and consumers of Kafka.
+//! For tests: a database for each test on the server that `DATABASE_URL` names, a proxy in front of it, names in Redis, and consumers of Kafka.
 //!
 //! These functions panic when a server is missing: a test cannot go on without it.
 #![expect(
@@ -6,6 +6,8 @@
     clippy::missing_panics_doc,
     reason = "only tests are built with this module"
 )]
+
+mod proxy;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -16,6 +18,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::Env;
+
+pub use proxy::Proxy;
 
 /// A migrated database for one test; it is dropped together with this guard.
 #[derive(Debug)]
@@ -62,6 +66,20 @@ impl TestDatabase {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// A proxy in front of it, and its address there.
+    pub async fn behind_proxy(&self) -> (Proxy, String) {
+        let server = format!("{}:{}", self.server.get_host(), self.server.get_port());
+        let proxy = Proxy::start(server).await;
+        let address = proxy.address();
+        let options = self
+            .server
+            .clone()
+            .host("127.0.0.1")
+            .port(address.port())
+            .database(&self.name);
+        (proxy, options.to_url_lossy().to_string())
     }
 }
 

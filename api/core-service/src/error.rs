@@ -61,6 +61,9 @@ fn engine_problem(error: &engine::Error) -> Problem {
             let seconds = u32::try_from(retry_after.as_secs()).unwrap_or(1).max(1);
             Problem::unavailable("Postgres is away. Nothing was done.", seconds)
         }
+        engine::Error::Busy { .. } => {
+            Problem::unavailable("The job's payment is being changed. Nothing was done.", 1)
+        }
         other => {
             tracing::error!(cause = %other, "request failed: internal error; answering 500");
             Problem::internal()

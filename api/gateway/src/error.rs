@@ -128,6 +128,16 @@ fn engine_problem(error: engine::Error) -> Problem {
             tracing::error!(cause, "request failed: Postgres does not answer; answering 503");
             unavailable(retry_after)
         }
+        E::Busy { waited } => {
+            tracing::warn!(
+                seconds = waited.as_secs(),
+                "request failed: its payment stayed locked, or too many requests waited; answering 503"
+            );
+            Problem::unavailable(
+                "This payment is being changed, or too many requests wait. Nothing was done: send this again.",
+                1,
+            )
+        }
         E::Internal(cause) => internal(&cause),
     }
 }

@@ -218,5 +218,6 @@ async fn ready(gateway: Gateway) -> Readiness {
         tokio::join!(gateway.engine.ready(), infra::redis::ping(&gateway.redis));
     Readiness::new(SERVICE)
         .requires("postgres", postgres)
+        .needs("loops", gateway.engine.stalled())
         .reports("redis", redis)
 }

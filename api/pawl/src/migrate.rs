@@ -16,8 +16,14 @@ pub(crate) async fn run() -> Result<ExitCode> {
 
 /// Applies the missing migrations and returns the newest version. Two calls at the same time wait for each other.
 pub(crate) async fn apply(pool: &PgPool) -> Result<i64> {
+    let mut connection = pool.acquire().await?;
+    // A migration may take as long as it needs, but not wait for long in front of everybody else's statements.
+    connection.close_on_drop();
+    sqlx::raw_sql("set statement_timeout = 0; set lock_timeout = '5s'")
+        .execute(&mut *connection)
+        .await?;
     engine::MIGRATIONS
-        .run(pool)
+        .run(&mut *connection)
         .await
         .context("the database could not be migrated")?;
     let newest = engine::MIGRATIONS

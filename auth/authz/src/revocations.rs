@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use infra::postgres;
 use parking_lot::RwLock;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -28,7 +29,7 @@ impl Revocations {
         tokio::spawn(async move {
             let mut is_known = true;
             while let Some(revocations) = weak.upgrade() {
-                let read = membership::revoked_lately(&pool).await;
+                let read = postgres::within(membership::revoked_lately(&pool)).await;
                 if let Err(error) = &read
                     && is_known
                 {

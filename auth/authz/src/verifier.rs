@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
-use infra::Env;
+use infra::{Env, postgres};
 use jsonwebtoken::jwk::JwkSet;
 use sqlx::PgPool;
 use tokio::sync::watch;
@@ -110,7 +110,8 @@ impl Verifier {
                 .await;
         }
         let key = api_key::from_headers(headers).ok_or(Error::Unauthenticated)?;
-        let found = self.0.keys.find(key).await.map_err(|error| {
+        let found = postgres::within(self.0.keys.find(key)).await;
+        let found = found.map_err(|error| {
             tracing::error!(%error, "failed to find an API key; answering 503");
             Error::Unavailable
         })?;
@@ -133,7 +134,7 @@ impl Verifier {
         let Some(user) = caller.user else {
             return Ok(caller.role);
         };
-        let found = membership::find(&self.0.pool, caller.account, user).await;
+        let found = postgres::within(membership::find(&self.0.pool, caller.account, user)).await;
         let membership = found.map_err(|error| {
             tracing::error!(%error, "failed to read a role; answering 503");
             Error::Unavailable
@@ -146,7 +147,8 @@ impl Verifier {
     /// # Errors
     /// [`Error::Unavailable`] if the database fails; then the action must not be done either.
     pub async fn record(&self, act: Act<'_>) -> Result<(), Error> {
-        act.record(&self.0.pool).await.map_err(|error| {
+        let recorded = postgres::within(act.record(&self.0.pool)).await;
+        recorded.map_err(|error| {
             tracing::error!(%error, "failed to write an audit record; the action is not done, answering 503");
             Error::Unavailable
         })

@@ -2,7 +2,8 @@
 //!
 //! A commit is the most expensive thing here, so commits are shared. An idle queue adds no wait: a request that finds no
 //! other before it is a batch of one. A batch is committed whole or not at all; one that fails is halved until the
-//! request that cannot be written is alone and fails alone.
+//! request that cannot be written is alone and fails alone. Requests whose payment another transaction has locked are left
+//! out, and tried again in batches of their own, so that they delay nobody else.
 
 pub(crate) mod advance;
 pub(crate) mod claim;
@@ -13,9 +14,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use infra::health::{Loop, Loops};
 use infra::metrics::Histograms;
 use infra::postgres::is_transient;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep};
 
 use crate::error::Error;
 
@@ -31,8 +34,19 @@ const LARGEST: usize = 256;
 /// Requests that wait for a batch; while there are as many, callers wait to submit theirs.
 const WAITING: usize = 4096;
 
-/// How often a batch is run again after an error that may pass.
+/// How often a batch is run again after an error that may pass, and until when: it runs once more in any case.
 const RETRIES: u32 = 4;
+const RETRY_FOR: Duration = Duration::from_secs(4);
+
+/// How long a client's request may wait for its turn, and for a payment that another transaction has locked.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same for the results of work that is done already.
+pub(crate) const LONG_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The pause before a request is tried again whose payment was locked; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// How one kind of request is committed.
 pub(crate) trait Batch: Send + Sync + 'static {
@@ -43,19 +57,32 @@ pub(crate) trait Batch: Send + Sync + 'static {
     /// What its caller learns after the commit.
     type Outcome: Send + 'static;
 
+    /// How long the request may wait before its caller gets [`Error::Busy`], with nothing written.
+    fn patience(_: &Self::Request) -> Duration {
+        PATIENCE
+    }
+
     /// Commits all requests in one transaction, or none, and returns an outcome for each. It may be called again with the
-    /// same requests.
+    /// same requests. A request without an outcome needs what another transaction has locked: nothing was written for it.
     fn commit(
         &self,
         requests: &[Self::Request],
-    ) -> impl Future<Output = sqlx::Result<Vec<Self::Outcome>>> + Send;
+    ) -> impl Future<Output = sqlx::Result<Vec<Option<Self::Outcome>>>> + Send;
 }
 
 /// A request with the way back to its caller.
-type Submitted<B> = (
-    <B as Batch>::Request,
-    oneshot::Sender<Result<<B as Batch>::Outcome, Error>>,
-);
+struct Submitted<B: Batch> {
+    request: B::Request,
+    caller: Caller<B>,
+}
+
+/// Who waits for a request.
+struct Caller<B: Batch> {
+    reply: oneshot::Sender<Result<B::Outcome, Error>>,
+    since: Instant,
+    /// The pause before the request is tried again, if its payment is locked.
+    pause: Duration,
+}
 
 /// The queue in front of one task that commits batches.
 pub(crate) struct BatchQueue<B: Batch> {
@@ -63,10 +90,26 @@ pub(crate) struct BatchQueue<B: Batch> {
 }
 
 impl<B: Batch> BatchQueue<B> {
-    /// Starts the task. It ends when the queue is dropped and all that was submitted is committed.
-    pub(crate) fn start(batch: B) -> Self {
+    /// Starts the task, and the one that tries requests again whose payments were locked; `loops` shows when one of them
+    /// stands still. They end when the queue is dropped and all that was submitted is committed.
+    pub(crate) fn start(batch: B, loops: &Loops) -> Self {
+        let batch = Arc::new(batch);
         let (sender, receiver) = mpsc::channel(WAITING);
-        tokio::spawn(run(Arc::new(batch), receiver));
+        let (again, locked) = mpsc::channel(WAITING);
+        let weak = again.downgrade();
+        let first = Committer {
+            batch: Arc::clone(&batch),
+            turn: loops.add(B::NAME),
+            // While this task runs, the other one has a sender.
+            again: move || Some(again.clone()),
+        };
+        let second = Committer {
+            batch,
+            turn: loops.add(B::NAME),
+            again: move || weak.upgrade(),
+        };
+        tokio::spawn(first.run(receiver));
+        tokio::spawn(second.run(locked));
         Self { sender }
     }
 
@@ -74,29 +117,59 @@ impl<B: Batch> BatchQueue<B> {
     pub(crate) async fn submit(&self, request: B::Request) -> Result<B::Outcome, Error> {
         let ended = || Error::Internal("the commit task ended; see the log for its panic".into());
         let (reply, outcome) = oneshot::channel();
+        let caller = Caller {
+            reply,
+            since: Instant::now(),
+            pause: FIRST_PAUSE,
+        };
         self.sender
-            .send((request, reply))
+            .send(Submitted { request, caller })
             .await
             .map_err(|_| ended())?;
         outcome.await.map_err(|_| ended())?
     }
 }
 
-async fn run<B: Batch>(batch: Arc<B>, mut receiver: mpsc::Receiver<Submitted<B>>) {
-    let mut submitted = Vec::with_capacity(LARGEST);
-    let sizes = SIZES.with_labels([B::NAME]);
-    while receiver.recv_many(&mut submitted, LARGEST).await > 0 {
-        sizes.record(u32::try_from(submitted.len()).unwrap_or(u32::MAX));
-        let (requests, replies): (Vec<_>, Vec<_>) = submitted.drain(..).unzip();
+/// One of the two tasks of a queue.
+struct Committer<B, A> {
+    batch: Arc<B>,
+    turn: Loop,
+    /// The way to the task that tries requests again; none once the queue has ended.
+    again: A,
+}
+
+impl<B: Batch, A: Fn() -> Option<mpsc::Sender<Submitted<B>>>> Committer<B, A> {
+    async fn run(self, mut receiver: mpsc::Receiver<Submitted<B>>) {
+        let mut submitted = Vec::with_capacity(LARGEST);
+        let sizes = SIZES.with_labels([B::NAME]);
+        while receiver.recv_many(&mut submitted, LARGEST).await > 0 {
+            sizes.record(u32::try_from(submitted.len()).unwrap_or(u32::MAX));
+            let _turn = self.turn.round();
+            let waiting = submitted.drain(..).filter_map(Submitted::unless_too_late);
+            self.commit(waiting.collect()).await;
+        }
+    }
+
+    async fn commit(&self, submitted: Vec<Submitted<B>>) {
+        let (requests, callers): (Vec<_>, Vec<_>) = submitted
+            .into_iter()
+            .map(|submitted| (submitted.request, submitted.caller))
+            .unzip();
         // In a task of its own: a panic fails the requests of this batch, and the queue goes on.
-        let batch = Arc::clone(&batch);
-        let committed =
-            tokio::spawn(async move { commit_or_halve(batch.as_ref(), &requests).await }).await;
-        match committed {
-            Ok(outcomes) => {
-                for (reply, outcome) in replies.into_iter().zip(outcomes) {
-                    // A caller that went away finds its answer by its idempotency key.
-                    let _ = reply.send(outcome);
+        let batch = Arc::clone(&self.batch);
+        let committed = tokio::spawn(async move {
+            let outcomes = commit_or_halve(batch.as_ref(), &requests).await;
+            (requests, outcomes)
+        });
+        match committed.await {
+            Ok((requests, outcomes)) => {
+                for ((request, caller), outcome) in requests.into_iter().zip(callers).zip(outcomes)
+                {
+                    match outcome.transpose() {
+                        // A caller that went away finds its answer by its idempotency key.
+                        Some(outcome) => drop(caller.reply.send(outcome)),
+                        None => self.try_again(Submitted { request, caller }),
+                    }
                 }
             }
             Err(panic) => {
@@ -104,13 +177,43 @@ async fn run<B: Batch>(batch: Arc<B>, mut receiver: mpsc::Receiver<Submitted<B>>
             }
         }
     }
+
+    /// Submits a request once more, after a pause.
+    fn try_again(&self, mut submitted: Submitted<B>) {
+        let pause = submitted.caller.pause;
+        submitted.caller.pause = LONGEST_PAUSE.min(pause * 2);
+        let Some(again) = (self.again)() else {
+            return submitted.refuse();
+        };
+        tokio::spawn(async move {
+            sleep(pause).await;
+            // The task ends only by a panic; then the caller is told that it ended.
+            again.send(submitted).await.ok();
+        });
+    }
+}
+
+impl<B: Batch> Submitted<B> {
+    /// The request, unless it has waited for too long: then its caller is told so.
+    fn unless_too_late(self) -> Option<Self> {
+        if self.caller.since.elapsed() <= B::patience(&self.request) {
+            return Some(self);
+        }
+        self.refuse();
+        None
+    }
+
+    fn refuse(self) {
+        let waited = self.caller.since.elapsed();
+        self.caller.reply.send(Err(Error::Busy { waited })).ok();
+    }
 }
 
 /// Commits the requests together, and halves them where they cannot be committed together.
 async fn commit_or_halve<B: Batch>(
     batch: &B,
     requests: &[B::Request],
-) -> Vec<Result<B::Outcome, Error>> {
+) -> Vec<Result<Option<B::Outcome>, Error>> {
     let mut outcomes = Vec::with_capacity(requests.len());
     let mut parts = vec![requests];
     while let Some(part) = parts.pop() {
@@ -133,17 +236,18 @@ async fn commit_or_halve<B: Batch>(
 async fn commit_with_retries<B: Batch>(
     batch: &B,
     requests: &[B::Request],
-) -> sqlx::Result<Vec<B::Outcome>> {
-    let mut tries = 0;
+) -> sqlx::Result<Vec<Option<B::Outcome>>> {
+    let (mut tries, began) = (0, Instant::now());
     loop {
         match batch.commit(requests).await {
             Err(error)
                 if is_transient(&error)
                     && tries < RETRIES
+                    && (tries == 0 || began.elapsed() < RETRY_FOR)
                     && !matches!(error, sqlx::Error::PoolTimedOut) =>
             {
                 tries += 1;
-                tokio::time::sleep(Duration::from_millis(10 << tries)).await;
+                sleep(Duration::from_millis(10 << tries)).await;
             }
             done => return done,
         }

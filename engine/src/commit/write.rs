@@ -1,8 +1,9 @@
 //! The I/O around a [`Fold`]: locking its streams, writing the difference, and the commit itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use infra::postgres;
 use infra::postgres::is_transient;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
@@ -14,18 +15,19 @@ use crate::record::Change;
 use crate::store;
 use crate::store::{job, outbox, timer, transition};
 
-/// Locks the streams that the events are about, with the subjects that `step` reads to decide about them.
+/// Locks the streams that the events are about, with the subjects that `step` reads to decide about them. Returns also the
+/// payments that another transaction has locked: they are not in the fold, and nothing may be decided about them.
 pub(crate) async fn lock<'a>(
     connection: &mut PgConnection,
     events: impl Iterator<Item = (Uuid, Option<&'a Event>)>,
-) -> sqlx::Result<Fold> {
+) -> sqlx::Result<(Fold, HashSet<Uuid>)> {
     let mut needs: BTreeMap<Uuid, Needs> = BTreeMap::new();
     for (payment, event) in events {
         let needs = needs.entry(payment).or_default();
         *needs = needs.and(event.map(Event::needs).unwrap_or_default());
     }
-    let records = store::stream::lock(connection, &needs).await?;
-    Ok(Fold::new(records, store::now()))
+    let locked = store::stream::lock(connection, &needs).await?;
+    Ok((Fold::new(locked.records, store::now()), locked.busy))
 }
 
 /// Writes what was decided: the changed streams, their history, messages, timers and jobs. Returns the jobs that can be
@@ -87,7 +89,7 @@ pub(crate) async fn commit(
     transaction: Transaction<'_, Postgres>,
     written: Option<&transition::New>,
 ) -> sqlx::Result<()> {
-    let Err(error) = transaction.commit().await else {
+    let Err(error) = postgres::commit(transaction).await else {
         return Ok(());
     };
     // A constraint that is checked at commit, or an abort that the server reported, is an answer.
@@ -112,5 +114,5 @@ pub(crate) async fn commit(
 }
 
 async fn is_committed(pool: &PgPool, written: &transition::New) -> sqlx::Result<bool> {
-    transition::exists(&mut *pool.acquire().await?, written).await
+    postgres::within(async { transition::exists(&mut *pool.acquire().await?, written).await }).await
 }

@@ -1,11 +1,13 @@
 //! The results of deliveries, written in batches: status, log and a disabled endpoint, together or not at all.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
+use infra::postgres;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::commit::batch::Batch;
+use crate::commit::batch::{Batch, LONG_PATIENCE};
 use crate::store::delivery::Finish;
 use crate::store::{delivery, webhook_endpoint};
 
@@ -27,7 +29,18 @@ impl Batch for Results {
     type Request = Outcome;
     type Outcome = bool;
 
-    async fn commit(&self, requests: &[Outcome]) -> sqlx::Result<Vec<bool>> {
+    /// The merchant has answered already; a result that is lost sends the event again.
+    fn patience(_: &Outcome) -> Duration {
+        LONG_PATIENCE
+    }
+
+    async fn commit(&self, requests: &[Outcome]) -> sqlx::Result<Vec<Option<bool>>> {
+        postgres::within(self.finish(requests)).await
+    }
+}
+
+impl Results {
+    async fn finish(&self, requests: &[Outcome]) -> sqlx::Result<Vec<Option<bool>>> {
         let finished: Vec<Finish> = requests
             .iter()
             .map(|request| request.finish.clone())
@@ -45,6 +58,6 @@ impl Batch for Results {
         }
         // A lost answer to COMMIT needs no check: when the batch runs again, its leases are no longer valid.
         transaction.commit().await?;
-        Ok(requests.iter().map(held).collect())
+        Ok(requests.iter().map(|request| Some(held(request))).collect())
     }
 }

@@ -187,6 +187,22 @@ pub(crate) async fn mark(
     Ok(())
 }
 
+/// Puts events off that were not looked at: they are due again after `delay`, and this is no try.
+pub(crate) async fn put_off(
+    connection: &mut PgConnection,
+    ids: &[String],
+    delay: Duration,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update inbox set due_at = now() + $2::interval where id = any($1)",
+        ids,
+        interval(delay),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Deletes processed events that were received more than 30 days ago; Stripe lists them no longer either.
 pub(crate) async fn delete_expired(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
     let done = sqlx::query!(

@@ -149,14 +149,12 @@ pub(crate) async fn remove(
 
 /// Makes this connection the relay of a shard, until it is closed; false if another connection is.
 pub(crate) async fn hold(connection: &mut PgConnection, shard: i16) -> sqlx::Result<bool> {
-    // A relay whose machine vanished must not hold its shard until TCP gives up after hours. A deletion from the outbox
-    // need not survive a crash of Postgres: the message would be published twice, which is allowed.
-    sqlx::raw_sql(
-        "set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3;
-         set synchronous_commit = off",
-    )
-    .execute(&mut *connection)
-    .await?;
+    // A relay that vanished must not hold its shard for ever: a relay uses its connection after each portion, which Kafka
+    // acknowledges or refuses within 30 s. A deletion from the outbox need not survive a crash of Postgres: the message
+    // would be published twice, which is allowed.
+    sqlx::raw_sql("set idle_session_timeout = '45s'; set synchronous_commit = off")
+        .execute(&mut *connection)
+        .await?;
     sqlx::query_scalar!(
         r#"select pg_try_advisory_lock($1, $2) as "held!""#,
         LOCKS,

@@ -109,15 +109,27 @@ impl Row {
     }
 }
 
-/// Locks the payments in the order of their ids, so that two transactions never wait for each other in a circle.
+/// Locks those of the payments that no other transaction has locked, without waiting. One whose row cannot be decoded is
+/// locked all the same.
 pub(crate) async fn lock(
     connection: &mut PgConnection,
     ids: &[Uuid],
-) -> sqlx::Result<Vec<sqlx::Result<Record>>> {
-    let rows = sqlx::query_as!(Row, r#"select *, null::jsonb as attempt from payment where id = any($1) order by id for update"#, ids)
+) -> sqlx::Result<Vec<(Uuid, sqlx::Result<Record>)>> {
+    let rows = sqlx::query_as!(Row, r#"select *, null::jsonb as attempt from payment where id = any($1) order by id for update skip locked"#, ids)
         .fetch_all(connection)
         .await?;
-    Ok(rows.into_iter().map(Row::decode).collect())
+    Ok(rows.into_iter().map(|row| (row.id, row.decode())).collect())
+}
+
+/// Those of the payments that exist.
+pub(crate) async fn existing(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+) -> sqlx::Result<HashSet<Uuid>> {
+    let rows = sqlx::query_scalar!("select id from payment where id = any($1)", ids)
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Reads payments without a lock, each with its newest attempt, as they are committed now.

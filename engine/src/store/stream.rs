@@ -1,7 +1,7 @@
 //! The streams of payments over all tables that hold their subjects. This is the one list of subjects: a new one adds a
 //! line to each function here, and a file with functions of the same names.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -13,27 +13,44 @@ use workflows::stream::{Needs, Stream, Transition};
 use super::{attempt, payment, refund};
 use crate::record::{Change, Record};
 
-/// Locks the payments in the order of their ids, then reads the subjects that are needed of each. A payment whose rows
-/// cannot be decoded is logged and left out.
+/// What [`lock`] found.
+#[derive(Debug, Default)]
+pub(crate) struct Locked {
+    /// The payments that are locked now. One whose rows cannot be decoded is logged and left out.
+    pub(crate) records: HashMap<Uuid, Record>,
+    /// The payments that another transaction has locked.
+    pub(crate) busy: HashSet<Uuid>,
+}
+
+/// Locks the payments that no other transaction has locked, then reads the subjects that are needed of each. It waits for
+/// none, so that a payment which somebody keeps locked delays no other.
 pub(crate) async fn lock(
     connection: &mut PgConnection,
     needs: &BTreeMap<Uuid, Needs>,
-) -> sqlx::Result<HashMap<Uuid, Record>> {
+) -> sqlx::Result<Locked> {
     let ids: Vec<Uuid> = needs.keys().copied().collect();
     let mut records = HashMap::with_capacity(ids.len());
-    for record in payment::lock(connection, &ids).await? {
+    let mut missing: HashSet<Uuid> = ids.iter().copied().collect();
+    for (payment, record) in payment::lock(connection, &ids).await? {
+        missing.remove(&payment);
         match record {
             Ok(record) => {
-                records.insert(record.stream.payment.id, record);
+                records.insert(payment, record);
             }
             Err(error) => {
                 tracing::error!(%error, "failed to decode a payment; it stops until an operator corrects its row, the others go on");
             }
         }
     }
+    let missing: Vec<Uuid> = missing.into_iter().collect();
+    let busy = if missing.is_empty() {
+        HashSet::new()
+    } else {
+        payment::existing(connection, &missing).await?
+    };
     attempt::load(connection, needs, &mut records).await?;
     refund::load(connection, needs, &mut records).await?;
-    Ok(records)
+    Ok(Locked { records, busy })
 }
 
 /// Reads payments as they are committed now, without a lock, each with its newest attempt and the subjects that are

@@ -8,6 +8,7 @@
 mod cache;
 mod deliveries;
 mod edges;
+mod isolation;
 mod lifecycle;
 mod permutations;
 mod queue;

@@ -144,6 +144,7 @@ pub async fn serve(
     let probe = Probe {
         pool: pool.clone(),
         redis: infra::redis::manager(redis_url, REDIS_TIMEOUT)?,
+        worker: worker.clone(),
     };
     let health = infra::health::routes(SERVICE, Probe::readiness).with_state(probe);
     let router = with_problems(health, "There is no such route.");
@@ -169,6 +170,7 @@ pub async fn serve(
 struct Probe {
     pool: PgPool,
     redis: ConnectionManager,
+    worker: Worker,
 }
 
 impl Probe {
@@ -177,12 +179,13 @@ impl Probe {
     async fn readiness(self) -> Readiness {
         Readiness::new(SERVICE)
             .requires("postgres", infra::postgres::ping(&self.pool).await)
+            .needs("loops", self.worker.stalled())
             .reports("redis", infra::redis::ping(&self.redis).await)
             .reports("kafka", self.check_outbox().await)
     }
 
     async fn check_outbox(&self) -> Result<(), String> {
-        let lag = engine::relay::lag(&self.pool)
+        let lag = infra::postgres::within(engine::relay::lag(&self.pool))
             .await
             .map_err(|error| error.to_string())?;
         if lag.oldest < OUTBOX_LAG {

@@ -49,7 +49,8 @@ async fn each_test_database_is_migrated_and_its_own_and_ends_with_its_guard() {
 async fn a_connection_bears_a_name_and_the_limits_that_end_a_paused_client() {
     let database = TestDatabase::create(&migrations()).await;
     for (setting, value) in [
-        ("lock_timeout", "5s"),
+        ("lock_timeout", "2s"),
+        ("statement_timeout", "8s"),
         ("idle_in_transaction_session_timeout", "10s"),
     ] {
         let seen: String = sqlx::query_scalar("select current_setting($1)")

@@ -44,7 +44,10 @@ async fn with_postgres_away_every_door_says_503_and_when_to_come_back() {
     let ready = stage.bare(Method::GET, "/readyz").send().await.unwrap();
     assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
     let ready: Value = ready.json().await.unwrap();
-    assert_eq!(ready["checks"], json!({"postgres": "away", "redis": "ok"}));
+    assert_eq!(
+        ready["checks"],
+        json!({"postgres": "away", "loops": "ok", "redis": "ok"})
+    );
 }
 
 #[tokio::test]
@@ -64,5 +67,31 @@ async fn with_redis_away_payments_are_accepted_and_read() {
     assert_eq!(first.status(), StatusCode::OK);
     let ready = stage.bare(Method::GET, "/readyz").send().await.unwrap();
     let ready = body(ready, StatusCode::OK).await;
-    assert_eq!(ready["checks"], json!({"postgres": "ok", "redis": "away"}));
+    assert_eq!(
+        ready["checks"],
+        json!({"postgres": "ok", "loops": "ok", "redis": "away"})
+    );
+}
+
+#[tokio::test]
+async fn when_connections_swallow_what_is_sent_payments_are_accepted_over_new_ones() {
+    let database = TestDatabase::create(&engine::MIGRATIONS).await;
+    let (proxy, url) = database.behind_proxy().await;
+    let stage = Stage::with(database, &url, &redis_url()).await;
+    stage.payment().await;
+    proxy.swallow();
+    let began = std::time::Instant::now();
+    let key = unique("key");
+    while stage
+        .post_raw(PAYMENTS, &key, &mug().to_string())
+        .await
+        .status()
+        != StatusCode::CREATED
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    let listed = std::time::Instant::now();
+    body(stage.get(PAYMENTS).await, StatusCode::OK).await;
+    assert!(listed.elapsed().as_secs() < 5, "{:?}", listed.elapsed());
 }

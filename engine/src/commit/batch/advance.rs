@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sqlx::{PgConnection, PgPool};
+use infra::postgres;
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
-use super::Batch;
-use crate::commit::After;
+use super::{Batch, LONG_PATIENCE, PATIENCE};
 use crate::commit::advance::{Advance, Origin, Outcome, State, advance};
+use crate::commit::{After, Fold};
 use crate::request::{RequestKey, SavedAnswer};
 use crate::store::job::{Ending, Held};
 use crate::store::{idempotency, job, timer};
@@ -27,35 +28,73 @@ impl Batch for Advances {
     type Request = Advance;
     type Outcome = Outcome;
 
-    async fn commit(&self, requests: &[Advance]) -> sqlx::Result<Vec<Outcome>> {
+    /// The result of a job is better late than lost, as long as its lease may be valid.
+    fn patience(request: &Advance) -> Duration {
+        match request.origin {
+            Origin::Command { .. } | Origin::Expiry => PATIENCE,
+            Origin::Job { .. } => LONG_PATIENCE,
+        }
+    }
+
+    async fn commit(&self, requests: &[Advance]) -> sqlx::Result<Vec<Option<Outcome>>> {
+        let Decided {
+            transaction,
+            fold,
+            outcomes,
+            due,
+        } = postgres::within(self.decide(requests)).await?;
+        if outcomes.iter().any(Option::is_some) {
+            commit::commit(&self.pool, transaction, fold.transitions().first()).await?;
+            self.after.committed(due, fold);
+        }
+        Ok(outcomes)
+    }
+}
+
+/// A transaction in which all is written that was decided.
+struct Decided {
+    transaction: Transaction<'static, Postgres>,
+    fold: Fold,
+    /// None for a request whose payment another transaction has locked.
+    outcomes: Vec<Option<Outcome>>,
+    /// The jobs that are due.
+    due: Vec<Uuid>,
+}
+
+impl Advances {
+    /// Decides about the requests whose payments can be locked, and writes what follows.
+    async fn decide(&self, requests: &[Advance]) -> sqlx::Result<Decided> {
         let mut transaction = self.pool.begin().await?;
         let events = requests
             .iter()
             .map(|request| (request.payment, request.origin.event()));
+        let (fold, busy) = commit::lock(&mut transaction, events).await?;
+        let is_locked = |request: &&Advance| !busy.contains(&request.payment);
+        let locked: Vec<&Advance> = requests.iter().filter(is_locked).collect();
         let mut state = State {
-            fold: commit::lock(&mut transaction, events).await?,
-            held: finish_jobs(&mut transaction, requests).await?,
-            answers: read_answers(&mut transaction, requests).await?,
+            fold,
+            held: finish_jobs(&mut transaction, &locked).await?,
+            answers: read_answers(&mut transaction, &locked).await?,
             dead_letters: Vec::new(),
             expired: Vec::new(),
             leases_calls: self.lease.is_some(),
         };
 
-        let outcomes: Vec<Outcome> = requests
+        let outcomes: Vec<Option<Outcome>> = requests
             .iter()
-            .map(|request| advance(&mut state, request))
+            .map(|request| is_locked(&request).then(|| advance(&mut state, request)))
             .collect();
 
         let due = self.write(&mut transaction, &state).await?;
         keep_answers(&mut transaction, requests, &outcomes).await?;
-        let fold = state.fold;
-        commit::commit(&self.pool, transaction, fold.transitions().first()).await?;
-        self.after.committed(due, fold);
-        Ok(outcomes)
+        Ok(Decided {
+            transaction,
+            fold: state.fold,
+            outcomes,
+            due,
+        })
     }
-}
 
-impl Advances {
     /// Writes what was decided; returns the jobs that are due.
     async fn write(&self, connection: &mut PgConnection, state: &State) -> sqlx::Result<Vec<Uuid>> {
         let mut due =
@@ -75,7 +114,7 @@ impl Advances {
 /// Ends or puts off the jobs of the batch, each under its lease; returns those whose lease was still held.
 async fn finish_jobs(
     connection: &mut PgConnection,
-    requests: &[Advance],
+    requests: &[&Advance],
 ) -> sqlx::Result<HashMap<Uuid, Held>> {
     let endings: Vec<Ending<'_>> = requests
         .iter()
@@ -99,7 +138,7 @@ async fn finish_jobs(
 /// The answers that were given before to requests with the keys of this batch.
 async fn read_answers(
     connection: &mut PgConnection,
-    requests: &[Advance],
+    requests: &[&Advance],
 ) -> sqlx::Result<HashMap<RequestKey, SavedAnswer>> {
     let mut answers = HashMap::new();
     for request in requests {
@@ -116,13 +155,13 @@ async fn read_answers(
 async fn keep_answers(
     connection: &mut PgConnection,
     requests: &[Advance],
-    outcomes: &[Outcome],
+    outcomes: &[Option<Outcome>],
 ) -> sqlx::Result<()> {
     let rows: Vec<idempotency::New<'_>> = requests
         .iter()
         .zip(outcomes)
         .filter_map(|(request, outcome)| match (&request.origin, outcome) {
-            (Origin::Command { idempotency, .. }, Outcome::Answered(answer))
+            (Origin::Command { idempotency, .. }, Some(Outcome::Answered(answer)))
                 if !answer.replayed =>
             {
                 Some(idempotency::New {

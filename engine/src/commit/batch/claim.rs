@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use infra::postgres;
 use sqlx::PgPool;
 use uuid::Uuid;
 use workflows::stream::{Effect, Needs};
@@ -20,20 +21,28 @@ pub(crate) struct Claims {
     pub(crate) lease: Duration,
 }
 
+/// None if the job is not due, or leased by another worker.
+type Claimable = Option<Box<Claim>>;
+
 impl Batch for Claims {
     const NAME: &'static str = "claims";
     type Request = Uuid;
-    /// None if the job is not due, or leased by another worker.
-    type Outcome = Option<Box<Claim>>;
+    type Outcome = Claimable;
 
-    async fn commit(&self, requests: &[Uuid]) -> sqlx::Result<Vec<Self::Outcome>> {
+    async fn commit(&self, requests: &[Uuid]) -> sqlx::Result<Vec<Option<Self::Outcome>>> {
+        postgres::within(self.claim(requests)).await
+    }
+}
+
+impl Claims {
+    async fn claim(&self, requests: &[Uuid]) -> sqlx::Result<Vec<Option<Claimable>>> {
         let mut claimed: HashMap<Uuid, Claimed> = job::claim(&self.pool, requests, self.lease)
             .await?
             .into_iter()
             .map(|job| (job.id, job))
             .collect();
         if claimed.is_empty() {
-            return Ok(requests.iter().map(|_| None).collect());
+            return Ok(requests.iter().map(|_| Some(None)).collect());
         }
         let mut needs: BTreeMap<Uuid, Needs> = BTreeMap::new();
         for job in claimed.values() {
@@ -46,9 +55,11 @@ impl Batch for Claims {
         Ok(requests
             .iter()
             .map(|id| {
-                let job = claimed.remove(id)?;
-                let record = records.get(&job.payment).cloned();
-                Some(Box::new(Claim { job, record }))
+                let claim = claimed.remove(id).map(|job| {
+                    let record = records.get(&job.payment).cloned();
+                    Box::new(Claim { job, record })
+                });
+                Some(claim)
             })
             .collect())
     }

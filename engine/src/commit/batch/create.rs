@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use contracts::id::PaymentId;
 use infra::metrics::Counters;
-use infra::trace;
 use infra::trace::KeyValue;
+use infra::{postgres, trace};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -159,7 +159,7 @@ impl Batch for Creates {
     type Request = Create;
     type Outcome = Outcome;
 
-    async fn commit(&self, requests: &[Create]) -> sqlx::Result<Vec<Outcome>> {
+    async fn commit(&self, requests: &[Create]) -> sqlx::Result<Vec<Option<Outcome>>> {
         let mut first_of: HashMap<RequestKey, &Create> = HashMap::with_capacity(requests.len());
         let mut firsts: Vec<&Create> = Vec::with_capacity(requests.len());
         for request in requests {
@@ -185,7 +185,7 @@ impl Batch for Creates {
         };
         Ok(requests
             .iter()
-            .map(|request| outcome(request).unwrap_or(Outcome::InFlight))
+            .map(|request| Some(outcome(request).unwrap_or(Outcome::InFlight)))
             .collect())
     }
 }
@@ -195,11 +195,15 @@ impl Creates {
     /// free.
     async fn create(&self, creates: Vec<&Create>) -> sqlx::Result<HashMap<Uuid, Outcome>> {
         let now = store::now();
-        let mut transaction = self.pool.begin().await?;
-        let creates = take_keys(&mut transaction, creates, now).await?;
-        let (creates, refused) = insert(&mut transaction, creates).await?;
-        let mut outcomes = refuse(&mut transaction, &refused).await?;
-        let due = write(&mut transaction, &creates, now).await?;
+        let written = async {
+            let mut transaction = self.pool.begin().await?;
+            let creates = take_keys(&mut transaction, creates, now).await?;
+            let (creates, refused) = insert(&mut transaction, creates).await?;
+            let outcomes = refuse(&mut transaction, &refused).await?;
+            let due = write(&mut transaction, &creates, now).await?;
+            Ok((transaction, creates, outcomes, due))
+        };
+        let (transaction, creates, mut outcomes, due) = postgres::within(written).await?;
         match creates.first() {
             Some(create) => {
                 commit::commit(&self.pool, transaction, create.transitions.first()).await?;
@@ -218,12 +222,16 @@ impl Creates {
 
     /// The outcome of a request whose key was taken before.
     async fn answered_before(&self, create: &Create) -> sqlx::Result<Outcome> {
-        let mut connection = self.pool.acquire().await?;
-        let saved = idempotency::read(&mut connection, &create.idempotency).await?;
-        Ok(saved.map_or(Outcome::InFlight, |saved: SavedAnswer| {
-            let answer = saved.answer_to(&create.idempotency);
-            answer.map_or(Outcome::KeyReused, Outcome::Answered)
-        }))
+        let saved = postgres::within(async {
+            let mut connection = self.pool.acquire().await?;
+            idempotency::read(&mut connection, &create.idempotency).await
+        });
+        Ok(saved
+            .await?
+            .map_or(Outcome::InFlight, |saved: SavedAnswer| {
+                let answer = saved.answer_to(&create.idempotency);
+                answer.map_or(Outcome::KeyReused, Outcome::Answered)
+            }))
     }
 }
 

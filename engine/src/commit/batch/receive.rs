@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use infra::postgres;
 use sqlx::PgPool;
 
 use super::Batch;
@@ -21,8 +22,8 @@ impl Batch for Webhooks {
     type Request = inbox::New;
     type Outcome = ();
 
-    async fn commit(&self, requests: &[inbox::New]) -> sqlx::Result<Vec<()>> {
-        inbox::add(&self.pool, requests, store::now(), DELAY).await?;
-        Ok(vec![(); requests.len()])
+    async fn commit(&self, requests: &[inbox::New]) -> sqlx::Result<Vec<Option<()>>> {
+        postgres::within(inbox::add(&self.pool, requests, store::now(), DELAY)).await?;
+        Ok(vec![Some(()); requests.len()])
     }
 }

@@ -1,0 +1,169 @@
+//! What somebody else holds up delays only whoever needs it: a payment's lock, and connections that swallow what is sent.
+
+use std::time::Duration;
+
+use engine::cache::Cache;
+use engine::delivery::{Guard, Reach};
+use engine::queue::Queue;
+use engine::stripe::{Client, ClientConfig};
+use engine::worker::{Worker, WorkerParts};
+use engine::{Command, Error, delivery};
+use futures::future::join_all;
+use infra::testing::{redis_url, unique};
+use sqlx::{Postgres, Transaction};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::wait::until;
+use crate::world::{WEBHOOK_TIMEOUT, World};
+
+/// A moment that nobody notices, on a loaded machine.
+const SOON: Duration = Duration::from_secs(2);
+
+/// Locks payments as a careless operator would, for as long as the result lives.
+async fn lock(world: &World, payments: &[Uuid]) -> Transaction<'static, Postgres> {
+    let mut stranger = world.database.pool().begin().await.unwrap();
+    sqlx::query("select from payment where id = any($1) for update")
+        .bind(payments)
+        .execute(&mut *stranger)
+        .await
+        .unwrap();
+    stranger
+}
+
+async fn payments(world: &World, count: usize) -> Vec<Uuid> {
+    let mut payments = Vec::new();
+    for _ in 0..count {
+        payments.push(world.create("pm_card_visa").await);
+    }
+    world.drain().await;
+    payments
+}
+
+fn refund() -> Command {
+    Command::Refund {
+        amount: None,
+        reason: None,
+    }
+}
+
+#[tokio::test]
+async fn commands_to_payments_that_stay_locked_are_refused_in_time_and_delay_no_others() {
+    let world = World::start().await;
+    let all = payments(&world, 6).await;
+    let (locked, free) = all.split_at(3);
+    let stranger = lock(&world, locked).await;
+    let began = Instant::now();
+    let refund_all = |payments: &[Uuid]| {
+        let commands = payments.iter();
+        join_all(commands.map(|payment| world.command(*payment, refund())))
+    };
+    let (refused, ()) = tokio::join!(refund_all(locked), async {
+        for outcome in refund_all(free).await {
+            outcome.unwrap();
+        }
+        assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+        // They are still locked, and their commands still wait.
+        let more = payments(&world, 1);
+        assert_eq!(more.await.len(), 1);
+    });
+    for outcome in refused {
+        assert!(matches!(outcome, Err(Error::Busy { .. })), "{outcome:?}");
+    }
+    assert!(began.elapsed() > Duration::from_secs(5));
+    drop(stranger);
+    for outcome in refund_all(locked).await {
+        outcome.unwrap();
+    }
+    world.drain().await;
+    for payment in all {
+        assert_eq!(world.view(payment).await.amount_refunded, 1099);
+    }
+}
+
+#[tokio::test]
+async fn a_command_waits_for_a_payment_that_is_locked_for_a_moment() {
+    let world = World::start().await;
+    let payment = payments(&world, 1).await[0];
+    let stranger = lock(&world, &[payment]).await;
+    let (refunded, ()) = tokio::join!(world.command(payment, refund()), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        drop(stranger);
+    });
+    refunded.unwrap();
+}
+
+#[tokio::test]
+async fn webhooks_of_a_locked_payment_wait_and_those_of_others_are_applied() {
+    let world = World::start().await;
+    let all = payments(&world, 2).await;
+    for payment in &all {
+        let intent = world.view(*payment).await.intent_id.unwrap();
+        world
+            .post("/v1/refunds", &[("payment_intent", &intent)])
+            .await;
+    }
+    let stranger = lock(&world, &all[..1]).await;
+    for event in world.events().await {
+        world.deliver(&event).await;
+    }
+    let began = Instant::now();
+    let other = all[1];
+    until("the free payment's refund is known", async || {
+        world.worker.round().await.unwrap();
+        world.view(other).await.amount_refunded == 1099
+    })
+    .await;
+    assert!(began.elapsed() < SOON * 2, "{:?}", began.elapsed());
+    assert_eq!(world.view(all[0]).await.amount_refunded, 0);
+    let waiting = "select count(*) from inbox where status = 'received' and tries = 0";
+    assert!(world.count(waiting).await > 0, "its events wait untouched");
+    drop(stranger);
+    until("the other one's too", async || {
+        world.worker.round().await.unwrap();
+        world.view(all[0]).await.amount_refunded == 1099
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_worker_whose_connections_swallow_what_is_sent_goes_on_over_new_ones() {
+    let world = World::start().await;
+    let (proxy, url) = world.database.behind_proxy().await;
+    let config = ClientConfig::new(world.stripe.clone(), "sk_test_engine".into());
+    let worker = Worker::new(WorkerParts {
+        pool: infra::postgres::pool(&url, 8).unwrap(),
+        queue: Queue::connect(&redis_url(), &format!("{{{}}}", unique("engine"))).unwrap(),
+        cache: Cache::connect(&redis_url()).unwrap(),
+        stripe: Client::new(&config).unwrap(),
+        source: engine::webhook::Source::default(),
+        concurrency: 8,
+        lease: Duration::from_secs(30),
+        webhooks: delivery::Config {
+            guard: Guard::new(Reach::Anywhere),
+            timeout: WEBHOOK_TIMEOUT,
+        },
+    })
+    .unwrap();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let (worker, stop) = (worker.clone(), stop.clone());
+        async move { worker.run(stop).await }
+    });
+    let succeeds = async |within: Duration| {
+        let payment = world.create("pm_card_visa").await;
+        let began = Instant::now();
+        until("the payment succeeds", async || {
+            world.view(payment).await.status == "succeeded"
+        })
+        .await;
+        assert!(began.elapsed() < within, "{:?}", began.elapsed());
+    };
+    succeeds(Duration::from_secs(15)).await;
+    proxy.swallow();
+    succeeds(Duration::from_secs(20)).await;
+    assert_eq!(worker.stalled(), Ok(()));
+    stop.cancel();
+    running.await.unwrap();
+}
