@@ -164,7 +164,7 @@ impl Work<'_> {
         &self,
         call: Call,
         answer: Result<Answered<Intent>, Failure>,
-        has_moved: fn(&Intent) -> bool,
+        has_moved: impl Fn(&Intent) -> bool,
     ) -> JobResult {
         let failure = match answer {
             Ok(answered) => return self.report_intent(answered.object, None),
@@ -187,7 +187,7 @@ impl Work<'_> {
     }
 
     /// Retrieves the intent and reports it, or finds that the call had no effect.
-    async fn retrieve(&self, has_moved: fn(&Intent) -> bool, reason: Reason) -> JobResult {
+    async fn retrieve(&self, has_moved: impl Fn(&Intent) -> bool, reason: Reason) -> JobResult {
         let id = match self.intent_id() {
             Ok(id) => id,
             Err(result) => return result,

@@ -18,6 +18,7 @@ mod jobs;
 mod operations;
 mod query;
 pub mod queue;
+pub mod reconciliation;
 mod record;
 pub mod relay;
 mod request;

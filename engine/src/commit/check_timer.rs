@@ -1,24 +1,35 @@
-//! When Stripe is asked about a payment of which nothing is heard.
+//! When Stripe is asked about a payment of which nothing is heard. docs/reconciliation.md states the times.
 
 use workflows::payment::{Payment, Status};
 
-/// Seconds that a payment may wait in a status before Stripe is asked how it stands.
-const ACTION: f64 = 15.0 * 60.0;
-const PROCESSING: f64 = 60.0 * 60.0;
-const CLIENT: f64 = 60.0 * 60.0;
-const CAPTURE: f64 = 24.0 * 60.0 * 60.0;
+/// Seconds that a payment may wait for word from outside before Stripe is asked how it stands. Later looks are rarer:
+/// see `store::timer::fire`.
+pub(super) const FIRST_LOOK: f64 = 100.0;
 
-/// How many seconds a payment may wait for an event before it is resynced. None while a job works on it, and when it has
-/// ended.
-pub(super) fn after(payment: &Payment) -> Option<f64> {
-    if payment.open_call.is_some() {
-        return None;
-    }
-    match payment.status {
-        Status::RequiresAction => Some(ACTION),
-        Status::Processing => Some(PROCESSING),
-        Status::RequiresPaymentMethod | Status::RequiresConfirmation => Some(CLIENT),
-        Status::RequiresCapture => Some(CAPTURE),
-        Status::LocalCreated | Status::Succeeded | Status::Canceled | Status::LocalRejected => None,
-    }
+/// What a payment waits for. A new wait begins when this changes, and its first look is soon again.
+#[derive(Debug, PartialEq)]
+pub(super) struct Wait {
+    status: Status,
+    attempts: i32,
+    /// The sums of captures, of refunds that ended, and of refunds that have not.
+    sums: [i64; 3],
+}
+
+/// What a payment waits for: a customer, a bank, a client's next command, or the end of its refunds. None while a call works
+/// on it, and when all of it has ended.
+pub(super) fn wait(payment: &Payment) -> Option<Wait> {
+    let waits = match payment.status {
+        Status::RequiresPaymentMethod
+        | Status::RequiresConfirmation
+        | Status::RequiresAction
+        | Status::Processing
+        | Status::RequiresCapture => payment.open_call.is_none(),
+        Status::Succeeded => payment.reserved > 0,
+        Status::LocalCreated | Status::Canceled | Status::LocalRejected => false,
+    };
+    waits.then_some(Wait {
+        status: payment.status,
+        attempts: payment.attempts,
+        sums: [payment.captured, payment.refunded, payment.reserved],
+    })
 }

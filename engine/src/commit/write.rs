@@ -10,6 +10,7 @@ use uuid::Uuid;
 use workflows::stream::{Effect, Event, Needs};
 
 use super::check_timer;
+use super::check_timer::FIRST_LOOK;
 use super::fold::Fold;
 use crate::record::Change;
 use crate::store;
@@ -72,11 +73,11 @@ pub(crate) async fn write(
 
 /// The change of a payment's check timer, if there is one.
 fn check(change: &Change<'_>) -> Option<timer::Check> {
-    let before = check_timer::after(&change.before.payment);
-    let after = check_timer::after(&change.after.stream.payment);
+    let before = check_timer::wait(&change.before.payment);
+    let after = check_timer::wait(&change.after.stream.payment);
     (before != after).then_some(timer::Check {
         payment: change.after.stream.payment.id,
-        after_seconds: after,
+        after_seconds: after.map(|_| FIRST_LOOK),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 use workflows::effect::Call;
-use workflows::stripe::{Intent, IntentStatus};
+use workflows::stripe::{Intent, IntentStatus, StripeError};
 
 use super::{JobResult, Performed, Reason, Work};
 use crate::stripe::ConfirmIntent;
@@ -17,6 +17,7 @@ pub(super) async fn perform(work: &Work<'_>, attempt: Uuid) -> Performed {
     let (Some(Call::ConfirmIntent), Some(attempt)) = (payment.open_call, attempt) else {
         return Ok(JobResult::obsolete());
     };
+    let has_moved = |intent: &Intent| has_moved(intent, payment.last_error.as_ref());
     if work.key_is_too_old() {
         return Ok(work.retrieve(has_moved, Reason::OldKey).await);
     }
@@ -31,11 +32,13 @@ pub(super) async fn perform(work: &Work<'_>, attempt: Uuid) -> Performed {
     Ok(work.settle(Call::ConfirmIntent, answer, has_moved).await)
 }
 
-/// An intent that still waits for a confirmation and shows no error of one was not confirmed.
-fn has_moved(intent: &Intent) -> bool {
+/// An intent that still waits for a confirmation was not confirmed if it shows no error of one, or the `known` error of an
+/// earlier attempt. An error names its charge, so that two equal declines differ.
+fn has_moved(intent: &Intent, known: Option<&StripeError>) -> bool {
+    let error = intent.last_payment_error.as_ref();
     match intent.status {
         IntentStatus::RequiresConfirmation => false,
-        IntentStatus::RequiresPaymentMethod => intent.last_payment_error.is_some(),
+        IntentStatus::RequiresPaymentMethod => error.is_some() && error != known,
         _ => true,
     }
 }

@@ -1,6 +1,6 @@
 //! Table `timer`: the moments at which a payment is checked against Stripe, or expires, even if no event arrives.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 /// A timer that fired.
@@ -96,6 +96,15 @@ pub(crate) async fn fire(connection: &mut PgConnection, limit: i64) -> sqlx::Res
             expires: row.kind == "expire",
         })
         .collect())
+}
+
+/// Brings all checks forward: they are due now.
+pub(crate) async fn bring_checks_forward(pool: &PgPool) -> sqlx::Result<u64> {
+    let done =
+        sqlx::query!("update timer set due_at = now() where kind = 'check' and due_at > now()")
+            .execute(pool)
+            .await?;
+    Ok(done.rows_affected())
 }
 
 /// Removes the expiries of payments that are finished or about to be.

@@ -13,6 +13,7 @@ mod lifecycle;
 mod permutations;
 mod queue;
 mod receiver;
+mod reconciliation;
 mod redis_server;
 mod relay;
 mod retention;

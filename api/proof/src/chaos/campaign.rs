@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use engine::reconciliation;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use sqlx::postgres::PgPool;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
+use uuid::Uuid;
 
 use super::client::Client;
-use super::plan::{FLUSH_EVERY, KILL_EVERY, Schedule, Strike};
+use super::plan::{Recurring, Schedule, Strike};
 use super::verdict::Fired;
 use super::{cache, plan};
 use crate::fleet::Fleet;
@@ -19,6 +22,19 @@ use crate::fleet::Fleet;
 const OVERTIME: u32 = 4;
 /// The interval between two checks of the processes and the cache.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
+
+/// How often payments are looked at whose webhooks may be lost.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How many payments are locked at once, and for how long: shorter than a command waits for its payment.
+const LOCKED: usize = 5;
+const LOCKED_FOR: Duration = Duration::from_secs(4);
+
+/// The faults that the campaign itself commits.
+const OURS: [(Fault, Recurring); 3] = [
+    (Fault::KillWorker, Recurring::KillWorker),
+    (Fault::Flushall, Recurring::FlushAll),
+    (Fault::LockPayments, Recurring::LockPayments),
+];
 
 /// The least that a campaign must do.
 #[derive(Debug, Clone)]
@@ -42,6 +58,10 @@ pub(crate) enum Fault {
     DuplicateWebhook,
     /// Webhooks are delivered in another order.
     ShuffleWebhook,
+    /// A webhook is never delivered.
+    LoseWebhook,
+    /// A transaction of somebody else locks five payments for 4 s.
+    LockPayments,
 }
 
 impl Fault {
@@ -53,16 +73,19 @@ impl Fault {
             Fault::DropAnswer => "drop_answer",
             Fault::DuplicateWebhook => "duplicate_webhook",
             Fault::ShuffleWebhook => "shuffle_webhook",
+            Fault::LoseWebhook => "lose_webhook",
+            Fault::LockPayments => "lock_payments",
         }
     }
 
     /// The simulator's name for the fault, if the simulator commits it.
     fn simulator_name(self) -> Option<&'static str> {
         match self {
-            Fault::KillWorker | Fault::Flushall => None,
+            Fault::KillWorker | Fault::Flushall | Fault::LockPayments => None,
             Fault::DropAnswer => Some("drop_after"),
             Fault::DuplicateWebhook => Some("webhook_duplicated"),
             Fault::ShuffleWebhook => Some("webhook_shuffled"),
+            Fault::LoseWebhook => Some("webhook_lost"),
         }
     }
 
@@ -71,7 +94,7 @@ impl Fault {
         let posts = ["create", "confirm", "capture", "cancel"]
             .map(|call| format!("payment_intents.{call}"));
         match self {
-            Fault::KillWorker | Fault::Flushall => Vec::new(),
+            Fault::KillWorker | Fault::Flushall | Fault::LockPayments => Vec::new(),
             // Only calls that change something: after a lost answer to a read, the read is sent again.
             Fault::DropAnswer => posts
                 .iter()
@@ -85,6 +108,7 @@ impl Fault {
             Fault::ShuffleWebhook => {
                 vec![json!({"fault": "webhook_shuffled", "probability": 0.06, "ms": 1_000})]
             }
+            Fault::LoseWebhook => vec![json!({"fault": "webhook_lost", "probability": 0.05})],
         }
     }
 
@@ -94,7 +118,8 @@ impl Fault {
         let (share, least) = match self {
             Fault::KillWorker => (20, 5),
             Fault::Flushall => (8, 2),
-            Fault::DropAnswer => (100, 5),
+            Fault::LockPayments => (6, 1),
+            Fault::DropAnswer | Fault::LoseWebhook => (100, 5),
             Fault::DuplicateWebhook | Fault::ShuffleWebhook => (200, 5),
         };
         (share * payments).div_ceil(2_000).max(least)
@@ -109,9 +134,13 @@ impl Goal {
     /// The time that the load must last for all faults to happen.
     fn time(&self) -> Duration {
         let times = |fault| u32::try_from(self.wants(fault)).unwrap_or(u32::MAX);
-        let kills = KILL_EVERY.saturating_mul(times(Fault::KillWorker) + 1);
-        let flushes = FLUSH_EVERY.saturating_mul(times(Fault::Flushall));
-        kills.max(flushes).max(Duration::from_secs(5))
+        let kills = Recurring::KillWorker.every();
+        let kills = kills.saturating_mul(times(Fault::KillWorker) + 1);
+        let flushes = Recurring::FlushAll.every();
+        let flushes = flushes.saturating_mul(times(Fault::Flushall));
+        let locks = Recurring::LockPayments.every();
+        let locks = locks.saturating_mul(times(Fault::LockPayments));
+        kills.max(flushes).max(locks).max(Duration::from_secs(5))
     }
 
     /// The interval between two payments.
@@ -139,6 +168,7 @@ pub(crate) struct Campaign<'a> {
     clients: JoinSet<()>,
     started: u64,
     struck: BTreeMap<Fault, u64>,
+    looked: Instant,
     outcome: Outcome,
 }
 
@@ -161,6 +191,7 @@ impl<'a> Campaign<'a> {
             clients: JoinSet::new(),
             started: 0,
             struck: BTreeMap::new(),
+            looked: Instant::now(),
             outcome: Outcome::default(),
         })
     }
@@ -175,12 +206,12 @@ impl<'a> Campaign<'a> {
             .collect();
         self.fleet.simulator.inject(self.goal.seed, &rules).await?;
         let start = Instant::now();
-        let mut schedule = Schedule::new(
-            self.goal.seed,
-            self.fleet.workers(),
-            self.goal.wants(Fault::KillWorker) > 0,
-            self.goal.wants(Fault::Flushall) > 0,
-        );
+        let recurring: Vec<Recurring> = OURS
+            .into_iter()
+            .filter(|(fault, _)| self.goal.wants(*fault) > 0)
+            .map(|(_, kind)| kind)
+            .collect();
+        let mut schedule = Schedule::new(self.goal.seed, self.fleet.workers(), &recurring);
         // Without faults of its own the campaign waits for one that never comes.
         let mut next_strike = schedule.next();
         let never = start + Duration::from_hours(24);
@@ -234,6 +265,11 @@ impl<'a> Campaign<'a> {
                 self.fleet.flush_redis().await?;
                 Fault::Flushall
             }
+            Strike::LockPayments => {
+                let newest = self.client.memory().acknowledged.into_iter().rev();
+                lock(self.fleet.pool.clone(), newest.take(LOCKED).collect()).await?;
+                Fault::LockPayments
+            }
         };
         *self.struck.entry(fault).or_default() += 1;
         Ok(())
@@ -241,6 +277,10 @@ impl<'a> Campaign<'a> {
 
     async fn check(&mut self) -> Result<()> {
         self.outcome.crashes.extend(self.fleet.revive()?);
+        if self.goal.wants(Fault::LoseWebhook) > 0 && self.looked.elapsed() > LOOK_EVERY {
+            reconciliation::look_now(&self.fleet.pool).await?;
+            self.looked = Instant::now();
+        }
         let recent: Vec<_> = self
             .client
             .memory()
@@ -265,11 +305,10 @@ impl<'a> Campaign<'a> {
     /// Whether there were enough payments and enough of every fault. The simulator is queried only when all else is enough.
     async fn enough(&self) -> Result<bool> {
         let struck = |fault| self.struck.get(&fault).copied().unwrap_or_default();
-        let ours = [Fault::KillWorker, Fault::Flushall];
         Ok(self.started >= self.goal.payments
-            && ours
+            && OURS
                 .iter()
-                .all(|fault| struck(*fault) >= self.goal.wants(*fault))
+                .all(|(fault, _)| struck(*fault) >= self.goal.wants(*fault))
             && self
                 .fired()
                 .await?
@@ -295,4 +334,18 @@ impl<'a> Campaign<'a> {
         });
         Ok(fired.collect())
     }
+}
+
+/// Locks payments in a transaction of its own, which ends by itself.
+async fn lock(pool: PgPool, payments: Vec<Uuid>) -> Result<()> {
+    let mut transaction = pool.begin().await?;
+    sqlx::query("select from payment where id = any($1) for update")
+        .bind(payments)
+        .execute(&mut *transaction)
+        .await?;
+    tokio::spawn(async move {
+        sleep(LOCKED_FOR).await;
+        drop(transaction);
+    });
+    Ok(())
 }

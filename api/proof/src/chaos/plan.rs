@@ -121,33 +121,47 @@ pub(crate) enum Strike {
     KillWorker(usize),
     /// `FLUSHALL` in Redis.
     FlushAll,
+    /// Somebody else's transaction locks payments.
+    LockPayments,
+}
+
+/// A kind of strike, with the time between two of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recurring {
+    KillWorker,
+    FlushAll,
+    LockPayments,
+}
+
+impl Recurring {
+    /// Its strikes are about this far apart.
+    pub(crate) const fn every(self) -> Duration {
+        match self {
+            Self::KillWorker => Duration::from_secs(2),
+            Self::FlushAll => Duration::from_secs(5),
+            Self::LockPayments => Duration::from_secs(7),
+        }
+    }
 }
 
 /// The endless schedule of strikes, each with the time since the start of the load.
 pub(crate) struct Schedule {
     random: StdRng,
     workers: usize,
-    kills: bool,
-    flushes: bool,
-    next_kill: Duration,
-    next_flush: Duration,
+    next: Vec<(Duration, Recurring)>,
 }
 
-/// A worker is killed this often.
-pub(crate) const KILL_EVERY: Duration = Duration::from_secs(2);
-/// Redis is flushed about this often.
-pub(crate) const FLUSH_EVERY: Duration = Duration::from_secs(5);
-
 impl Schedule {
-    /// The schedule of a seed.
-    pub(crate) fn new(seed: u64, workers: usize, kills: bool, flushes: bool) -> Schedule {
+    /// The schedule of a seed, with strikes of these kinds.
+    pub(crate) fn new(seed: u64, workers: usize, kinds: &[Recurring]) -> Schedule {
+        let first = |kind: &Recurring| match kind {
+            Recurring::KillWorker => (kind.every(), *kind),
+            _ => (kind.every() / 2, *kind),
+        };
         Schedule {
             random: random(seed, u64::MAX),
             workers,
-            kills,
-            flushes,
-            next_kill: KILL_EVERY,
-            next_flush: FLUSH_EVERY / 2,
+            next: kinds.iter().map(first).collect(),
         }
     }
 }
@@ -156,22 +170,25 @@ impl Iterator for Schedule {
     type Item = (Duration, Strike);
 
     fn next(&mut self) -> Option<(Duration, Strike)> {
-        let kill_first = self.kills && (!self.flushes || self.next_kill <= self.next_flush);
-        if kill_first {
-            let at = self.next_kill;
-            self.next_kill += KILL_EVERY;
-            Some((
-                at,
-                Strike::KillWorker(self.random.random_range(0..self.workers)),
-            ))
-        } else if self.flushes {
-            let at = self.next_flush;
-            // Not in step with the kills, so that the two meet in every distance.
-            self.next_flush += FLUSH_EVERY.mul_f64(self.random.random_range(0.7..1.1));
-            Some((at, Strike::FlushAll))
-        } else {
-            None
-        }
+        let (at, kind) = self.next.iter_mut().min_by_key(|(at, _)| *at)?;
+        let (now, every) = (*at, kind.every());
+        // The others are not in step with the kills, so that they meet in every distance.
+        let (strike, pause) = match kind {
+            Recurring::KillWorker => {
+                let worker = self.random.random_range(0..self.workers);
+                (Strike::KillWorker(worker), every)
+            }
+            Recurring::FlushAll => (
+                Strike::FlushAll,
+                every.mul_f64(self.random.random_range(0.7..1.1)),
+            ),
+            Recurring::LockPayments => (
+                Strike::LockPayments,
+                every.mul_f64(self.random.random_range(0.7..1.1)),
+            ),
+        };
+        *at += pause;
+        Some((now, strike))
     }
 }
 
@@ -187,6 +204,12 @@ fn random(seed: u64, thing: u64) -> StdRng {
 mod tests {
     use super::*;
 
+    const ALL: [Recurring; 3] = [
+        Recurring::KillWorker,
+        Recurring::FlushAll,
+        Recurring::LockPayments,
+    ];
+
     #[test]
     fn a_seed_makes_the_same_orders_and_strikes_again() {
         let orders = |seed| {
@@ -194,11 +217,7 @@ mod tests {
                 .map(|number| order(seed, number))
                 .collect::<Vec<_>>()
         };
-        let strikes = |seed| {
-            Schedule::new(seed, 3, true, true)
-                .take(50)
-                .collect::<Vec<_>>()
-        };
+        let strikes = |seed| Schedule::new(seed, 3, &ALL).take(50).collect::<Vec<_>>();
         assert_eq!(orders(7), orders(7));
         assert_ne!(orders(7), orders(8));
         assert_eq!(strikes(7), strikes(7));
@@ -207,23 +226,23 @@ mod tests {
 
     #[test]
     fn strikes_come_in_order_of_time_and_all_kinds_come() {
-        let strikes: Vec<_> = Schedule::new(1, 2, true, true).take(100).collect();
+        let strikes: Vec<_> = Schedule::new(1, 2, &ALL).take(100).collect();
         assert!(strikes.is_sorted_by_key(|(at, _)| *at));
-        assert!(
-            strikes
-                .iter()
-                .any(|(_, strike)| *strike == Strike::FlushAll)
-        );
-        assert!(
-            strikes
-                .iter()
-                .any(|(_, strike)| *strike == Strike::KillWorker(1))
-        );
+        for kind in [
+            Strike::FlushAll,
+            Strike::LockPayments,
+            Strike::KillWorker(1),
+        ] {
+            assert!(
+                strikes.iter().any(|(_, strike)| *strike == kind),
+                "{kind:?}"
+            );
+        }
     }
 
     #[test]
     fn nothing_strikes_when_no_fault_is_wanted() {
-        assert_eq!(Schedule::new(1, 2, false, false).next(), None);
+        assert_eq!(Schedule::new(1, 2, &[]).next(), None);
     }
 
     #[test]

@@ -1,0 +1,166 @@
+//! What waits for word from outside ends right without any: it is looked at by time.
+
+use engine::{Command, NewPayment};
+use serde_json::json;
+use uuid::Uuid;
+use workflows::payment::CaptureMethod;
+
+use crate::world::World;
+
+/// Checks that the payment is looked at soon after it began to wait, and looks at it.
+async fn look(world: &World, what: &str) {
+    let soon = "select count(*) from timer where kind = 'check'
+                and due_at between now() + interval '1 minute' and now() + interval '2 minutes'";
+    assert_eq!(world.count(soon).await, 1, "{what}");
+    sqlx::query("update timer set due_at = now()")
+        .execute(world.database.pool())
+        .await
+        .unwrap();
+    world.worker.sweep().await.unwrap();
+    world.drain().await;
+}
+
+async fn create(world: &World, new: NewPayment) -> Uuid {
+    let key = world.key("/api/v1/payments");
+    let payment = world.engine.create(new, key).await.unwrap().payment;
+    world.drain().await;
+    payment
+}
+
+async fn intent(world: &World, payment: Uuid) -> String {
+    world.view(payment).await.intent_id.unwrap()
+}
+
+#[tokio::test]
+async fn with_all_webhooks_lost_everything_that_waits_ends_right() {
+    for (method, from, what, to) in [
+        (
+            "pm_card_authenticationRequired",
+            "requires_action",
+            "authenticate",
+            "succeeded",
+        ),
+        (
+            "pm_card_authenticationRequired",
+            "requires_action",
+            "fail_authentication",
+            "requires_payment_method",
+        ),
+        (
+            "pm_usBankAccount_processing",
+            "processing",
+            "succeed",
+            "succeeded",
+        ),
+        (
+            "pm_usBankAccount_processing",
+            "processing",
+            "fail",
+            "requires_payment_method",
+        ),
+    ] {
+        let world = World::start().await;
+        let payment = create(&world, World::order(method)).await;
+        assert_eq!(world.view(payment).await.status, from);
+        let path = format!(
+            "/_sim/payment_intents/{}/{what}",
+            intent(&world, payment).await
+        );
+        world.post(&path, &[]).await;
+        look(&world, what).await;
+        assert_eq!(world.view(payment).await.status, to, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn captures_and_confirmations_by_others_are_found_without_a_webhook() {
+    let world = World::start().await;
+    let manual = NewPayment {
+        capture_method: CaptureMethod::Manual,
+        ..World::order("pm_card_visa")
+    };
+    let payment = create(&world, manual).await;
+    let path = format!(
+        "/v1/payment_intents/{}/capture",
+        intent(&world, payment).await
+    );
+    world.post(&path, &[("amount_to_capture", "700")]).await;
+    look(&world, "a capture in the dashboard").await;
+    let captured = world.view(payment).await;
+    assert_eq!(
+        (&*captured.status, captured.amount_captured),
+        ("succeeded", 700)
+    );
+
+    let world = World::start().await;
+    let unconfirmed = NewPayment {
+        confirm: false,
+        ..World::order("pm_card_visa")
+    };
+    let payment = create(&world, unconfirmed).await;
+    let path = format!(
+        "/v1/payment_intents/{}/confirm",
+        intent(&world, payment).await
+    );
+    let form = [("return_url", "https://shop.example/back")];
+    world.post(&path, &form).await;
+    look(&world, "a confirmation by the browser").await;
+    assert_eq!(world.view(payment).await.status, "succeeded");
+}
+
+#[tokio::test]
+async fn refunds_that_are_pending_end_without_a_webhook_and_each_begins_a_new_wait() {
+    let world = World::start().await;
+    let payment = create(&world, World::order("pm_card_pendingRefund")).await;
+    for (amount, what, refunded) in [
+        (300, "succeed", 300),
+        (200, "fail", 300),
+        (100, "succeed", 400),
+    ] {
+        let refund = Command::Refund {
+            amount: Some(amount),
+            reason: None,
+        };
+        world.command(payment, refund).await.unwrap();
+        world.drain().await;
+        assert_eq!(world.view(payment).await.amount_reserved, amount, "{what}");
+        let stripe_id: String =
+            sqlx::query_scalar("select stripe_id from refund where status = 'pending'")
+                .fetch_one(world.database.pool())
+                .await
+                .unwrap();
+        world
+            .post(&format!("/_sim/refunds/{stripe_id}/{what}"), &[])
+            .await;
+        look(&world, what).await;
+        let view = world.view(payment).await;
+        assert_eq!(
+            (view.amount_refunded, view.amount_reserved),
+            (refunded, 0),
+            "{what}"
+        );
+        assert_eq!(world.count("select count(*) from timer").await, 0, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_attempt_of_unknown_outcome_is_not_ended_by_the_error_of_the_first() {
+    for fault in [
+        json!([{"fault": "drop_after", "count": 3, "route": "payment_intents.confirm"}]),
+        json!([{"fault": "drop_before", "count": 3, "route": "payment_intents.confirm"}]),
+        json!([{"fault": "error_during", "count": 1, "should_retry": false, "route": "payment_intents.confirm"}]),
+        json!([{"fault": "error_after", "count": 1, "should_retry": false, "route": "payment_intents.confirm"}]),
+    ] {
+        let world = World::start().await;
+        let payment = create(&world, World::order("pm_card_chargeDeclined")).await;
+        world.fault(fault.clone()).await;
+        let again = Command::Confirm {
+            payment_method: Some("pm_card_visa".into()),
+            return_url: None,
+        };
+        world.command(payment, again).await.unwrap();
+        world.drain().await;
+        assert_eq!(world.view(payment).await.status, "succeeded", "{fault}");
+        assert_eq!(world.charges(payment).await, 1, "{fault}");
+    }
+}
