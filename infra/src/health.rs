@@ -8,12 +8,17 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder};
 use utoipa::openapi::{Content, OpenApi, PathItem, ResponseBuilder};
 
+use crate::http::Stopping;
+
 pub use loops::{Loop, Loops, ROUND_LIMIT, Round};
+
+/// Why a service is not ready any more that got a signal to stop.
+const STOPPING: &str = "stopping: send requests to another instance";
 
 /// `/health`, `/livez`, `/readyz` and `/metrics`. `ready` asks the dependencies of the service.
 pub fn routes<S, F, R>(service: &'static str, ready: F) -> Router<S>
@@ -27,7 +32,15 @@ where
         .route("/livez", get(async move || alive(service)))
         .route(
             "/readyz",
-            get(async move |State(state): State<S>| ready(state).await),
+            get(
+                async move |State(state): State<S>, stopping: Option<Extension<Stopping>>| {
+                    let ready = ready(state).await;
+                    match stopping {
+                        None => ready,
+                        Some(_) => ready.needs("process", Err(STOPPING.to_owned())),
+                    }
+                },
+            ),
         )
         .route("/metrics", get(crate::metrics::page))
 }

@@ -8,6 +8,7 @@ mod body_deadline;
 pub mod code;
 mod current;
 pub mod docs;
+mod idle;
 pub mod list;
 pub mod openapi;
 pub mod page;
@@ -31,7 +32,7 @@ use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath};
-use axum::http::{Request, Response};
+use axum::http::{HeaderValue, Request, Response, header};
 use axum::response::IntoResponse;
 use body_deadline::BodyDeadline;
 use current::{CURRENT, Current};
@@ -39,20 +40,21 @@ use futures::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use idle::{Answered, Patient, Phase};
 use problem::Problem;
 use request_id::REQUEST_ID;
 use request_metrics::RequestMetrics;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
-use tower::Service;
+use tower::Service as _;
 use tower::util::MapRequestLayer;
 use tower_http::timeout::TimeoutBody;
 use tracing::Instrument;
 
-use crate::trace;
+use crate::{shutdown, trace};
 
 pub use body::BODY_LIMIT;
 pub use current::request_id;
@@ -62,18 +64,27 @@ pub use request_id::RequestId;
 /// How long to wait when the system has no descriptor left for a new connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How often it is looked whether all connections have been closed by their clients.
+const NOTICED_EVERY: Duration = Duration::from_millis(20);
+
 /// The time limits of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Sending the headers of a request, and each pause between two pieces of its body: 15 s.
     pub read: Duration,
+    /// Between two requests of a connection that is kept alive: 75 s, which is longer than proxies and clients keep an idle
+    /// connection. So it is they who close it, and no request meets a connection that is being closed.
+    pub idle: Duration,
     /// Sending the whole of a request's body: 25 s, however many pieces it comes in.
     pub body: Duration,
     /// Each pause in which the client reads nothing of an answer: 25 s.
     pub write: Duration,
     /// From a request's headers to the head of its answer: 60 s.
     pub request: Duration,
-    /// Finishing the open requests once the service stops: 10 s.
+    /// Once the service is to stop, going on while readiness says so and each answer closes its connection: see
+    /// [`shutdown::notice`].
+    pub notice: Duration,
+    /// Finishing the open requests after that: 10 s.
     pub drain: Duration,
 }
 
@@ -81,9 +92,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             read: Duration::from_secs(15),
+            idle: Duration::from_secs(75),
             body: Duration::from_secs(25),
             write: Duration::from_secs(25),
             request: Duration::from_mins(1),
+            notice: shutdown::notice(),
             drain: Duration::from_secs(10),
         }
     }
@@ -102,8 +115,8 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Serves `router` until `shutdown` is cancelled, then accepts no connection and gives open requests some time to finish:
-/// see [`Limits`]. `service` is the name of the service in metrics.
+/// Serves `router` until `shutdown` is cancelled and connections had time to be closed by their clients, then accepts no
+/// connection and gives open requests some time to finish: see [`Limits`]. `service` is the name of the service in metrics.
 ///
 /// Each request gets a [`RequestId`] and the peer's address ([`ConnectInfo`]) as extensions; `X-Request-Id` goes out with
 /// each answer. A handler that panics is a 500, one that takes too long a 503, a body declared longer than
@@ -135,30 +148,14 @@ pub async fn serve_within(
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(MapRequestLayer::new(current::note_route))
         .with_state(());
-    let metrics = RequestMetrics::new(service);
+    let answering = Service {
+        router,
+        limits,
+        metrics: RequestMetrics::new(service),
+        stopping: shutdown,
+    };
     let graceful = GracefulShutdown::new();
-    loop {
-        let accepted = tokio::select! {
-            () = shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let answering = Answering {
-                    router: router.clone(),
-                    peer,
-                    limits,
-                    metrics: metrics.clone(),
-                };
-                tokio::spawn(connection(stream, answering, graceful.watcher()));
-            }
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                tracing::error!(%error, "failed to accept a connection; retrying in 50 ms");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
+    accept(&listener, &answering, &graceful).await;
     drop(listener);
     if tokio::time::timeout(limits.drain, graceful.shutdown())
         .await
@@ -171,6 +168,43 @@ pub async fn serve_within(
     Ok(())
 }
 
+/// Accepts connections until the service may stop.
+async fn accept(listener: &TcpListener, service: &Service, graceful: &GracefulShutdown) {
+    let mut stop = pin!(stop(&service.stopping, service.limits.notice, graceful));
+    loop {
+        let accepted = tokio::select! {
+            () = stop.as_mut() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let answering = Answering {
+                    service: service.clone(),
+                    peer,
+                    phase: Phase::new(),
+                };
+                tokio::spawn(connection(stream, answering, graceful.watcher()));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "failed to accept a connection; retrying in 50 ms");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Ends when the service may stop accepting connections: after the notice, or when no connection is open to notice it.
+async fn stop(shutdown: &CancellationToken, notice: Duration, graceful: &GracefulShutdown) {
+    shutdown.cancelled().await;
+    let closed = async {
+        while graceful.count() > 0 {
+            tokio::time::sleep(NOTICED_EVERY).await;
+        }
+    };
+    tokio::time::timeout(notice, closed).await.ok();
+}
+
 /// Whether accepting failed because of one client, so that the next accept may succeed at once.
 fn is_of_one_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
@@ -180,26 +214,39 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     )
 }
 
+/// The extension of requests that come while the service is about to stop.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopping;
+
+/// What answers all requests.
+#[derive(Clone)]
+struct Service {
+    router: Router,
+    limits: Limits,
+    metrics: RequestMetrics,
+    stopping: CancellationToken,
+}
+
 /// What answers the requests of one connection.
 #[derive(Clone)]
 struct Answering {
-    router: Router,
+    service: Service,
     peer: SocketAddr,
-    limits: Limits,
-    metrics: RequestMetrics,
+    phase: Phase,
 }
 
 /// Serves one connection to its end.
 async fn connection(stream: TcpStream, answering: Answering, watcher: Watcher) {
     // Answers are small and complete: waiting for more bytes only adds 40 ms.
     stream.set_nodelay(true).ok();
-    let Answering { peer, limits, .. } = answering;
-    let mut stream = Box::pin(TimeoutStream::new(stream));
-    stream.as_mut().set_write_timeout_pinned(Some(limits.write));
+    let (peer, limits) = (answering.peer, answering.service.limits);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.write));
+    let stream = Patient::new(stream, answering.phase.clone(), limits.idle, limits.read);
     let service = service_fn(move |request| answer(answering.clone(), request));
+    // hyper's own time-out for headers also ends idle connections.
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.read)
+        .header_read_timeout(None)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%peer, %error, "a connection failed");
@@ -210,13 +257,14 @@ async fn connection(stream: TcpStream, answering: Answering, watcher: Watcher) {
 async fn answer(
     answering: Answering,
     request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
-    let begun = Instant::now();
+) -> Result<Response<Answered<Body>>, Infallible> {
+    let (begun, busy) = (Instant::now(), answering.phase.busy());
+    let stopping = answering.service.stopping.clone();
     let id = RequestId::from_request(&request);
     let method = request.method().clone();
     let over_tls = security_headers::came_over_tls(&request);
     let span = trace::request_span(&request, id.as_str());
-    let metrics = answering.metrics.clone();
+    let metrics = answering.service.metrics.clone();
     let (mut response, route) = match rejected::reject(&request) {
         Some(problem) => (problem.request_id(id.as_str()).into_response(), None),
         None => {
@@ -240,7 +288,11 @@ async fn answer(
     );
     security_headers::insert(response.headers_mut(), over_tls);
     response.headers_mut().insert(REQUEST_ID, id.into_value());
-    Ok(response)
+    if stopping.is_cancelled() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    Ok(response.map(|body| Answered { body, _busy: busy }))
 }
 
 /// Runs the handler and answers its response and its route.
@@ -249,18 +301,22 @@ async fn handle(
     request: Request<Incoming>,
     id: &RequestId,
 ) -> (Response<Body>, Option<MatchedPath>) {
-    let Answering {
+    let peer = answering.peer;
+    let Service {
         mut router,
-        peer,
         limits,
+        stopping,
         ..
-    } = answering;
+    } = answering.service;
     let mut request = request.map(|body| {
         let body = TimeoutBody::new(limits.read, body);
         Body::new(BodyDeadline::new(limits.body, body))
     });
     request.extensions_mut().insert(ConnectInfo(peer));
     request.extensions_mut().insert(id.clone());
+    if stopping.is_cancelled() {
+        request.extensions_mut().insert(Stopping);
+    }
     let current = Current {
         id: id.clone(),
         route: OnceCell::new(),

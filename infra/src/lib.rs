@@ -49,6 +49,7 @@ where
 {
     telemetry::start(service);
     let mut env = Env::load();
+    shutdown::read_notice(&mut env);
     let config = configure(&mut env);
     if let Err(faults) = env.finish() {
         eprintln!("{service} cannot start:\n{faults}");

@@ -1,7 +1,12 @@
 //! The shutdown signal: a token that every long-running task watches.
 
+use std::sync::OnceLock;
+use std::time::Duration;
+
 use tokio::signal::unix::{SignalKind, signal as on};
 use tokio_util::sync::CancellationToken;
+
+use crate::Env;
 
 /// A token that is cancelled when the process gets SIGTERM or SIGINT (Ctrl-C).
 ///
@@ -27,4 +32,19 @@ pub fn signal() -> CancellationToken {
         }
     }
     token
+}
+
+static NOTICE: OnceLock<Duration> = OnceLock::new();
+
+/// How long a service that got a signal to stop still takes requests, so that load balancers and clients notice it:
+/// `SHUTDOWN_NOTICE_SECONDS`. None in a program that is not a service of its own.
+#[must_use]
+pub fn notice() -> Duration {
+    NOTICE.get().copied().unwrap_or_default()
+}
+
+/// Reads `SHUTDOWN_NOTICE_SECONDS` (5).
+pub(crate) fn read_notice(env: &mut Env) {
+    let seconds = env.parsed("SHUTDOWN_NOTICE_SECONDS", 5);
+    NOTICE.set(Duration::from_secs(seconds)).ok();
 }

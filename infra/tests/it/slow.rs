@@ -19,9 +19,11 @@ use crate::http::start_within;
 fn short() -> Limits {
     Limits {
         read: Duration::from_millis(300),
+        idle: Duration::from_secs(2),
         body: Duration::from_millis(900),
         write: Duration::from_millis(300),
         request: Duration::from_secs(3),
+        notice: Duration::from_secs(1),
         drain: Duration::from_millis(300),
     }
 }
@@ -154,4 +156,68 @@ async fn shutdown_does_not_wait_for_ever() {
         .unwrap()
         .unwrap()
         .unwrap();
+}
+
+/// Sends a request over a connection that stays open, and reads what comes until the answer's body is there.
+async fn ask(open: &mut TcpStream, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    open.write_all(request.as_bytes()).await.unwrap();
+    let (mut answer, mut piece) = (String::new(), [0; 4096]);
+    while !answer.contains("done") {
+        let read = open.read(&mut piece).await.unwrap();
+        assert!(read > 0, "cut after {answer:?}");
+        answer.push_str(&String::from_utf8_lossy(&piece[..read]));
+    }
+    answer
+}
+
+#[tokio::test]
+async fn a_connection_may_be_idle_for_longer_than_headers_may_take() {
+    let stage = start_within(short(), Router::new().route("/", get(async || "done"))).await;
+    let mut open = TcpStream::connect(stage.address).await.unwrap();
+    ask(&mut open, "/").await;
+    tokio::time::sleep(short().read * 3).await;
+    ask(&mut open, "/").await;
+    let idle = Instant::now();
+    assert_eq!(open.read(&mut [0; 16]).await.unwrap_or(0), 0);
+    let idle = idle.elapsed();
+    assert!(
+        idle > short().read * 3 && idle < Duration::from_secs(10),
+        "{idle:?}"
+    );
+    // The next headers have their own limit.
+    let mut open = TcpStream::connect(stage.address).await.unwrap();
+    ask(&mut open, "/").await;
+    open.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    let began = Instant::now();
+    assert_eq!(open.read(&mut [0; 16]).await.unwrap_or(0), 0);
+    assert!(began.elapsed() < short().idle, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn who_keeps_connections_alive_is_told_to_close_them_before_the_end() {
+    let ready = infra::health::routes("test", async |()| infra::health::Readiness::new("done"));
+    let router = ready.route("/", get(async || "done"));
+    let stage = start_within(short(), router).await;
+    let mut open = TcpStream::connect(stage.address).await.unwrap();
+    let mut other = TcpStream::connect(stage.address).await.unwrap();
+    assert!(!ask(&mut open, "/").await.contains("connection: close"));
+    assert!(ask(&mut other, "/readyz").await.starts_with("HTTP/1.1 200"));
+    stage.shutdown.cancel();
+    let answer = ask(&mut open, "/").await;
+    assert!(answer.contains("connection: close"), "{answer}");
+    let ready = ask(&mut other, "/readyz").await;
+    assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
+    assert!(
+        ready.contains("send requests to another instance"),
+        "{ready}"
+    );
+    let mut late = TcpStream::connect(stage.address).await.unwrap();
+    assert!(ask(&mut late, "/").await.contains("connection: close"));
+    // All have closed: nothing is waited for.
+    drop((open, other, late));
+    let began = Instant::now();
+    stage.served.await.unwrap().unwrap();
+    assert!(began.elapsed() < short().notice, "{:?}", began.elapsed());
+    assert!(TcpStream::connect(stage.address).await.is_err());
 }

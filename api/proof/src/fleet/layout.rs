@@ -70,6 +70,8 @@ impl Layout {
             ("RATE_LIMIT_IP_PER_MINUTE", "0".to_owned()),
             ("RATE_LIMIT_KEY_PER_MINUTE", "0".to_owned()),
             ("RUST_LOG", options.log.to_owned()),
+            // No load balancer stands before them.
+            ("SHUTDOWN_NOTICE_SECONDS", "0".to_owned()),
         ]);
         environment.extend(options.environment.iter().cloned());
         Ok(Layout {
