@@ -41,6 +41,16 @@ create table payment (
     open_call             text         check (open_call in ('create_intent', 'confirm_intent', 'capture_intent', 'cancel_intent')),
     attempts              integer      not null default 0 check (attempts >= 0),
 
+    -- The newest attempt, number `attempts`: only this one can be open or change. When the next one begins, this one is
+    -- closed and is written to the table `attempt`. Its times are those of its transitions.
+    attempt_id              uuid,
+    attempt_status          text,
+    attempt_charge_id       text,
+    attempt_payment_method  text,
+    attempt_error           jsonb,
+    constraint payment_has_its_attempt
+        check ((attempts > 0) = (attempt_id is not null) and (attempts > 0) = (attempt_status is not null)),
+
     -- The merchant's own order number guards against a second payment long after the idempotency key is gone.
     reference             text,
     customer              jsonb,
@@ -58,22 +68,21 @@ create index payment_account on payment (account_id, id);
 -- changes, so it costs one entry at the creation and nothing when a payment moves.
 create index payment_metadata on payment using gin (metadata jsonb_path_ops) where metadata <> '{}';
 
--- One confirmation of a payment. At most one is open.
+-- The attempts of a payment before its newest one, which is in `payment`. All are closed, so that at most one attempt of
+-- a payment is open; none changes any more, which a trigger enforces.
 create table attempt (
-    id              uuid         primary key,
-    payment_id      uuid         not null references payment,
-    number          integer      not null check (number > 0),
-    status          text         not null,
+    payment_id      uuid     not null references payment,
+    number          integer  not null check (number > 0),
+    id              uuid     not null constraint attempt_id unique,
+    status          text     not null constraint attempt_closed check (status in ('captured', 'failed', 'expired', 'voided')),
     charge_id       text,
     payment_method  text,
     error           jsonb,
-    created_at      timestamptz  not null,
-    updated_at      timestamptz  not null,
-    constraint attempt_number unique (payment_id, number)
-) with (fillfactor = 80);
+    primary key (payment_id, number)
+);
 
-create unique index attempt_one_open on attempt (payment_id)
-    where status in ('started', 'requires_action', 'pending', 'authorized');
+create trigger attempt_only_grows before update or delete or truncate on attempt
+    for each statement execute function history_only_grows();
 
 create table refund (
     id          uuid         primary key,

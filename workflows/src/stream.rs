@@ -42,6 +42,14 @@ impl Stream {
     pub fn newest_attempt(&self) -> Option<&Attempt> {
         self.attempts.last()
     }
+
+    /// The attempts before the newest one, oldest first: of a stored payment those that a step has followed by another.
+    #[must_use]
+    pub fn earlier_attempts(&self) -> &[Attempt] {
+        self.attempts
+            .split_last()
+            .map_or(&[], |(_, earlier)| earlier)
+    }
 }
 
 /// The decision of [`step`]: the stream as it is to be stored, its transitions, and the work that they ask for.

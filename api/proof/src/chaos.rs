@@ -209,6 +209,8 @@ async fn evidence(fleet: &mut Fleet, memory: Memory, outcome: Outcome) -> Result
     let mut cache = outcome.cache;
     cache.extend(cache::behind(fleet, &payments).await?);
     let transitions = facts::transitions(pool).await?;
+    let mut illegal = facts::illegal(pool).await?;
+    illegal.extend(facts::lost_attempts(pool).await?);
     let brokers = fleet.servers.kafka_brokers.clone();
     // A Kafka of the environment may hold payments of another Pawl.
     let known: Option<BTreeSet<Uuid>> =
@@ -225,7 +227,7 @@ async fn evidence(fleet: &mut Fleet, memory: Memory, outcome: Outcome) -> Result
         sums: facts::sums(pool).await?,
         open: facts::open(pool).await?,
         gaps: facts::gaps(pool).await?,
-        illegal: facts::illegal(pool).await?,
+        illegal,
         topic: topic::faults(&streams, &transitions),
         payments,
         cache,

@@ -1,4 +1,4 @@
-//! Table `payment`, read together with the newest attempt of each payment.
+//! Table `payment`, which also holds the newest attempt of each payment.
 
 mod page;
 
@@ -10,9 +10,12 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use time::serde::rfc3339;
 use uuid::Uuid;
+use workflows::attempt;
+use workflows::attempt::Attempt;
 use workflows::money::Money;
 use workflows::payment::{Call, CaptureMethod, Payment, Status};
 use workflows::stream::Stream;
+use workflows::stripe::StripeError;
 
 use super::decode::{column_error, document, name, rows};
 use crate::record::{Change, Notes, Record};
@@ -45,6 +48,11 @@ struct Row {
     cancel_requested: bool,
     open_call: Option<String>,
     attempts: i32,
+    attempt_id: Option<Uuid>,
+    attempt_status: Option<String>,
+    attempt_charge_id: Option<String>,
+    attempt_payment_method: Option<String>,
+    attempt_error: Option<Value>,
     reference: Option<String>,
     customer: Option<Value>,
     description: Option<String>,
@@ -52,13 +60,35 @@ struct Row {
     metadata: Value,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
-    /// The newest attempt in the same snapshot, where the statement selects it.
-    attempt: Option<Value>,
+}
+
+/// The columns of the newest attempt; its number is the column `attempts`.
+#[derive(Default, Serialize)]
+#[expect(clippy::struct_field_names, reason = "they are named like the columns")]
+struct AttemptColumns<'a> {
+    attempt_id: Option<Uuid>,
+    attempt_status: Option<attempt::Status>,
+    attempt_charge_id: Option<&'a str>,
+    attempt_payment_method: Option<&'a str>,
+    attempt_error: Option<&'a StripeError>,
+}
+
+impl<'a> AttemptColumns<'a> {
+    fn of(attempt: &'a Attempt) -> Self {
+        Self {
+            attempt_id: Some(attempt.id),
+            attempt_status: Some(attempt.status),
+            attempt_charge_id: attempt.charge_id.as_deref(),
+            attempt_payment_method: attempt.payment_method.as_deref(),
+            attempt_error: attempt.error.as_ref(),
+        }
+    }
 }
 
 impl Row {
     /// A name that this version does not know stops this payment and not the worker.
-    fn decode(self) -> sqlx::Result<Record> {
+    fn decode(mut self) -> sqlx::Result<Record> {
+        let attempt = self.take_attempt()?;
         Ok(Record {
             stream: Stream {
                 payment: Payment {
@@ -92,7 +122,7 @@ impl Row {
                     attempts: self.attempts,
                     version: self.version,
                 },
-                attempts: document("attempt", self.attempt)?.into_iter().collect(),
+                attempts: attempt.into_iter().collect(),
                 refunds: Vec::new(),
             },
             account: self.account_id,
@@ -107,6 +137,20 @@ impl Row {
             updated_at: self.updated_at,
         })
     }
+
+    fn take_attempt(&mut self) -> sqlx::Result<Option<Attempt>> {
+        let (Some(id), Some(status)) = (self.attempt_id, &self.attempt_status) else {
+            return Ok(None);
+        };
+        Ok(Some(Attempt {
+            id,
+            number: self.attempts,
+            status: name::<attempt::Status>("payment.attempt_status", status)?,
+            charge_id: self.attempt_charge_id.take(),
+            payment_method: self.attempt_payment_method.take(),
+            error: document("payment.attempt_error", self.attempt_error.take())?,
+        }))
+    }
 }
 
 /// Locks those of the payments that no other transaction has locked, without waiting. One whose row cannot be decoded is
@@ -115,9 +159,13 @@ pub(crate) async fn lock(
     connection: &mut PgConnection,
     ids: &[Uuid],
 ) -> sqlx::Result<Vec<(Uuid, sqlx::Result<Record>)>> {
-    let rows = sqlx::query_as!(Row, r#"select *, null::jsonb as attempt from payment where id = any($1) order by id for update skip locked"#, ids)
-        .fetch_all(connection)
-        .await?;
+    let rows = sqlx::query_as!(
+        Row,
+        "select * from payment where id = any($1) order by id for update skip locked",
+        ids
+    )
+    .fetch_all(connection)
+    .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.decode())).collect())
 }
 
@@ -132,19 +180,14 @@ pub(crate) async fn existing(
     Ok(rows.into_iter().collect())
 }
 
-/// Reads payments without a lock, each with its newest attempt, as they are committed now.
+/// Reads payments without a lock, as they are committed now.
 pub(crate) async fn read(connection: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Record>> {
-    sqlx::query_as!(
-        Row,
-        "select p.*, (select to_jsonb(a) from attempt a where a.payment_id = p.id and a.number = p.attempts) as attempt
-         from payment p where id = any($1)",
-        ids,
-    )
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(Row::decode)
-    .collect()
+    sqlx::query_as!(Row, "select * from payment where id = any($1)", ids)
+        .fetch_all(connection)
+        .await?
+        .into_iter()
+        .map(Row::decode)
+        .collect()
 }
 
 /// Finds the payments of Stripe's intents, by the intents' ids.
@@ -226,9 +269,23 @@ pub(super) async fn write(
     changes: &[Change<'_>],
     now: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let written: Vec<&Payment> = changes
+    #[derive(Serialize)]
+    struct Row<'a> {
+        #[serde(flatten)]
+        payment: &'a Payment,
+        #[serde(flatten)]
+        attempt: AttemptColumns<'a>,
+    }
+    let written: Vec<Row<'_>> = changes
         .iter()
-        .map(|change| &change.after.stream.payment)
+        .map(|change| &change.after.stream)
+        .map(|stream| Row {
+            payment: &stream.payment,
+            attempt: stream
+                .newest_attempt()
+                .map(AttemptColumns::of)
+                .unwrap_or_default(),
+        })
         .collect();
     if written.is_empty() {
         return Ok(());
@@ -242,7 +299,9 @@ pub(super) async fn write(
             payment_method = t.payment_method, return_url = t.return_url, intent_id = t.intent_id,
             client_secret = t.client_secret, next_action = t.next_action, last_error = t.last_error,
             cancellation_reason = t.cancellation_reason, capture_before = t.capture_before,
-            cancel_requested = t.cancel_requested, open_call = t.open_call, attempts = t.attempts, updated_at = $2
+            cancel_requested = t.cancel_requested, open_call = t.open_call, attempts = t.attempts,
+            attempt_id = t.attempt_id, attempt_status = t.attempt_status, attempt_charge_id = t.attempt_charge_id,
+            attempt_payment_method = t.attempt_payment_method, attempt_error = t.attempt_error, updated_at = $2
          from json_populate_recordset(null::payment, $1::text::json) as t
          where p.id = t.id",
         rows(&written)?,
@@ -258,7 +317,7 @@ pub(super) fn facts(after: &Stream) -> Value {
     json!({ "error": after.payment.last_error })
 }
 
-/// The first payments that meet the criteria, each with its newest attempt.
+/// The first payments that meet the criteria.
 pub(crate) async fn page(
     connection: &mut PgConnection,
     criteria: &Criteria<'_>,

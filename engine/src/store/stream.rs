@@ -22,8 +22,8 @@ pub(crate) struct Locked {
     pub(crate) busy: HashSet<Uuid>,
 }
 
-/// Locks the payments that no other transaction has locked, then reads the subjects that are needed of each. It waits for
-/// none, so that a payment which somebody keeps locked delays no other.
+/// Locks the payments that no other transaction has locked, each with its newest attempt, then reads the subjects that are
+/// needed of each. It waits for none, so that a payment which somebody keeps locked delays no other.
 pub(crate) async fn lock(
     connection: &mut PgConnection,
     needs: &BTreeMap<Uuid, Needs>,
@@ -48,7 +48,6 @@ pub(crate) async fn lock(
     } else {
         payment::existing(connection, &missing).await?
     };
-    attempt::load(connection, needs, &mut records).await?;
     refund::load(connection, needs, &mut records).await?;
     Ok(Locked { records, busy })
 }
@@ -76,7 +75,7 @@ pub(crate) async fn write(
     now: OffsetDateTime,
 ) -> sqlx::Result<()> {
     payment::write(connection, changes, now).await?;
-    attempt::write(connection, changes, now).await?;
+    attempt::write(connection, changes).await?;
     refund::write(connection, changes, now).await
 }
 

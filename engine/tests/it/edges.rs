@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use engine::MIGRATIONS;
 use infra::testing::TestDatabase;
-use workflows::edges;
+use workflows::{attempt, edges};
 
 #[tokio::test]
 async fn the_database_allows_exactly_the_edges_of_the_machines() {
@@ -96,6 +96,7 @@ async fn the_database_refuses_to_store_broken_money() {
             "amount_authorized = 100, amount_captured = 100, amount_refunded = 101",
             "payment_refunded_within_captured",
         ),
+        ("attempts = 1", "payment_has_its_attempt"),
     ];
     sqlx::query(
         "insert into payment (id, account_id, status, version, amount, currency, capture_method, confirm, created_at, updated_at)
@@ -114,4 +115,40 @@ async fn the_database_refuses_to_store_broken_money() {
             .and_then(|it| it.constraint().map(str::to_owned));
         assert_eq!(constraint.as_deref(), Some(rule));
     }
+}
+
+#[tokio::test]
+async fn the_database_refuses_to_store_a_second_open_attempt() {
+    let database = TestDatabase::create(&MIGRATIONS).await;
+    let payment: uuid::Uuid = sqlx::query_scalar(
+        "insert into payment (id, account_id, status, version, amount, currency, capture_method, confirm, attempts, attempt_id,
+                              attempt_status, created_at, updated_at)
+         values (gen_random_uuid(), gen_random_uuid(), 'requires_confirmation', 1, 100, 'eur', 'automatic', true, 2,
+                 gen_random_uuid(), 'started', now(), now())
+         returning id",
+    )
+    .fetch_one(database.pool())
+    .await
+    .unwrap();
+    let add = async |status: &str| {
+        sqlx::query("insert into attempt (payment_id, number, id, status) values ($1, 1, gen_random_uuid(), $2)")
+            .bind(payment)
+            .bind(status)
+            .execute(database.pool())
+            .await
+    };
+    for status in attempt::Status::ALL {
+        let added = add(status.as_str()).await;
+        let constraint = added
+            .err()
+            .and_then(|error| Some(error.as_database_error()?.constraint()?.to_owned()));
+        if status.is_open() {
+            assert_eq!(constraint.as_deref(), Some("attempt_closed"), "{status}");
+        } else {
+            assert_ne!(constraint.as_deref(), Some("attempt_closed"), "{status}");
+        }
+    }
+    let again = add("failed").await.unwrap_err();
+    let again = again.as_database_error().and_then(|it| it.constraint());
+    assert_eq!(again, Some("attempt_pkey"));
 }

@@ -76,6 +76,15 @@ async fn a_declined_payment_takes_nothing_and_may_be_tried_again() {
     assert_eq!(done.status, "succeeded");
     assert_eq!(done.latest_attempt.unwrap().number, 2);
     assert_eq!(world.charges(payment).await, 1);
+
+    // The first attempt is kept as it ended, with its charge and its error.
+    let earlier: Vec<(i32, String, bool, Option<String>)> =
+        sqlx::query_as("select number, status, charge_id is not null, error->>'code' from attempt")
+            .fetch_all(world.database.pool())
+            .await
+            .unwrap();
+    let declined = (1, "failed".into(), true, Some("card_declined".into()));
+    assert_eq!(earlier, [declined]);
 }
 
 #[tokio::test]

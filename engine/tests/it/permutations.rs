@@ -45,7 +45,7 @@ async fn save(world: &World) {
 async fn restore(world: &World) {
     // History only grows; this is another world with the same past.
     let mut sql = format!(
-        "alter table transition disable trigger user; truncate {};",
+        "alter table transition disable trigger user; alter table attempt disable trigger user; truncate {};",
         TABLES.join(", ")
     );
     for table in TABLES {
@@ -56,7 +56,9 @@ async fn restore(world: &World) {
         )
         .unwrap();
     }
-    sql.push_str("alter table transition enable trigger user;");
+    sql.push_str(
+        "alter table transition enable trigger user; alter table attempt enable trigger user;",
+    );
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
         .execute(world.database.pool())
         .await

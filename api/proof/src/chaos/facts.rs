@@ -160,6 +160,15 @@ pub(crate) async fn gaps(pool: &PgPool) -> Result<Vec<Uuid>> {
     Ok(sqlx::query_scalar(gaps).fetch_all(pool).await?)
 }
 
+/// The payments whose attempts before the newest one are not exactly 1..n-1.
+pub(crate) async fn lost_attempts(pool: &PgPool) -> Result<Vec<String>> {
+    let lost = "select payment.id::text || ': its attempts are not 1..' || payment.attempts
+        from payment left join attempt on attempt.payment_id = payment.id
+        group by payment.id
+        having count(attempt.number) <> greatest(payment.attempts - 1, 0) or max(attempt.number) >= payment.attempts";
+    Ok(sqlx::query_scalar(lost).fetch_all(pool).await?)
+}
+
 /// The transitions that are not in the table of edges, or do not start where the one before ended.
 pub(crate) async fn illegal(pool: &PgPool) -> Result<Vec<String>> {
     let illegal = "with move as (
