@@ -1,7 +1,8 @@
 //! Batches: requests that arrive while one transaction is committing share the next one.
 //!
 //! A commit is the most expensive thing here, so commits are shared. An idle queue adds no wait: a request that finds no
-//! other before it is a batch of one. A batch is committed whole or not at all; one that fails is halved until the
+//! other before it is a batch of one. Under load a queue waits some milliseconds until its batch is larger, because the
+//! statements of a small batch cost as much as those of a large one. A batch is committed whole or not at all; one that fails is halved until the
 //! request that cannot be written is alone and fails alone. Requests whose payment another transaction has locked are left
 //! out, and tried again in batches of their own, so that they delay nobody else.
 
@@ -18,7 +19,7 @@ use infra::health::{Loop, Loops};
 use infra::metrics::Histograms;
 use infra::postgres::is_transient;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::Error;
 
@@ -30,6 +31,12 @@ static SIZES: Histograms<1> = Histograms::new(
 
 /// The most requests that one transaction takes.
 const LARGEST: usize = 256;
+
+/// A queue is under load if its last batch had at least so many requests.
+const LOAD: usize = 8;
+/// Under load a queue waits until it has so many requests, but not longer than [`GATHER`].
+const ENOUGH: usize = 100;
+const GATHER: Duration = Duration::from_millis(8);
 
 /// Requests that wait for a batch; while there are as many, callers wait to submit theirs.
 const WAITING: usize = 4096;
@@ -140,9 +147,13 @@ struct Committer<B, A> {
 
 impl<B: Batch, A: Fn() -> Option<mpsc::Sender<Submitted<B>>>> Committer<B, A> {
     async fn run(self, mut receiver: mpsc::Receiver<Submitted<B>>) {
-        let mut submitted = Vec::with_capacity(LARGEST);
+        let (mut submitted, mut last) = (Vec::with_capacity(LARGEST), 0);
         let sizes = SIZES.with_labels([B::NAME]);
         while receiver.recv_many(&mut submitted, LARGEST).await > 0 {
+            if last >= LOAD {
+                gather(&mut receiver, &mut submitted).await;
+            }
+            last = submitted.len();
             sizes.record(u32::try_from(submitted.len()).unwrap_or(u32::MAX));
             let _turn = self.turn.round();
             let waiting = submitted.drain(..).filter_map(Submitted::unless_too_late);
@@ -209,6 +220,18 @@ impl<B: Batch> Submitted<B> {
     }
 }
 
+/// Waits until `gathered` has [`ENOUGH`] requests or [`GATHER`] is over.
+async fn gather<T>(receiver: &mut mpsc::Receiver<T>, gathered: &mut Vec<T>) {
+    let until = Instant::now() + GATHER;
+    while gathered.len() < ENOUGH {
+        let room = LARGEST - gathered.len();
+        match timeout_at(until, receiver.recv_many(gathered, room)).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => break,
+        }
+    }
+}
+
 /// Commits the requests together, and halves them where they cannot be committed together.
 async fn commit_or_halve<B: Batch>(
     batch: &B,
@@ -253,3 +276,6 @@ async fn commit_with_retries<B: Batch>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
