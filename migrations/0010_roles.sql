@@ -55,6 +55,18 @@ grant delete on delivery, webhook_sequence to pawl_worker;
 -- Callers are authenticated by keys, and by memberships and their revocations.
 grant select on api_key, membership, revocation to pawl_gateway, pawl_core;
 
+-- Tokens are verified with the public keys, which are read here while the auth service does not answer.
+grant select (kid, public, active_at, retires_at) on signing_key to pawl_gateway, pawl_core;
+
+-- Readiness tells the version of the schema. The table is sqlx's.
+do $$
+begin
+    if to_regclass('_sqlx_migrations') is not null then
+        grant select on _sqlx_migrations to pawl_engine, pawl_auth;
+    end if;
+end
+$$;
+
 -- Operators' actions are recorded.
 grant select, insert on audit to pawl_core;
 

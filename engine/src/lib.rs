@@ -31,8 +31,7 @@ pub mod worker;
 
 use std::sync::Arc;
 
-use infra::health::Loops;
-use infra::postgres;
+use infra::health::{Loops, Readiness};
 use sqlx::PgPool;
 
 use crate::commit::After;
@@ -51,6 +50,13 @@ pub use request::{Answer, Command, Idempotency, NewPayment};
 
 /// The schema, applied by `pawl migrate` and by the tests.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+
+/// The version of the schema that this program needs: that of the newest migration.
+#[must_use]
+pub fn schema_version() -> i64 {
+    let versions = MIGRATIONS.iter().map(|migration| migration.version);
+    versions.max().unwrap_or_default()
+}
 
 /// The resources that an engine uses.
 pub struct Parts {
@@ -111,19 +117,12 @@ impl Engine {
         }
     }
 
-    /// Whether Postgres answers. Redis and Kafka are not needed to accept a payment.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when it does not.
-    pub async fn ready(&self) -> Result<(), Error> {
-        Ok(postgres::ping(&self.inner.pool).await?)
-    }
-
-    /// Checks that what was accepted is committed.
-    ///
-    /// # Errors
-    /// A sentence that names the loops that have not finished a round for 10 s.
-    pub fn stalled(&self) -> Result<(), String> {
-        self.inner.loops.stalled()
+    /// Adds what accepting a payment needs: Postgres with this schema, and that what was accepted is committed. Redis and
+    /// Kafka are not needed.
+    pub async fn check(&self, readiness: Readiness) -> Readiness {
+        readiness
+            .database(&self.inner.pool, schema_version())
+            .await
+            .needs("loops", self.inner.loops.stalled())
     }
 }

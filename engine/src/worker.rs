@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use infra::health::{Loop, Loops};
+use infra::health::{Loop, Loops, Readiness};
 use infra::postgres;
 use sqlx::PgPool;
 use tokio::time::sleep;
@@ -151,12 +151,13 @@ impl Worker {
         );
     }
 
-    /// Checks that all loops of this worker go on.
-    ///
-    /// # Errors
-    /// A sentence that names those that have not finished a round for 10 s.
-    pub fn stalled(&self) -> Result<(), String> {
-        self.inner.loops.stalled()
+    /// Adds what the work needs: Postgres with this schema, and that each loop of this worker has finished a round in the
+    /// last 10 s.
+    pub async fn check(&self, readiness: Readiness) -> Readiness {
+        readiness
+            .database(&self.inner.pool, crate::schema_version())
+            .await
+            .needs("loops", self.inner.loops.stalled())
     }
 
     /// One round of the sweeper, as it otherwise runs every second: fires timers, and pushes overdue jobs again.

@@ -10,10 +10,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use serde_json::{Map, Value, json};
+use sqlx::PgPool;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder};
 use utoipa::openapi::{Content, OpenApi, PathItem, ResponseBuilder};
 
 use crate::http::Stopping;
+use crate::postgres;
 
 pub use loops::{Loop, Loops, ROUND_LIMIT, Round};
 
@@ -107,6 +109,42 @@ impl Readiness {
     pub fn requires<E: Display>(mut self, name: &str, state: Result<(), E>) -> Self {
         self.ready &= state.is_ok();
         self.reports(name, state)
+    }
+
+    /// Adds the database: whether it answers, whether this machine's clock agrees with its own, and whether its schema is at
+    /// least of version `needed`. A newer schema is only told, since services are restarted after a migration.
+    #[must_use]
+    pub async fn database(self, pool: &PgPool, needed: i64) -> Self {
+        let (skew, found) =
+            tokio::join!(postgres::clock_skew(pool), postgres::schema_version(pool));
+        let schema = match &found {
+            Ok(found) if *found < needed => Err(format!(
+                "schema version {found} found, {needed} needed: run `pawl migrate`"
+            )),
+            _ => Ok(()),
+        };
+        let clock = skew
+            .as_ref()
+            .map_or(Ok(()), |skew| postgres::check_clock(*skew));
+        // A database without its roles refuses the connection; the schema is its reason then.
+        let answers = if schema.is_err() {
+            Ok(())
+        } else {
+            skew.map(drop)
+        };
+        let mut readiness = self
+            .requires("postgres", answers)
+            .needs("schema", schema)
+            .needs("clock", clock);
+        if let Ok(found) = found
+            && found > needed
+        {
+            let newer = format!(
+                "ok; schema version {found} found, this program knows {needed}: replace it by the newer one"
+            );
+            readiness.checks.insert("schema".to_owned(), newer.into());
+        }
+        readiness
     }
 
     /// Adds a condition of this process itself, without which it is not ready. The answer holds the reason, which must

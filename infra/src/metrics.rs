@@ -24,8 +24,6 @@ use axum::response::{IntoResponse, Response};
 use metrics::{Key, Label, Metadata, Recorder, with_recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::RwLock;
-use sqlx::postgres::PgPool;
-use tokio_util::sync::CancellationToken;
 
 pub use metrics::{Counter, Gauge, Histogram};
 
@@ -53,12 +51,6 @@ static STARTED: Gauges<0> = Gauges::new(
     "When this process started, in seconds since 1970.",
     [],
 );
-static CONNECTIONS: Gauges<2> = Gauges::new(
-    "pawl_db_pool_connections",
-    "Open connections to Postgres, by service and whether they are in use.",
-    ["service", "state"],
-);
-
 /// A counter for each combination of label values.
 pub type Counters<const N: usize> = Family<Counter, N>;
 /// A gauge for each combination of label values.
@@ -158,26 +150,6 @@ pub fn page() -> Ready<Response> {
 #[must_use]
 pub fn text() -> String {
     registry().render()
-}
-
-/// Sets the gauges of a service's connection pool every few seconds, until `shutdown`.
-pub fn watch_pool(service: &'static str, pool: PgPool, shutdown: CancellationToken) {
-    tokio::spawn(async move {
-        loop {
-            let (all, idle) = (pool.size(), u32::try_from(pool.num_idle()).unwrap_or(0));
-            CONNECTIONS.with_labels([service, "idle"]).set(idle);
-            CONNECTIONS
-                .with_labels([service, "used"])
-                .set(all.saturating_sub(idle));
-            if shutdown
-                .run_until_cancelled(tokio::time::sleep(SAMPLE))
-                .await
-                .is_none()
-            {
-                return;
-            }
-        }
-    });
 }
 
 /// The registry of this process, created at its first use.

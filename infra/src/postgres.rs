@@ -1,6 +1,7 @@
 //! Connections to Postgres with timeouts, so that a stalled client cannot block others; and its errors by kind.
 
 mod bound;
+mod watch;
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use sqlx::postgres::types::PgInterval;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub use bound::{ANSWER_WITHIN, COMMIT_WITHIN, commit, within};
+pub use watch::{check_clock, clock_skew, schema_version, watch};
 
 /// A connection that was idle for longer is pinged before it is used.
 const FRESH_FOR: Duration = Duration::from_secs(2);

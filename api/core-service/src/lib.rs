@@ -88,7 +88,7 @@ pub async fn serve(
         cache: Cache::connect(redis_url)?,
     });
     let verifier = authz::Verifier::new(&config.authz, pool.clone())?;
-    infra::metrics::watch_pool(SERVICE, pool, shutdown.clone());
+    infra::postgres::watch(SERVICE, pool, shutdown.clone());
     tracing::info!(address = %listener.local_addr()?, "core-service listens");
     let core = Core {
         engine,
@@ -114,5 +114,6 @@ fn router(core: Core) -> Router {
 
 /// Whether operators can see and do everything.
 async fn ready(core: Core) -> Readiness {
-    Readiness::new(SERVICE).requires("postgres", core.engine.ready().await)
+    let readiness = core.engine.check(Readiness::new(SERVICE)).await;
+    readiness.needs("callers", core.verifier.ready())
 }

@@ -154,7 +154,7 @@ pub async fn serve(
         limits: Arc::new(config.limits),
         limiter: Limiter::connect(redis_url)?,
     };
-    infra::metrics::watch_pool(SERVICE, pool, shutdown.clone());
+    infra::postgres::watch(SERVICE, pool, shutdown.clone());
     tracing::info!(address = %listener.local_addr()?, "gateway listens");
     infra::http::serve(SERVICE, listener, router(gateway), shutdown).await
 }
@@ -199,7 +199,7 @@ fn described(merchants: OpenApiRouter<Gateway>) -> OpenApiRouter<Gateway> {
 /// The document with the routes of every service.
 fn finished(document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     let mut document = exact(document);
-    let requires = "Payments are accepted while Postgres answers. Redis is reported: without it payments are slower to move, not lost.";
+    let requires = "Payments are accepted while Postgres answers and has the schema, the clock is right, and callers can be verified. Redis is reported: without it payments are slower to move, not lost.";
     infra::health::describe(&mut document, SERVICE, requires);
     document
 }
@@ -214,10 +214,11 @@ fn router(gateway: Gateway) -> Router {
 
 /// Whether a payment that is sent now would be accepted.
 async fn ready(gateway: Gateway) -> Readiness {
-    let (postgres, redis) =
-        tokio::join!(gateway.engine.ready(), infra::redis::ping(&gateway.redis));
-    Readiness::new(SERVICE)
-        .requires("postgres", postgres)
-        .needs("loops", gateway.engine.stalled())
+    let (readiness, redis) = tokio::join!(
+        gateway.engine.check(Readiness::new(SERVICE)),
+        infra::redis::ping(&gateway.redis)
+    );
+    readiness
+        .needs("callers", gateway.verifier.ready())
         .reports("redis", redis)
 }

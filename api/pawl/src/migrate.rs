@@ -26,9 +26,5 @@ pub(crate) async fn apply(pool: &PgPool) -> Result<i64> {
         .run(&mut *connection)
         .await
         .context("the database could not be migrated")?;
-    let newest = engine::MIGRATIONS
-        .iter()
-        .map(|migration| migration.version)
-        .max();
-    Ok(newest.unwrap_or_default())
+    Ok(engine::schema_version())
 }

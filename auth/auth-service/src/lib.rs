@@ -158,7 +158,7 @@ pub async fn serve(
     let mut background = JoinSet::new();
     background.spawn(signing_keys.follow(pool.clone()));
     background.spawn(delete_expired_sessions(pool.clone()));
-    infra::metrics::watch_pool(SERVICE, pool, shutdown.clone());
+    infra::postgres::watch(SERVICE, pool, shutdown.clone());
     tracing::info!(address = %listener.local_addr()?, "auth-service listens");
     infra::http::serve(SERVICE, listener, openapi::router(Arc::new(auth)), shutdown).await
 }

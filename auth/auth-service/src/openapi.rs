@@ -60,10 +60,14 @@ pub(crate) fn router(auth: Arc<Auth>) -> Router {
     let router = router.merge(infra::health::routes(SERVICE, ready));
     with_documents(router, &finished()).with_state(auth)
 }
+/// The newest migration that this service needs: that of the roles.
+const SCHEMA: i64 = 10;
+
 /// Whether users can log in: that needs Postgres and a signing key.
 async fn ready(auth: Arc<Auth>) -> Readiness {
     Readiness::new(SERVICE)
-        .requires("postgres", infra::postgres::ping(&auth.pool).await)
+        .database(&auth.pool, SCHEMA)
+        .await
         .requires("signing_key", auth.signing_keys.ready().await)
 }
 

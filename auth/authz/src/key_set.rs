@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use infra::postgres;
 use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
 use parking_lot::RwLock;
+use sqlx::PgPool;
+use sqlx::types::Json;
 use tokio::sync::{Mutex, watch};
 
 use crate::Error;
@@ -36,6 +39,7 @@ pub(crate) struct KeySet {
 struct Source {
     url: String,
     client: reqwest::Client,
+    pool: PgPool,
     last: Mutex<Option<Instant>>,
 }
 
@@ -99,7 +103,8 @@ impl KeySet {
     }
 
     /// The keys at `url`, fetched now and again in the background for as long as the result lives.
-    pub(crate) fn remote(url: &str) -> anyhow::Result<Arc<Self>> {
+    /// While nothing answers there, the keys that the auth service wrote to the database are taken.
+    pub(crate) fn remote(url: &str, pool: PgPool) -> anyhow::Result<Arc<Self>> {
         let client = reqwest::Client::builder()
             .timeout(FETCH_TIMEOUT)
             // The address is configured: an answer must not redirect to another one.
@@ -110,6 +115,7 @@ impl KeySet {
         let source = Source {
             url: url.to_owned(),
             client,
+            pool,
             last: Mutex::new(None),
         };
         let set = Arc::new(Self {
@@ -151,7 +157,7 @@ impl KeySet {
         }
     }
 
-    fn is_known(&self) -> bool {
+    pub(crate) fn is_known(&self) -> bool {
         self.keys().generation > 0
     }
 
@@ -175,8 +181,15 @@ impl KeySet {
                 tracing::warn!(
                     url = source.url,
                     error = format!("{error:#}"),
-                    "failed to fetch the auth service's public keys; retrying"
+                    "failed to fetch the auth service's public keys; taking those in the database, and retrying"
                 );
+                match source.stored().await {
+                    Ok(set) if set.keys.is_empty() => {}
+                    Ok(set) => self.replace(&set),
+                    Err(error) => {
+                        tracing::warn!(%error, "failed to read the auth service's public keys from the database; the known ones stay");
+                    }
+                }
             }
         }
     }
@@ -204,5 +217,16 @@ impl Source {
             .await?
             .error_for_status()?;
         Ok(response.json().await?)
+    }
+
+    /// The keys that the auth service shows, as it wrote them to the database.
+    async fn stored(&self) -> sqlx::Result<JwkSet> {
+        let keys = sqlx::query_scalar!(
+            r#"select public as "public: Json<Jwk>" from signing_key where retires_at is null or retires_at > now()"#
+        );
+        let keys = postgres::within(keys.fetch_all(&self.pool)).await?;
+        Ok(JwkSet {
+            keys: keys.into_iter().map(|key| key.0).collect(),
+        })
     }
 }

@@ -36,6 +36,17 @@ struct Verified {
 }
 
 impl Tokens {
+    /// Checks that keys are known.
+    pub(crate) fn ready(&self) -> Result<(), String> {
+        if self.keys.is_known() {
+            return Ok(());
+        }
+        Err(
+            "no public key of the auth service is known yet: start it, and check JWT_JWKS_URL"
+                .to_owned(),
+        )
+    }
+
     pub(crate) fn new(
         keys: Arc<KeySet>,
         revocations: Arc<Revocations>,

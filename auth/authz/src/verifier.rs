@@ -60,14 +60,15 @@ struct Inner {
 impl Verifier {
     /// Verifies tokens with the keys that the auth service publishes, and API keys in this database.
     ///
-    /// The keys are fetched in the background, so the auth service may start later: until it answers, requests with tokens
-    /// are answered 503. Revocations are read from the database every two seconds; while it is away, the last known ones
+    /// The keys are fetched in the background; while the auth service does not answer, those that it wrote to this database
+    /// are taken. Until either knows a key, requests with tokens are answered 503. Revocations are read from the database every two seconds; while it is away, the last known ones
     /// hold. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// If no HTTP client can be made.
     pub fn new(config: &Config, pool: PgPool) -> anyhow::Result<Self> {
-        Ok(Self::start(KeySet::remote(&config.jwks_url)?, config, pool))
+        let keys = KeySet::remote(&config.jwks_url, pool.clone())?;
+        Ok(Self::start(keys, config, pool))
     }
 
     /// Verifies tokens with exactly these keys and fetches none. Must be called within a Tokio runtime.
@@ -94,6 +95,14 @@ impl Verifier {
             keys: ApiKeys::new(pool.clone()),
             pool,
         }))
+    }
+
+    /// Checks that tokens can be verified.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing, while no key is known.
+    pub fn ready(&self) -> Result<(), String> {
+        self.0.tokens.ready()
     }
 
     /// The caller that these headers prove: by `Authorization: Bearer` if it is there, else by `X-API-Key`.

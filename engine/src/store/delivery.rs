@@ -99,7 +99,7 @@ pub(crate) async fn add(
             on conflict (endpoint_id, payment_id) do update set last = excluded.last
          )
          insert into delivery (id, endpoint_id, account_id, payment_id, version, type, sequence, status, next_try_at, created_at)
-         select uuid_v7(), endpoint_id, account_id, payment_id, version, type, sequence, 'pending', $5, $5 from wanted",
+         select uuid_v7(), endpoint_id, account_id, payment_id, version, type, sequence, 'pending', now(), $5 from wanted",
         &payments,
         &versions,
         &accounts,

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use sqlx::PgConnection;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::request::{Answer, Idempotency, RequestKey, SavedAnswer};
@@ -21,7 +20,6 @@ pub(crate) struct New<'a> {
 pub(crate) async fn take(
     connection: &mut PgConnection,
     mut rows: Vec<New<'_>>,
-    now: OffsetDateTime,
 ) -> sqlx::Result<HashSet<RequestKey>> {
     rows.sort_by_cached_key(|row| row.idempotency.unique());
     let texts = |field: fn(&Idempotency) -> &str| -> Vec<String> {
@@ -44,7 +42,7 @@ pub(crate) async fn take(
     let versions: Vec<i64> = rows.iter().map(|row| row.answer.version).collect();
     let taken = sqlx::query!(
         "insert into idempotency (account_id, method, path, key, body_hash, status, body, payment_id, subject, version, created_at)
-         select account_id, method, path, key, body_hash, status, body, payment_id, subject, version, $11
+         select account_id, method, path, key, body_hash, status, body, payment_id, subject, version, now()
          from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::int2[], $7::bytea[], $8::uuid[],
                      $9::uuid[], $10::int8[])
               as t (account_id, method, path, key, body_hash, status, body, payment_id, subject, version)
@@ -60,7 +58,6 @@ pub(crate) async fn take(
         &payments,
         &subjects,
         &versions,
-        now,
     )
     .fetch_all(connection)
     .await?;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use infra::postgres::interval;
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::decode::rows;
@@ -76,12 +75,7 @@ pub(crate) struct Processed {
 /// Adds the events that are not stored yet, to be processed after `delay`. A webhook often comes before the answer of the
 /// call that caused it; once that answer is written, the webhook reports nothing new. A second delivery of an event
 /// changes nothing.
-pub(crate) async fn add(
-    pool: &PgPool,
-    rows: &[New],
-    now: OffsetDateTime,
-    delay: Duration,
-) -> sqlx::Result<()> {
+pub(crate) async fn add(pool: &PgPool, rows: &[New], delay: Duration) -> sqlx::Result<()> {
     // Ordered, so that two transactions that share events do not wait for each other in a circle.
     let mut ordered: Vec<&New> = rows.iter().collect();
     ordered.sort_by(|one, other| one.id.cmp(&other.id));
@@ -90,12 +84,11 @@ pub(crate) async fn add(
     let payloads: Vec<Vec<u8>> = ordered.iter().map(|row| row.payload.clone()).collect();
     sqlx::query!(
         "insert into inbox (id, type, payload, status, due_at, received_at)
-         select id, type, payload, 'received', $4::timestamptz + $5::interval, $4 from unnest($1::text[], $2::text[], $3::bytea[]) as t (id, type, payload)
+         select id, type, payload, 'received', now() + $4::interval, now() from unnest($1::text[], $2::text[], $3::bytea[]) as t (id, type, payload)
          on conflict (id) do nothing",
         &ids,
         &types,
         &payloads,
-        now,
         interval(delay),
     )
     .execute(pool)

@@ -117,7 +117,7 @@ pub(crate) enum Held {
     RunAgain,
 }
 
-/// Adds jobs that are due now. An open resync absorbs a second request: a queued one covers it, a running one runs again.
+/// Adds jobs that are due now, by the clock of the database: `now` is the time that they show as their creation. An open resync absorbs a second request: a queued one covers it, a running one runs again.
 /// Returns the ids of the jobs that can be claimed now.
 pub(crate) async fn add(
     connection: &mut PgConnection,
@@ -138,7 +138,7 @@ pub(crate) async fn add(
         "insert into job (id, payment_id, subject, effect, state, due_at, call_key, created_at,
                           lease, lease_until, picks, first_sent_at)
          select id, payment_id, subject, effect, case when lease is null then 'queued' else 'running' end,
-                $7, call_key, $7, lease, case when lease is not null then now() + $8::interval end,
+                now(), call_key, $7, lease, case when lease is not null then now() + $8::interval end,
                 (lease is not null)::int, case when lease is not null then now() end
          from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::jsonb[], $5::text[], $6::uuid[])
               as t (id, payment_id, subject, effect, call_key, lease)

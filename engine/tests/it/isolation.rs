@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use engine::cache::Cache;
 use engine::delivery::{Guard, Reach};
 use engine::queue::Queue;
@@ -9,6 +11,7 @@ use engine::stripe::{Client, ClientConfig};
 use engine::worker::{Worker, WorkerParts};
 use engine::{Command, Error, delivery};
 use futures::future::join_all;
+use infra::health::Readiness;
 use infra::testing::{redis_url, unique};
 use sqlx::{Postgres, Transaction};
 use tokio::time::Instant;
@@ -163,7 +166,8 @@ async fn a_worker_whose_connections_swallow_what_is_sent_goes_on_over_new_ones()
     succeeds(Duration::from_secs(15)).await;
     proxy.swallow();
     succeeds(Duration::from_secs(20)).await;
-    assert_eq!(worker.stalled(), Ok(()));
+    let ready = worker.check(Readiness::new("worker")).await;
+    assert_eq!(ready.into_response().status(), StatusCode::OK);
     stop.cancel();
     running.await.unwrap();
 }

@@ -148,7 +148,7 @@ pub async fn serve(
     };
     let health = infra::health::routes(SERVICE, Probe::readiness).with_state(probe);
     let router = with_problems(health, "There is no such route.");
-    infra::metrics::watch_pool(SERVICE, pool.clone(), shutdown.clone());
+    infra::postgres::watch(SERVICE, pool.clone(), shutdown.clone());
     tokio::try_join!(
         infra::http::serve(SERVICE, listener, router, shutdown.clone()),
         async {
@@ -177,9 +177,9 @@ impl Probe {
     /// Postgres is required. Redis and Kafka are only reported, because payments go on without them; Kafka by the age of the
     /// outbox.
     async fn readiness(self) -> Readiness {
-        Readiness::new(SERVICE)
-            .requires("postgres", infra::postgres::ping(&self.pool).await)
-            .needs("loops", self.worker.stalled())
+        self.worker
+            .check(Readiness::new(SERVICE))
+            .await
             .reports("redis", infra::redis::ping(&self.redis).await)
             .reports("kafka", self.check_outbox().await)
     }

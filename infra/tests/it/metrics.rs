@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::{get, post};
 use infra::http::{Limits, bind, serve_within};
-use infra::metrics;
 use infra::metrics::{Counters, Gauges, Histograms, page, text};
 use reqwest::{Client, Method};
 use tokio_util::sync::CancellationToken;
@@ -130,7 +129,7 @@ fn what_is_observed_falls_into_buckets_of_its_kind() {
 #[tokio::test]
 async fn a_pool_tells_how_many_connections_it_has() {
     let pool = infra::postgres::pool("postgres://nobody@127.0.0.1:1/none", 3).unwrap();
-    metrics::watch_pool("pooling", pool, CancellationToken::new());
+    infra::postgres::watch("pooling", pool, CancellationToken::new());
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     while lines(r#"pawl_db_pool_connections{service="pooling""#).len() < 2 {
         assert!(tokio::time::Instant::now() < deadline, "{}", text());

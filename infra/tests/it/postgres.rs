@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use infra::health::Readiness;
 use infra::postgres::{interval, is_transient, is_unavailable, ping, pool};
 use infra::testing::TestDatabase;
+use serde_json::{Value, json};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 fn migrations() -> Migrator {
@@ -128,4 +132,91 @@ async fn an_interval_has_the_length_of_its_duration() {
 async fn what_is_no_postgres_url_is_an_error_that_says_how_one_looks() {
     let error = pool("redis://127.0.0.1", 1).unwrap_err();
     assert!(format!("{error:#}").contains("postgres://"), "{error:#}");
+}
+
+async fn readiness(database: &TestDatabase, needed: i64) -> (StatusCode, Value) {
+    let ready = Readiness::new("test").database(database.pool(), needed);
+    let answer = ready.await.into_response();
+    let status = answer.status();
+    let body = axum::body::to_bytes(answer.into_body(), 4096)
+        .await
+        .unwrap();
+    (
+        status,
+        serde_json::from_slice::<Value>(&body).unwrap()["checks"].take(),
+    )
+}
+
+#[tokio::test]
+async fn readiness_names_a_schema_that_is_missing_older_or_newer_and_what_to_do() {
+    let database = TestDatabase::create(&migrations()).await;
+    let (status, checks) = readiness(&database, 1).await;
+    let all_well = json!({"postgres": "ok", "schema": "ok", "clock": "ok"});
+    assert_eq!((status, checks), (StatusCode::OK, all_well));
+    let (status, checks) = readiness(&database, 3).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        checks["schema"],
+        "schema version 1 found, 3 needed: run `pawl migrate`"
+    );
+    // A newer schema is told, and does not stop a service whose successor is about to start.
+    let (status, checks) = readiness(&database, 0).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        checks["schema"]
+            .as_str()
+            .unwrap()
+            .contains("version 1 found"),
+        "{checks}"
+    );
+    sqlx::query("drop table _sqlx_migrations")
+        .execute(database.pool())
+        .await
+        .unwrap();
+    let (status, checks) = readiness(&database, 1).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        checks["schema"],
+        "schema version 0 found, 1 needed: run `pawl migrate`"
+    );
+}
+
+#[tokio::test]
+async fn a_database_whose_roles_were_never_made_was_never_migrated() {
+    let database = TestDatabase::create(&migrations()).await;
+    let stranger = infra::postgres::pool_as("pawl_nobody", database.url(), 1).unwrap();
+    assert_eq!(infra::postgres::schema_version(&stranger).await.unwrap(), 0);
+    let (postgres, schema) = {
+        let ready = Readiness::new("test").database(&stranger, 1).await;
+        let body = axum::body::to_bytes(ready.into_response().into_body(), 4096)
+            .await
+            .unwrap();
+        let checks = serde_json::from_slice::<Value>(&body).unwrap()["checks"].take();
+        (checks["postgres"].clone(), checks["schema"].clone())
+    };
+    assert_eq!(postgres, "ok");
+    assert!(
+        schema.as_str().unwrap().ends_with("run `pawl migrate`"),
+        "{schema}"
+    );
+}
+
+#[tokio::test]
+async fn a_clock_is_compared_with_the_databases_and_a_wrong_one_is_told() {
+    let database = TestDatabase::create(&migrations()).await;
+    let skew = infra::postgres::clock_skew(database.pool()).await.unwrap();
+    assert!(skew.abs() < 1.0, "one machine has one clock: {skew}");
+    for (skew, reason) in [
+        (0.0, None),
+        (4.9, None),
+        (-4.9, None),
+        (3600.0, Some("3600 s ahead of")),
+        (-7.0, Some("7 s behind")),
+    ] {
+        let seen = infra::postgres::check_clock(skew).err();
+        match reason {
+            None => assert_eq!(seen, None, "{skew}"),
+            Some(reason) => assert!(seen.as_ref().unwrap().contains(reason), "{seen:?}"),
+        }
+    }
 }

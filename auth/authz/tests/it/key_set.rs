@@ -163,3 +163,29 @@ async fn only_ed25519_keys_of_a_set_are_taken() {
     let forged = jsonwebtoken::encode(&header, &claims(), &key).unwrap();
     refusal(stage.ask_bearing(&forged).await).await;
 }
+
+#[tokio::test]
+async fn while_the_issuer_is_away_the_keys_that_it_wrote_to_the_database_are_taken() {
+    let away = "http://127.0.0.1:1/keys";
+    let stage =
+        Stage::with(|database| Verifier::new(&config(away), database.pool().clone()).unwrap())
+            .await;
+    let (issuer, retired) = (Issuer::new("one"), Issuer::new("retired"));
+    let answer = stage.ask_bearing(&issuer.token()).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    for (kid, key, retires) in [
+        ("one", &issuer, None),
+        ("retired", &retired, Some("2020-01-01 00:00:00+00")),
+    ] {
+        let insert = "insert into signing_key (kid, public, retires_at) values ($1, $2, $3::text::timestamptz)";
+        sqlx::query(insert)
+            .bind(kid)
+            .bind(key.public())
+            .bind(retires)
+            .execute(stage.database.pool())
+            .await
+            .unwrap();
+    }
+    until(&stage, &issuer.token(), StatusCode::OK).await;
+    until(&stage, &retired.token(), StatusCode::UNAUTHORIZED).await;
+}

@@ -8,12 +8,12 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::{Batch, LONG_PATIENCE, PATIENCE};
+use crate::commit;
 use crate::commit::advance::{Advance, Origin, Outcome, State, advance};
 use crate::commit::{After, Fold};
 use crate::request::{RequestKey, SavedAnswer};
 use crate::store::job::{Ending, Held};
 use crate::store::{idempotency, job, timer};
-use crate::{commit, store};
 
 /// Commits batches of [`Advance`].
 pub(crate) struct Advances {
@@ -176,7 +176,7 @@ async fn keep_answers(
         return Ok(());
     }
     let new = rows.len();
-    let taken = idempotency::take(connection, rows, store::now()).await?;
+    let taken = idempotency::take(connection, rows).await?;
     if taken.len() < new {
         return Err(sqlx::Error::Protocol(
             "a command's key was taken while its payment was locked".into(),

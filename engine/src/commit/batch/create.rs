@@ -197,7 +197,7 @@ impl Creates {
         let now = store::now();
         let written = async {
             let mut transaction = self.pool.begin().await?;
-            let creates = take_keys(&mut transaction, creates, now).await?;
+            let creates = take_keys(&mut transaction, creates).await?;
             let (creates, refused) = insert(&mut transaction, creates).await?;
             let outcomes = refuse(&mut transaction, &refused).await?;
             let due = write(&mut transaction, &creates, now).await?;
@@ -239,7 +239,6 @@ impl Creates {
 async fn take_keys<'a>(
     connection: &mut PgConnection,
     creates: Vec<&'a Create>,
-    now: OffsetDateTime,
 ) -> sqlx::Result<Vec<&'a Create>> {
     let rows = creates
         .iter()
@@ -248,7 +247,7 @@ async fn take_keys<'a>(
             answer: &create.answer,
         })
         .collect();
-    let taken = idempotency::take(connection, rows, now).await?;
+    let taken = idempotency::take(connection, rows).await?;
     Ok(creates
         .into_iter()
         .filter(|create| taken.contains(&create.idempotency.unique()))

@@ -6,7 +6,6 @@ use infra::postgres;
 use sqlx::PgPool;
 
 use super::Batch;
-use crate::store;
 use crate::store::inbox;
 
 /// How long a webhook waits for the answer of the call that caused it, which often comes after it.
@@ -23,7 +22,7 @@ impl Batch for Webhooks {
     type Outcome = ();
 
     async fn commit(&self, requests: &[inbox::New]) -> sqlx::Result<Vec<Option<()>>> {
-        postgres::within(inbox::add(&self.pool, requests, store::now(), DELAY)).await?;
+        postgres::within(inbox::add(&self.pool, requests, DELAY)).await?;
         Ok(vec![Some(()); requests.len()])
     }
 }

@@ -294,6 +294,23 @@ async fn a_job_goes_by_the_rules_of_its_table_and_by_no_other() {
 }
 
 #[tokio::test]
+async fn a_job_that_a_process_with_a_wrong_clock_adds_is_due_at_once() {
+    let world = World::create().await;
+    let hour = time::Duration::hours(1);
+    for wrong in [
+        OffsetDateTime::now_utc() + hour,
+        OffsetDateTime::now_utc() - hour,
+    ] {
+        let job = New::from_effect(world.payment().await, Effect::CreateIntent);
+        let mut connection = world.pool().acquire().await.unwrap();
+        let jobs = std::slice::from_ref(&job);
+        add(&mut connection, jobs, wrong, LEASE).await.unwrap();
+        let claimed = claim(world.pool(), &[job.id], LEASE).await.unwrap();
+        assert_eq!(claimed.len(), 1, "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn a_snooze_is_no_try_and_a_retry_is_one() {
     let world = World::create().await;
     for (operation, tries) in [(Operation::Snooze, 0), (Operation::Retry, 1)] {
