@@ -123,6 +123,8 @@ from (values
     ('R7', '{requires_action,pending}', 'canceled', '{canceled}'),
     -- Stripe shows a refund that was made outside of Pawl
     ('R8', '{none}', 'imported', '{pending,requires_action,succeeded,failed,canceled}'),
+    -- Stripe released what was authorized and never captured
+    ('R9', '{none}', 'auth_release', '{pending,requires_action,succeeded,failed,canceled}'),
     -- Stripe's object was read and differs
     ('P19', '{local_requested,pending,requires_action,succeeded,failed,canceled,local_rejected}', 'resync', '{pending,requires_action,succeeded,failed,canceled}'),
     -- an operator moves the refund by hand, with a reason

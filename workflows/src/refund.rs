@@ -54,6 +54,8 @@ names! {
         Canceled = "canceled",
         /// R8: it was made outside of Pawl.
         Imported = "imported",
+        /// R9: Stripe released money that was authorized and never captured.
+        AuthRelease = "auth_release",
         /// Stripe's object was read and differed.
         Resync = "resync",
         /// An operator decided.
@@ -102,14 +104,24 @@ impl Status {
     }
 }
 
-/// The share of a refund of `amount` in its payment's sums: `(reserved, refunded)`.
-#[must_use]
-pub const fn contribution(status: Status, amount: i64) -> (i64, i64) {
-    match status {
-        Status::LocalRequested | Status::Pending | Status::RequiresAction => (amount, 0),
-        Status::Succeeded => (0, amount),
-        Status::Failed | Status::Canceled | Status::LocalRejected => (0, 0),
+impl Refund {
+    /// Its share in its payment's sums: `(reserved, refunded)`. A release has none, because its money was never captured.
+    #[must_use]
+    pub fn contribution(&self) -> (i64, i64) {
+        match self.status {
+            _ if is_release(self.reason.as_deref()) => (0, 0),
+            Status::LocalRequested | Status::Pending | Status::RequiresAction => (self.amount, 0),
+            Status::Succeeded => (0, self.amount),
+            Status::Failed | Status::Canceled | Status::LocalRejected => (0, 0),
+        }
     }
+}
+
+/// Whether a refund with this reason is Stripe's release of money that was authorized and never captured: history, and
+/// no money that is given back. Stripe gives this reason; a client cannot.
+#[must_use]
+pub fn is_release(reason: Option<&str>) -> bool {
+    reason == Some("expired_uncaptured_charge")
 }
 
 /// The edge from `from` (`None`: the refund does not exist yet) by `kind` to `to`, if there is one.

@@ -6,6 +6,7 @@ mod charges;
 mod commands;
 mod draft;
 mod event;
+mod identity;
 mod intents;
 mod refunds;
 mod resync;
@@ -23,6 +24,7 @@ pub use event::{
     ChargeReport, ConfirmRequest, Event, IntentReport, Needs, RefundReport, RefundRequest,
     Snapshot, VoidCall,
 };
+pub use identity::Identity;
 
 /// A payment with its attempts and refunds, as they stand under the lock of the payment's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,9 +145,6 @@ pub enum Refusal {
     /// The report's amount is not the refund's.
     #[error("the report is of another amount")]
     WrongAmount,
-    /// The report carries a status that this version does not know.
-    #[error("the report carries an unknown status")]
-    UnknownStatus,
     /// Applying it would break the rules of money: captured at most authorized, refunded at most captured, no overflow.
     #[error("the sums would no longer add up")]
     BrokenSums,

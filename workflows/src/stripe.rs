@@ -39,7 +39,7 @@ pub enum IntentStatus {
     Succeeded,
     /// It ended without money. Never left.
     Canceled,
-    /// A status that this version does not know; a report that carries it is refused.
+    /// A status that this version does not know: the payment does not move.
     #[serde(other)]
     Unknown,
 }
@@ -73,7 +73,7 @@ pub enum RefundStatus {
     Failed,
     /// Withdrawn before it happened.
     Canceled,
-    /// A status that this version does not know; a report that carries it is refused.
+    /// A status that this version does not know: the refund does not move.
     #[serde(other)]
     Unknown,
 }
@@ -177,21 +177,52 @@ pub struct Charge {
     /// Why it failed, as a sentence.
     #[serde(default)]
     pub failure_message: Option<String>,
+    /// What the bank and its network said.
+    #[serde(default)]
+    pub outcome: Option<ChargeOutcome>,
     /// Copied by Stripe from the intent; see [`PAYMENT_ID`].
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
+}
+
+/// What the bank and its network said about a charge.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargeOutcome {
+    /// `authorized`, `issuer_declined`, `blocked`, …
+    #[serde(rename = "type", default)]
+    pub kind: Option<String>,
+    /// The decline code, where the issuer declined.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// See [`StripeError::advice_code`].
+    #[serde(default)]
+    pub advice_code: Option<String>,
+    /// See [`StripeError::network_decline_code`].
+    #[serde(default)]
+    pub network_decline_code: Option<String>,
+    /// See [`StripeError::network_advice_code`].
+    #[serde(default)]
+    pub network_advice_code: Option<String>,
 }
 
 impl Charge {
     /// The failure of this charge as an error, if it failed.
     #[must_use]
     pub fn error(&self) -> Option<StripeError> {
-        (self.status == ChargeStatus::Failed).then(|| StripeError {
-            kind: Some("card_error".to_owned()),
-            code: self.failure_code.clone(),
-            decline_code: None,
-            message: self.failure_message.clone(),
-            charge: Some(self.id.clone()),
+        (self.status == ChargeStatus::Failed).then(|| {
+            let outcome = self.outcome.clone().unwrap_or_default();
+            let declined = outcome.kind.as_deref() == Some("issuer_declined");
+            StripeError {
+                kind: Some("card_error".to_owned()),
+                code: self.failure_code.clone(),
+                decline_code: outcome.reason.filter(|_| declined),
+                advice_code: outcome.advice_code,
+                network_decline_code: outcome.network_decline_code,
+                network_advice_code: outcome.network_advice_code,
+                param: None,
+                message: self.failure_message.clone(),
+                charge: Some(self.id.clone()),
+            }
         })
     }
 }
@@ -201,7 +232,7 @@ impl Charge {
 pub struct Refund {
     /// `re_…`
     pub id: String,
-    /// Where it stands; Stripe documents the field as nullable, and a refund without one is refused here.
+    /// Where it stands; Stripe documents the field as nullable, and a refund without one does not move.
     #[serde(default = "unknown_refund_status")]
     pub status: RefundStatus,
     /// In the currency's unit.
@@ -240,6 +271,18 @@ pub struct StripeError {
     /// `insufficient_funds`, …
     #[serde(default)]
     pub decline_code: Option<String>,
+    /// What to do next: `do_not_try_again`, `try_again_later`, `confirm_card_data`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice_code: Option<String>,
+    /// The network's own code for the decline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_decline_code: Option<String>,
+    /// The network's own code for what to do next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_advice_code: Option<String>,
+    /// The parameter that Stripe refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub param: Option<String>,
     /// A sentence for a human.
     #[serde(default)]
     pub message: Option<String>,

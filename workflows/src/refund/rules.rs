@@ -112,6 +112,14 @@ pub const RULES: &[Rule<Status, Kind>] = &[
         driven_by: "Stripe shows a refund that was made outside of Pawl",
     },
     Rule {
+        id: "R9",
+        from: From::Nothing,
+        kind: Kind::AuthRelease,
+        to: To::Any(OF_STRIPE),
+        driver: Driver::Stripe,
+        driven_by: "Stripe released what was authorized and never captured",
+    },
+    Rule {
         id: "P19",
         from: From::Every,
         kind: Kind::Resync,

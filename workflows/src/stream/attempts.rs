@@ -62,6 +62,28 @@ pub(super) fn end_by_cancel(draft: &mut Draft, reason: Option<&str>) -> Result<(
     }
 }
 
+/// Notes the charge of the newest attempt where it is not known yet and the charge, which shows the attempt in status
+/// `goal`, can be no other attempt's. Nothing moves.
+pub(super) fn learn_charge(draft: &mut Draft, charge: &str, goal: Status) {
+    if let Some(newest) = draft.stream.attempts.last_mut()
+        && newest.charge_id.is_none()
+        && is_only_charge(newest, goal)
+    {
+        newest.charge_id = Some(charge.to_owned());
+    }
+}
+
+/// Whether a charge that shows its attempt in status `goal` is certainly of the newest attempt, whose charge is not known.
+///
+/// An intent has one charge that succeeds at most, and the first attempt has none before it.
+pub(super) fn is_only_charge(newest: &Attempt, goal: Status) -> bool {
+    let succeeded = |status| matches!(status, Status::Authorized | Status::Captured);
+    if newest.status.is_open() {
+        return newest.number == 1 || succeeded(goal);
+    }
+    (succeeded(goal) && succeeded(newest.status)) || (newest.number == 1 && newest.status == goal)
+}
+
 fn observe(draft: &mut Draft, report: &AttemptReport<'_>) -> Result<(), Refusal> {
     draft.add_attempt(report.fresh, Kind::Observed, report.status)?;
     note(draft, report);

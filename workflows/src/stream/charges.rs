@@ -3,15 +3,15 @@
 use super::attempts::AttemptReport;
 use super::draft::Draft;
 use super::intents::check_currency;
-use super::{ChargeReport, Refusal, attempts};
+use super::{ChargeReport, Identity, Refusal, attempts};
 use crate::attempt::{Attempt, Status, find_kind};
 use crate::payment;
-use crate::stripe::{Charge, PAYMENT_ID, id_of};
+use crate::stripe::Charge;
 
 impl ChargeReport {
     pub(super) fn apply(&self, draft: &mut Draft) -> Result<(), Refusal> {
         let (charge, goal) = (&self.charge, self.status);
-        check_ours(&draft.stream.payment, charge)?;
+        check_ours(draft, charge)?;
         let payment = &mut draft.stream.payment;
         if payment.intent_id.is_none() {
             payment.intent_id.clone_from(&charge.payment_intent);
@@ -24,18 +24,26 @@ impl ChargeReport {
         if local {
             return draft.resync();
         }
-        if payment.status.is_final() {
+        let ended = payment.status.is_final();
+        let (of_newest, from) = match draft.stream.newest_attempt() {
+            None => (false, None),
+            Some(newest) => (is_charge_of(newest, charge, goal), Some(newest.status)),
+        };
+        if of_newest {
+            // Earlier reports may have shown the same without the charge's id.
+            attempts::learn_charge(draft, &charge.id, goal);
+        }
+        if ended {
             // A charge cannot change a payment that has ended, but money after a cancel needs a resync.
-            if payment.status == payment::Status::Canceled && goal == Status::Captured {
+            let canceled = draft.stream.payment.status == payment::Status::Canceled;
+            if canceled && goal == Status::Captured {
                 return draft.resync();
             }
             return Ok(());
         }
-        let from = match draft.stream.newest_attempt() {
-            None => None,
-            Some(newest) if is_charge_of(newest, charge, goal) => Some(newest.status),
-            Some(_) => return draft.resync(),
-        };
+        if from.is_some() && !of_newest {
+            return draft.resync();
+        }
         // A capture that takes its time shows in the intent: a pending charge was never authorized before.
         let backwards = (from, goal) == (Some(Status::Authorized), Status::Pending);
         if find_kind(from, goal).is_some() && !backwards {
@@ -65,21 +73,15 @@ fn is_charge_of(newest: &Attempt, charge: &Charge, goal: Status) -> bool {
     if let Some(known) = &newest.charge_id {
         return *known == charge.id;
     }
-    // An intent has one charge that succeeds at most, and the first attempt has none before it.
-    let succeeded = matches!(goal, Status::Authorized | Status::Captured);
-    newest.status.is_open() && (newest.number == 1 || succeeded)
+    attempts::is_only_charge(newest, goal)
 }
 
-fn check_ours(payment: &payment::Payment, charge: &Charge) -> Result<(), Refusal> {
-    let marked = charge.metadata.get(PAYMENT_ID);
-    let named = marked.map(|text| id_of(text) == Some(payment.id));
-    let known = match (&payment.intent_id, &charge.payment_intent) {
-        (Some(ours), Some(shown)) => Some(ours == shown),
-        _ => None,
-    };
-    match (known, named) {
-        (Some(false), _) | (_, Some(false)) | (None, None) => Err(Refusal::NotOurs),
-        _ if charge.currency.is_empty() => Ok(()),
-        _ => check_currency(payment, &charge.currency),
+fn check_ours(draft: &Draft, charge: &Charge) -> Result<(), Refusal> {
+    if !Identity::from(charge).is_of(&draft.stream) {
+        return Err(Refusal::NotOurs);
     }
+    if charge.currency.is_empty() {
+        return Ok(());
+    }
+    check_currency(&draft.stream.payment, &charge.currency)
 }

@@ -160,7 +160,7 @@ impl Draft {
             edge,
             [NONE, kind.as_str(), refund.status.as_str()],
         )?;
-        self.count((0, 0), refund::contribution(refund.status, refund.amount))?;
+        self.count((0, 0), refund.contribution())?;
         self.stream.refunds.push(refund);
         Ok(())
     }
@@ -177,14 +177,12 @@ impl Draft {
             .refunds
             .get_mut(index)
             .ok_or(Refusal::UnknownRefund)?;
-        let (id, from, amount) = (refund.id, refund.status, refund.amount);
+        let (id, from, before) = (refund.id, refund.status, refund.contribution());
         refund.status = to;
+        let after = refund.contribution();
         let edge = refund::edge(Some(from), kind, to);
         self.record(id, edge, [from.as_str(), kind.as_str(), to.as_str()])?;
-        self.count(
-            refund::contribution(from, amount),
-            refund::contribution(to, amount),
-        )
+        self.count(before, after)
     }
 
     /// Takes over the intent's facts. The status moves by [`Draft::payment`], afterwards.

@@ -3,10 +3,10 @@
 use super::attempts::AttemptReport;
 use super::calls::close_proved;
 use super::draft::Draft;
-use super::{IntentReport, Refusal, attempts};
+use super::{Identity, IntentReport, Refusal, attempts};
 use crate::effect::Call;
 use crate::payment::{Kind, Payment, Status};
-use crate::stripe::{Intent, PAYMENT_ID, StripeError, id_of};
+use crate::stripe::{Intent, StripeError};
 use crate::{attempt, payment};
 
 /// How a report relates to the stream.
@@ -23,16 +23,20 @@ enum Verdict {
 impl IntentReport {
     pub(super) fn apply(&self, draft: &mut Draft) -> Result<(), Refusal> {
         let answers_create = self.answers == Some(Call::CreateIntent);
-        check_ours(&draft.stream.payment, &self.intent, answers_create)?;
-        let status = Status::of_intent(self.intent.status).ok_or(Refusal::UnknownStatus)?;
+        check_ours(draft, &self.intent, answers_create)?;
+        let Some(status) = Status::of_intent(self.intent.status) else {
+            return self.note_unknown(draft);
+        };
         if draft.stream.payment.status == Status::LocalCreated {
             return self.adopt(draft, status);
         }
         let verdict = self.judge(draft, status);
-        self.close_answered(draft, status);
+        if let Some(call) = self.answers {
+            self.close_answered(draft, call, Some(status));
+        }
         draft.stream.payment.identify(&self.intent);
         match verdict {
-            Verdict::Known => {}
+            Verdict::Known => self.learn_charge(draft, status),
             Verdict::News => self.advance(draft, status)?,
             Verdict::Unclear => draft.resync()?,
         }
@@ -55,6 +59,27 @@ impl IntentReport {
             draft.start_attempt(self.fresh_attempt)?;
         }
         Ok(())
+    }
+
+    /// Takes a report of a status that this version does not know: the payment does not move. An answer ends its call,
+    /// because it shows that Stripe executed it; a webhook may be of a newer version of the API than ours, in which a read
+    /// shows the intent.
+    fn note_unknown(&self, draft: &mut Draft) -> Result<(), Refusal> {
+        draft.stream.payment.identify(&self.intent);
+        match self.answers {
+            Some(call) => {
+                self.close_answered(draft, call, None);
+                Ok(())
+            }
+            None => draft.resync(),
+        }
+    }
+
+    /// Notes the charge of the newest attempt, where earlier reports did not name it yet.
+    fn learn_charge(&self, draft: &mut Draft, status: Status) {
+        if let (Some(goal), Some(charge)) = (self.goal(status), self.charge(status)) {
+            attempts::learn_charge(draft, charge, goal);
+        }
     }
 
     /// Decides whether the report is known, certain news, or unclear.
@@ -234,18 +259,15 @@ impl IntentReport {
         }
     }
 
-    /// Closes the open call that the report answers.
-    fn close_answered(&self, draft: &mut Draft, status: Status) {
-        let Some(call) = self.answers else {
-            return;
-        };
+    /// Closes the open call that the report answers; `status` is the intent's, where this version knows it.
+    fn close_answered(&self, draft: &mut Draft, call: Call, status: Option<Status>) {
         let newest = draft.stream.newest_attempt().map(|newest| newest.id);
         let another = self.attempt.is_some() && self.attempt != newest;
         if draft.stream.payment.open_call != Some(call) || another {
             return;
         }
         draft.close(call);
-        if call == Call::CancelIntent && status != Status::Canceled {
+        if call == Call::CancelIntent && status != Some(Status::Canceled) {
             draft.give_up_cancel();
         }
     }
@@ -259,21 +281,16 @@ pub(super) fn failed_charge(intent: &Intent) -> Option<&str> {
     }
 }
 
-/// Refuses an intent that is another payment's.
+/// Refuses an intent that is not this payment's. The answer of the call that creates the intent shows its id, whatever
+/// its metadata says by now.
 pub(super) fn check_ours(
-    payment: &Payment,
+    draft: &Draft,
     intent: &Intent,
     answers_create: bool,
 ) -> Result<(), Refusal> {
-    let marked = intent.metadata.get(PAYMENT_ID);
-    let named = marked.map(|text| id_of(text) == Some(payment.id));
-    let known = payment.intent_id.as_ref().map(|id| *id == intent.id);
-    let ours = match (known, named) {
-        (Some(false), _) | (_, Some(false)) => false,
-        (Some(true), _) | (None, Some(true)) => true,
-        (None, None) => answers_create,
-    };
-    if !ours {
+    let payment = &draft.stream.payment;
+    let introduced = answers_create && payment.intent_id.is_none();
+    if !introduced && !Identity::from(intent).is_of(&draft.stream) {
         return Err(Refusal::NotOurs);
     }
     check_currency(payment, &intent.currency)

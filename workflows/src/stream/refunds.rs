@@ -4,25 +4,30 @@ use uuid::Uuid;
 
 use super::draft::Draft;
 use super::intents::check_currency;
-use super::{RefundReport, Refusal};
-use crate::payment::Payment;
-use crate::refund::{Kind, Refund, Status, find_kind};
+use super::{Identity, RefundReport, Refusal};
+use crate::refund::{Kind, Refund, Status, find_kind, is_release};
 use crate::stripe;
-use crate::stripe::{PAYMENT_ID, REFUND_ID, StripeError, id_of};
+use crate::stripe::{REFUND_ID, StripeError, id_of};
 
 impl RefundReport {
     pub(super) fn apply(&self, draft: &mut Draft) -> Result<(), Refusal> {
         let shown = &self.refund;
+        if self.answers.is_none() && !Identity::from(shown).is_of(&draft.stream) {
+            return Err(Refusal::NotOurs);
+        }
         let payment = &mut draft.stream.payment;
-        if names_payment(payment, shown) && payment.intent_id.is_none() {
+        if payment.intent_id.is_none() {
             // The intent is not known yet; a resync reads it together with its refunds.
             payment.intent_id.clone_from(&shown.payment_intent);
             return draft.resync();
         }
-        let status = check(draft, shown)?;
+        check(draft, shown)?;
         let index = match self.answers {
             Some(id) => Some(position(draft, id)?),
             None => find(draft, shown),
+        };
+        let Some(status) = Status::of_refund(shown.status) else {
+            return self.note_unknown(draft, index);
         };
         let Some(index) = index else {
             if covered(draft, shown, status) {
@@ -45,6 +50,20 @@ impl RefundReport {
             }
             // It moves to and fro between pending and requires_action, and a changed end needs a resync.
             _ => draft.resync(),
+        }
+    }
+}
+
+impl RefundReport {
+    /// Takes a report of a status that this version does not know: the refund does not move, and its amount stays
+    /// reserved. A webhook may be of a newer version of the API than ours, in which a read shows the refund.
+    fn note_unknown(&self, draft: &mut Draft, index: Option<usize>) -> Result<(), Refusal> {
+        if let Some(index) = index {
+            identify(draft, index, &self.refund)?;
+        }
+        match self.answers {
+            Some(_) => Ok(()),
+            None => draft.resync(),
         }
     }
 }
@@ -87,8 +106,16 @@ pub(super) fn resynced(
     shown: &stripe::Refund,
     fresh: Uuid,
 ) -> Result<(), Refusal> {
-    let status = check(draft, shown)?;
-    match find(draft, shown) {
+    check(draft, shown)?;
+    let found = find(draft, shown);
+    let Some(status) = Status::of_refund(shown.status) else {
+        // This version does not know the status: the refund stays as it is.
+        return match found {
+            Some(index) => identify(draft, index, shown).map(drop),
+            None => Ok(()),
+        };
+    };
+    match found {
         Some(index) if identify(draft, index, shown)? == status => Ok(()),
         Some(index) => advance(draft, index, shown, status),
         None if covered(draft, shown, status) => import(draft, shown, status, fresh),
@@ -97,26 +124,17 @@ pub(super) fn resynced(
     }
 }
 
-/// Whether the refund's metadata names this payment.
-fn names_payment(payment: &Payment, shown: &stripe::Refund) -> bool {
-    let marked = shown.metadata.get(PAYMENT_ID);
-    marked.is_some_and(|text| id_of(text) == Some(payment.id))
-}
-
-/// Refuses a refund of another payment; returns its status.
-fn check(draft: &Draft, shown: &stripe::Refund) -> Result<Status, Refusal> {
-    let payment = &draft.stream.payment;
-    if shown.payment_intent.is_some() && shown.payment_intent != payment.intent_id {
-        return Err(Refusal::NotOurs);
-    }
-    check_currency(payment, &shown.currency)?;
+/// Refuses a refund that cannot be this payment's money.
+fn check(draft: &Draft, shown: &stripe::Refund) -> Result<(), Refusal> {
+    check_currency(&draft.stream.payment, &shown.currency)?;
     if shown.amount <= 0 {
         return Err(Refusal::WrongAmount);
     }
-    Status::of_refund(shown.status).ok_or(Refusal::UnknownStatus)
+    Ok(())
 }
 
-/// Our refund that Stripe shows: by Stripe's id, or by ours in the metadata while Stripe's is not known.
+/// Our refund that Stripe shows: by Stripe's id, or by our mark in its metadata while Stripe's id is not known. Another
+/// tool may have copied the mark to a refund of its own, which is found out by its amount.
 fn find(draft: &Draft, shown: &stripe::Refund) -> Option<usize> {
     let refunds = &draft.stream.refunds;
     let by_stripe_id = refunds
@@ -124,9 +142,9 @@ fn find(draft: &Draft, shown: &stripe::Refund) -> Option<usize> {
         .position(|known| known.stripe_id.as_deref() == Some(shown.id.as_str()));
     by_stripe_id.or_else(|| {
         let ours = id_of(shown.metadata.get(REFUND_ID)?)?;
-        refunds
-            .iter()
-            .position(|known| known.id == ours && known.stripe_id.is_none())
+        refunds.iter().position(|known| {
+            known.id == ours && known.stripe_id.is_none() && known.amount == shown.amount
+        })
     })
 }
 
@@ -168,7 +186,8 @@ fn advance(
 /// Whether the captured sum, as far as it is known, covers a refund that was made outside of Pawl.
 fn covered(draft: &Draft, shown: &stripe::Refund, status: Status) -> bool {
     let payment = &draft.stream.payment;
-    let nothing = matches!(status, Status::Failed | Status::Canceled);
+    let nothing =
+        matches!(status, Status::Failed | Status::Canceled) || is_release(shown.reason.as_deref());
     let total = payment.refunded.checked_add(shown.amount);
     nothing || total.is_some_and(|total| total <= payment.captured)
 }
@@ -187,7 +206,12 @@ fn import(
         reason: shown.reason.clone(),
         error: error(shown),
     };
-    draft.add_refund(refund, Kind::Imported)
+    let kind = if is_release(refund.reason.as_deref()) {
+        Kind::AuthRelease
+    } else {
+        Kind::Imported
+    };
+    draft.add_refund(refund, kind)
 }
 
 fn error(shown: &stripe::Refund) -> Option<StripeError> {

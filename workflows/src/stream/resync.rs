@@ -12,13 +12,14 @@ use crate::stripe::Charge;
 
 impl Snapshot {
     pub(super) fn apply(&self, draft: &mut Draft) -> Result<(), Refusal> {
-        let payment = &draft.stream.payment;
-        check_ours(payment, &self.intent, false)?;
-        let status = Status::of_intent(self.intent.status).ok_or(Refusal::UnknownStatus)?;
-        if payment.status == Status::LocalCreated {
-            self.adopt(draft, status)?;
-        } else {
-            self.correct(draft, status)?;
+        check_ours(draft, &self.intent, false)?;
+        match Status::of_intent(self.intent.status) {
+            // This version does not know the status: the payment stays as it is, and is compared again later.
+            None => draft.stream.payment.identify(&self.intent),
+            Some(status) if draft.stream.payment.status == Status::LocalCreated => {
+                self.adopt(draft, status)?;
+            }
+            Some(status) => self.correct(draft, status)?,
         }
         for (shown, fresh) in self.refunds.iter().zip(&self.fresh_refunds) {
             refunds::resynced(draft, shown, *fresh)?;

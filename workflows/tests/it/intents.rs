@@ -1,15 +1,19 @@
 //! Whose intent it is, and what is kept of it.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use workflows::payment::{Call, Kind, Payment, Status};
-use workflows::stream;
-use workflows::stream::{ConfirmRequest, Effect, Event, Refusal};
-use workflows::stripe::{ChargeRef, Intent, IntentStatus, PAYMENT_ID, RefundStatus};
+use workflows::stream::{ConfirmRequest, Effect, Event, IntentReport, Refusal};
+use workflows::stripe::{
+    Charge, ChargeRef, ChargeStatus, Intent, IntentStatus, PAYMENT_ID, RefundStatus, StripeError,
+};
+use workflows::{attempt, stream};
 
 use crate::played::Played;
 use crate::samples::{
-    accepted, answered, confirming, created, id, intent, payment, resting, resynced, stripe_refund,
-    webhook,
+    accepted, answered, charge, charged, confirming, created, id, intent, payment, resting,
+    resynced, stripe_refund, webhook,
 };
 
 #[test]
@@ -27,16 +31,15 @@ fn an_intent_is_adopted_by_what_we_wrote_on_it_and_by_nothing_else() {
         let report = webhook(Kind::IntentCreated, other);
         assert_eq!(played.play(&report), Err(Refusal::NotOurs));
     }
-    let answer = answered(Call::CreateIntent, None, stranger);
-    assert_eq!(played.play(&answer), Err(Refusal::NotOurs));
     let dollars = Intent {
         currency: "usd".to_owned(),
         ..intent(IntentStatus::RequiresPaymentMethod)
     };
     let report = webhook(Kind::IntentCreated, dollars);
     assert_eq!(played.play(&report), Err(Refusal::WrongCurrency));
+    // Our own call made it, whatever somebody has written on it since.
     played
-        .play(&answered(Call::CreateIntent, None, nameless))
+        .play(&answered(Call::CreateIntent, None, stranger))
         .unwrap();
     let another = Intent {
         id: "pi_2".to_owned(),
@@ -47,6 +50,178 @@ fn an_intent_is_adopted_by_what_we_wrote_on_it_and_by_nothing_else() {
         Err(Refusal::NotOurs)
     );
     assert_eq!(played.stream.payment.intent_id.as_deref(), Some("pi_1"));
+}
+
+#[test]
+fn a_known_intent_stays_ours_whatever_its_metadata_says() {
+    for marked in [Some("42".to_owned()), Some(id(2).to_string()), None] {
+        let metadata: BTreeMap<String, String> = marked
+            .map(|mark| (PAYMENT_ID.to_owned(), mark))
+            .into_iter()
+            .collect();
+        let paid = Intent {
+            metadata: metadata.clone(),
+            ..intent(IntentStatus::Succeeded)
+        };
+        let mut played = Played::new(resting(Status::RequiresAction));
+        played
+            .play(&webhook(Kind::Succeeded, paid.clone()))
+            .unwrap();
+        assert_eq!(played.stream.payment.status, Status::Succeeded);
+        let mut played = Played::new(resting(Status::RequiresAction));
+        played.play(&resynced(paid, vec![])).unwrap();
+        assert_eq!(played.stream.payment.status, Status::Succeeded);
+        let mut played = Played::new(confirming());
+        let authorized = Charge {
+            metadata,
+            ..charge("ch_1", ChargeStatus::Succeeded, false)
+        };
+        played
+            .play(&charged(attempt::Status::Authorized, authorized))
+            .unwrap();
+        let newest = played.stream.newest_attempt().unwrap();
+        assert_eq!(newest.status, attempt::Status::Authorized);
+    }
+}
+
+#[test]
+fn a_payment_with_an_intent_takes_no_other_though_it_bears_our_mark() {
+    let mut played = Played::new(resting(Status::RequiresAction));
+    let copy = Intent {
+        id: "pi_2".to_owned(),
+        ..intent(IntentStatus::Succeeded)
+    };
+    let of_copy = Charge {
+        payment_intent: Some("pi_2".to_owned()),
+        ..charge("ch_2", ChargeStatus::Succeeded, true)
+    };
+    let without_intent = Charge {
+        payment_intent: None,
+        ..of_copy.clone()
+    };
+    for report in [
+        webhook(Kind::Succeeded, copy),
+        charged(attempt::Status::Captured, of_copy),
+        charged(attempt::Status::Captured, without_intent),
+    ] {
+        assert_eq!(played.play(&report), Err(Refusal::NotOurs));
+    }
+}
+
+#[test]
+fn an_intent_in_a_status_of_tomorrow_moves_nothing_and_leaves_no_call_open() {
+    let unknown = intent(IntentStatus::Unknown);
+    let answer = |call, attempt| {
+        Event::IntentSeen(IntentReport {
+            intent: unknown.clone(),
+            kind: Kind::Resync,
+            answers: Some(call),
+            attempt,
+            fresh_attempt: id(98),
+        })
+    };
+    for (stream, call, attempt) in [
+        (accepted(), Call::CreateIntent, None),
+        (confirming(), Call::ConfirmIntent, Some(id(11))),
+    ] {
+        let status = stream.payment.status;
+        let mut played = Played::new(stream);
+        let step = played.play(&answer(call, attempt)).unwrap();
+        assert_eq!((step.transitions.len(), step.effects), (0, vec![]));
+        assert_eq!(played.stream.payment.open_call, None);
+        assert_eq!(played.stream.payment.intent_id.as_deref(), Some("pi_1"));
+        assert_eq!(played.stream.payment.status, status);
+        let seen = webhook(Kind::Succeeded, unknown.clone());
+        let step = played.play(&seen).unwrap();
+        assert_eq!(step.effects, [Effect::Resync]);
+        assert!(
+            played
+                .play(&resynced(unknown.clone(), vec![]))
+                .unwrap()
+                .is_empty()
+        );
+        played
+            .play(&webhook(Kind::Succeeded, intent(IntentStatus::Succeeded)))
+            .unwrap();
+        assert_eq!(played.stream.payment.status, Status::Succeeded);
+    }
+}
+
+#[test]
+fn a_cancel_that_is_answered_with_a_status_of_tomorrow_is_not_called_again() {
+    let mut played = Played::new(resting(Status::RequiresPaymentMethod));
+    played
+        .play(&Event::CancelRequested { reason: None })
+        .unwrap();
+    let answer = Event::IntentSeen(IntentReport {
+        intent: intent(IntentStatus::Unknown),
+        kind: Kind::Resync,
+        answers: Some(Call::CancelIntent),
+        attempt: None,
+        fresh_attempt: id(98),
+    });
+    assert!(played.play(&answer).unwrap().effects.is_empty());
+    assert_eq!(played.stream.payment.open_call, None);
+}
+
+#[test]
+fn the_charge_of_a_payment_is_learned_when_it_comes_later() {
+    let bare = |status| Intent {
+        latest_charge: None,
+        ..intent(status)
+    };
+    let captured = charged(
+        attempt::Status::Captured,
+        charge("ch_1", ChargeStatus::Succeeded, true),
+    );
+    let authorized = charged(
+        attempt::Status::Authorized,
+        charge("ch_1", ChargeStatus::Succeeded, false),
+    );
+    let (paid, held) = (IntentStatus::Succeeded, IntentStatus::RequiresCapture);
+    for (first, kind, later) in [
+        (paid, Kind::Succeeded, captured.clone()),
+        (paid, Kind::Succeeded, authorized.clone()),
+        (
+            paid,
+            Kind::Succeeded,
+            webhook(Kind::Succeeded, intent(paid)),
+        ),
+        (held, Kind::CapturableUpdated, authorized),
+        (
+            held,
+            Kind::CapturableUpdated,
+            webhook(Kind::CapturableUpdated, intent(held)),
+        ),
+    ] {
+        let mut played = Played::new(confirming());
+        played.play(&webhook(kind, bare(first))).unwrap();
+        assert_eq!(played.stream.newest_attempt().unwrap().charge_id, None);
+        let step = played.play(&later).unwrap();
+        assert_eq!((step.transitions.len(), step.effects), (0, vec![]));
+        let newest = played.stream.newest_attempt().unwrap();
+        assert_eq!(newest.charge_id.as_deref(), Some("ch_1"));
+    }
+}
+
+#[test]
+fn what_the_customer_is_to_do_is_kept_of_a_decline() {
+    let error = json!({
+        "type": "card_error", "code": "card_declined", "decline_code": "do_not_honor",
+        "advice_code": "do_not_try_again", "network_decline_code": "05", "network_advice_code": "03",
+        "message": "No.", "charge": "ch_1",
+    });
+    let read: StripeError = serde_json::from_value(error.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), error);
+    let failed: Charge = serde_json::from_value(json!({
+        "id": "ch_1", "status": "failed", "amount": 1, "failure_code": "card_declined",
+        "failure_message": "No.", "outcome": {
+            "type": "issuer_declined", "reason": "do_not_honor", "advice_code": "do_not_try_again",
+            "network_decline_code": "05", "network_advice_code": "03",
+        },
+    }))
+    .unwrap();
+    assert_eq!(failed.error(), Some(read));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use workflows::{attempt, edges, payment, refund};
 const IDS: &[&str] = &[
     "A0", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "P0", "P1", "P10", "P11", "P12", "P13",
     "P14", "P19", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P9c", "R0", "R1", "R2", "R3",
-    "R4", "R5", "R7", "R8",
+    "R4", "R5", "R7", "R8", "R9",
 ];
 
 #[test]
@@ -51,7 +51,9 @@ fn a_report_of_stripe_has_one_kind_between_two_statuses() {
             // Stripe's first report of a refund that failed at once is R1; R5 is kept for the history.
             let exception = |from| machine == &Machine::Refund && from == "local_requested";
             for (from, to) in rule.ends() {
-                if rule.driver == Driver::Stripe && !exception(from) {
+                // The reason of a refund that was not known tells a release (R9) from a refund (R8).
+                let release = rule.id == "R9";
+                if rule.driver == Driver::Stripe && !exception(from) && !release {
                     assert!(ends.insert((from, to)), "{machine}: {from} to {to}");
                 }
             }

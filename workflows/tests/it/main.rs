@@ -12,6 +12,7 @@ mod intents;
 mod machines;
 mod money;
 mod orders;
+mod other_refunds;
 mod played;
 mod processor;
 mod refunds;

@@ -182,6 +182,7 @@ pub(crate) fn charge(id: &str, status: ChargeStatus, captured: bool) -> Charge {
         payment_method: None,
         failure_code: (status == ChargeStatus::Failed).then(|| "card_declined".to_owned()),
         failure_message: None,
+        outcome: None,
         metadata: BTreeMap::from([(PAYMENT_ID.to_owned(), self::id(1).to_string())]),
     }
 }
