@@ -2,8 +2,8 @@
 
 use engine::PaymentFilter;
 use infra::http::RequestError;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 /// The most pairs of metadata that a payment may have.
 const MOST_METADATA: usize = 50;
@@ -72,10 +72,34 @@ fn amount(name: &str, text: &str) -> Result<i64, RequestError> {
 }
 
 fn moment(name: &str, text: &str) -> Result<OffsetDateTime, RequestError> {
-    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
+    let moment = OffsetDateTime::parse(text, &Rfc3339).ok();
+    // In UTC it must still be a year of four digits: at the edges an offset leads beyond them.
+    let moment = moment.and_then(|moment| moment.checked_to_offset(UtcOffset::UTC));
+    moment.ok_or_else(|| {
         RequestError::parameter(
             name,
             "This must be a time of RFC 3339, such as 2026-11-24T00:00:00Z.",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn a_time_at_the_edge_of_its_type_is_read_or_refused() {
+        for (text, is_read) in [
+            ("0000-01-01T00:00:00Z", true),
+            ("0000-01-01T00:00:00+00:01", false),
+            ("9999-12-31T23:59:59Z", true),
+            ("9999-12-31T23:59:59-00:01", false),
+            ("9999-12-31T23:59:59+23:59", true),
+        ] {
+            for name in ["created[gte]", "created[lt]"] {
+                let filter = parse(vec![(name.to_owned(), text.to_owned())]);
+                assert_eq!(filter.is_ok(), is_read, "{name} {text}");
+            }
+        }
+    }
 }

@@ -33,7 +33,7 @@ pub struct Customer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(
         max_length = 512,
-        pattern = r"^[^@\s\u0000-\u001f\u007f-\u009f]+@[^@\s\u0000-\u001f\u007f-\u009f]+$"
+        pattern = r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,20}(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,20}){0,2}@([A-Za-z0-9]([A-Za-z0-9-]{0,20}[A-Za-z0-9])?\.){1,4}[A-Za-z]{2,20}$"
     )]
     pub email: Option<String>,
     /// The name on the order.
@@ -103,7 +103,7 @@ pub struct CreatePayment {
     #[schema(
         min_length = 1,
         max_length = 22,
-        pattern = r#"^[^<>\\'"*\u0000-\u001f\u007f-\u009f]*[A-Za-z][^<>\\'"*\u0000-\u001f\u007f-\u009f]*$"#
+        pattern = r"^[ !#-&(-)+-;=?-\[\]-~]*[A-Za-z][ !#-&(-)+-;=?-\[\]-~]*$"
     )]
     pub statement_descriptor: Option<String>,
     /// Notes of the merchant.

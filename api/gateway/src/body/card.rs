@@ -6,8 +6,34 @@ use serde_json::Value;
 
 use crate::code::CARD_DATA;
 
-/// The lengths of card numbers, ISO/IEC 7812.
-const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
+/// The prefixes of each network's card numbers, as ranges of their first six digits, and the lengths of its numbers.
+const NETWORKS: [(u32, u32, &[usize]); 18] = [
+    // Visa.
+    (400_000, 499_999, &[16]),
+    // Mastercard.
+    (222_100, 272_099, &[16]),
+    (510_000, 559_999, &[16]),
+    // American Express.
+    (340_000, 349_999, &[15]),
+    (370_000, 379_999, &[15]),
+    // Discover and UnionPay.
+    (601_100, 601_199, &[16]),
+    (644_000, 659_999, &[16]),
+    (620_000, 629_999, &[16, 17, 18, 19]),
+    (810_000, 817_199, &[16, 19]),
+    // Diners Club.
+    (300_000, 305_999, &[14, 16]),
+    (309_500, 309_599, &[14, 16]),
+    (360_000, 369_999, &[14, 16]),
+    (380_000, 399_999, &[14, 16]),
+    // JCB.
+    (352_800, 358_999, &[16]),
+    // Maestro.
+    (500_000, 509_999, &[16, 19]),
+    (560_000, 589_999, &[16, 19]),
+    (639_000, 639_099, &[16, 19]),
+    (670_000, 679_999, &[16, 19]),
+];
 
 /// A word with more letters than this is an identifier, such as a hash in hexadecimal, which holds long runs of digits by chance.
 const LETTERS_OF_AN_IDENTIFIER: usize = 8;
@@ -42,8 +68,8 @@ pub(super) fn is_name(name: &str) -> bool {
     NAMES.contains(&plain.as_str())
 }
 
-/// Whether the text holds a card number: 13 to 19 digits, possibly parted by single spaces, dashes or dots, that begin as issuers'
-/// numbers do (2 to 6) and have the right check digit (Luhn).
+/// Whether the text holds a card number: digits, possibly parted by single spaces, dashes or dots, with the length and the
+/// prefix of a network's numbers ([`NETWORKS`]) and the right check digit (Luhn).
 pub(super) fn is_in(text: &str) -> bool {
     let bytes = text.as_bytes();
     let mut start = 0;
@@ -113,7 +139,16 @@ fn is_separator(byte: u8) -> bool {
 }
 
 fn is_number(digits: &[u8]) -> bool {
-    DIGITS.contains(&digits.len()) && matches!(digits.first(), Some(2..=6)) && luhn(digits)
+    let Some(prefix) = digits.get(..6) else {
+        return false;
+    };
+    let prefix = prefix
+        .iter()
+        .fold(0, |number, digit| number * 10 + u32::from(*digit));
+    let issued = NETWORKS.iter().any(|(first, last, lengths)| {
+        (*first..=*last).contains(&prefix) && lengths.contains(&digits.len())
+    });
+    issued && luhn(digits)
 }
 
 fn luhn(digits: &[u8]) -> bool {
@@ -162,7 +197,8 @@ mod tests {
             "378282246310005",
             "6011000990139424",
             "2223003122003222",
-            "4222222222222",
+            "30569309025904",
+            "3566002020360505",
             "6205500000000000004",
         ] {
             assert!(is_in(text), "{text}");
@@ -183,6 +219,18 @@ mod tests {
             "42424242424242424242424242",
         ] {
             assert!(!is_in(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_and_times_of_clients_pass_whatever_their_check_digit() {
+        let orders = (0..20_u64).map(|number| 5_340_000_000_000 + number);
+        let days = (0..200_u64).map(|number| 2_026_112_500_000_000 + number);
+        let millis = (0..200_u64).map(|number| 1_795_600_000_000 + number);
+        let micros = (0..200_u64).map(|number| 1_795_600_000_000_000 + number);
+        let short = (0..200_u64).map(|number| 4_000_000_000_000 + number);
+        for number in orders.chain(days).chain(millis).chain(micros).chain(short) {
+            assert!(!is_in(&number.to_string()), "{number}");
         }
     }
 

@@ -184,33 +184,55 @@ fn check_customer(customer: &Customer) -> Result<(), RequestError> {
         return Ok(());
     };
     check_text("customer.email", email, 512)?;
-    let parts = email.split_once('@');
-    let plausible = parts.is_some_and(|(name, domain)| {
-        !name.is_empty() && !domain.is_empty() && !domain.contains('@')
-    });
-    if plausible && !email.contains(char::is_whitespace) {
+    if is_email(email) {
         Ok(())
     } else {
         Err(RequestError::field(
             "customer.email",
-            "This must be an e-mail address.",
+            "This must be an e-mail address of ASCII letters, such as name@shop.example.",
         ))
     }
+}
+
+/// Whether Stripe takes the address: ASCII, a name and a domain of labels with a letter in the last, no dot at an end or
+/// beside another.
+fn is_email(email: &str) -> bool {
+    let Some((name, domain)) = email.rsplit_once('@') else {
+        return false;
+    };
+    let is_of_name =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&byte);
+    let named = name.len() <= 64
+        && name.bytes().all(is_of_name)
+        && name.split('.').all(|part| !part.is_empty());
+    let labels: Vec<&str> = domain.split('.').collect();
+    let is_label = |label: &&str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let top = labels
+        .last()
+        .is_some_and(|last| last.len() > 1 && last.bytes().any(|byte| byte.is_ascii_alphabetic()));
+    named && labels.len() > 1 && labels.iter().all(is_label) && top
 }
 
 /// Stripe's rules for the text on a bank statement.
 fn statement_descriptor(value: Option<&str>) -> Result<(), RequestError> {
     let Some(value) = value else { return Ok(()) };
     check_text("statement_descriptor", value, 22)?;
-    let printable = value
-        .chars()
-        .all(|letter| !letter.is_control() && !"<>\\'\"*".contains(letter));
-    if printable && value.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+    let allowed = value
+        .bytes()
+        .all(|byte| (b' '..=b'~').contains(&byte) && !b"<>\\'\"*".contains(&byte));
+    if allowed && value.bytes().any(|byte| byte.is_ascii_alphabetic()) {
         Ok(())
     } else {
         Err(RequestError::field(
             "statement_descriptor",
-            "This must hold a Latin letter and none of < > \\ ' \" *.",
+            "This must hold a Latin letter, ASCII characters only, and none of < > \\ ' \" *.",
         ))
     }
 }

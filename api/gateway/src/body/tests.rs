@@ -98,6 +98,15 @@ fn fields_must_make_sense() {
         "reference":"a\u0000b"                          -> invalid_field reference
         "customer":{"email":"nobody"}                   -> invalid_field customer.email
         "customer":{"email":"a b@c"}                    -> invalid_field customer.email
+        "customer":{"email":"test@test"}                -> invalid_field customer.email
+        "customer":{"email":"a@example..com"}           -> invalid_field customer.email
+        "customer":{"email":".a@example.com"}           -> invalid_field customer.email
+        "customer":{"email":"a..b@example.com"}         -> invalid_field customer.email
+        "customer":{"email":"a@-example.com"}           -> invalid_field customer.email
+        "customer":{"email":"a@b@example.com"}          -> invalid_field customer.email
+        "customer":{"email":"jürgen@example.com"}       -> invalid_field customer.email
+        "statement_descriptor":"МАГАЗИН"                -> invalid_field statement_descriptor
+        "statement_descriptor":"Café mugs"              -> invalid_field statement_descriptor
         "statement_descriptor":"1234"                   -> invalid_field statement_descriptor
         "statement_descriptor":"MUGS*SHOP"              -> invalid_field statement_descriptor
         "statement_descriptor":"A MUG SHOP OF THE WORLD" -> invalid_field statement_descriptor
