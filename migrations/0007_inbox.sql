@@ -4,7 +4,7 @@ create table inbox (
     id           text         primary key,     -- Stripe's event id
     type         text         not null,
     payload      bytea        compression lz4 not null,
-    status       text         not null check (status in ('received', 'retrying', 'deferred', 'applied', 'ignored', 'dead')),
+    status       text         not null check (status in ('received', 'retrying', 'deferred', 'applied', 'ignored', 'foreign', 'other_mode', 'not_understood', 'dead')),
     payment_id   uuid,
     tries        integer      not null default 0,
     due_at       timestamptz  not null,

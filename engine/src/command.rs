@@ -12,20 +12,8 @@ use crate::commit::batch::create;
 use crate::commit::batch::create::Create;
 use crate::request::{Answer, Command, Idempotency, NewPayment};
 use crate::store::{idempotency, inbox};
-use crate::webhook::ParseError;
 use crate::webhook::signature::Signed;
 use crate::{Engine, Error, webhook};
-
-/// A webhook that was not stored.
-#[derive(Debug, thiserror::Error)]
-pub enum WebhookError {
-    /// It is Stripe's, but no event. Answer 400.
-    #[error(transparent)]
-    Body(#[from] ParseError),
-    /// It could not be stored. Answer 5xx: Stripe will deliver it again.
-    #[error(transparent)]
-    Engine(#[from] Error),
-}
 
 impl Engine {
     /// Accepts a payment: when this returns it is durable, and it will be driven to an end whatever process dies.
@@ -100,16 +88,16 @@ impl Engine {
         }
     }
 
-    /// Stores a webhook of Stripe's, whose signature was verified. When this returns it is durable; a second delivery of
-    /// the same event changes nothing.
+    /// Stores a webhook of Stripe's, whose signature was verified, whatever it holds. When this returns it is durable; a
+    /// second delivery of the same event changes nothing.
     ///
     /// # Errors
-    /// [`WebhookError`]; no row was written then.
-    pub async fn receive(&self, webhook: Signed<'_>) -> Result<(), WebhookError> {
-        let incoming = webhook::parse(webhook.body())?;
+    /// [`Error`] when it could not be stored, so that Stripe must deliver it again; no row was written then.
+    pub async fn receive(&self, webhook: Signed<'_>) -> Result<(), Error> {
+        let name = webhook::name(webhook.body());
         let new = inbox::New {
-            id: incoming.id,
-            r#type: incoming.r#type,
+            id: name.id,
+            r#type: name.r#type,
             payload: webhook.body().to_vec(),
         };
         self.inner.webhooks.submit(new).await?;

@@ -11,13 +11,13 @@ use infra::{postgres, trace};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 use workflows::stream;
-use workflows::stream::{Event, Needs};
+use workflows::stream::{Event, Needs, Refusal};
 
 use crate::commit::{After, Applied, Cause, Fold, NotApplied};
 use crate::record::Record;
 use crate::store::inbox::{Disposition, Processed, Waiting};
 use crate::store::{inbox, payment};
-use crate::webhook::{Meaning, Source, Target};
+use crate::webhook::{Meaning, Source, Stranger, Target};
 use crate::{commit, store, webhook};
 
 static EVENTS: Counters<1> = Counters::new(
@@ -49,7 +49,10 @@ pub(crate) struct Applier {
 struct Report {
     waiting: Waiting,
     payment: Uuid,
+    target: Target,
     event: Event,
+    /// Why it is not understood, if it is not: it then only requests a resync.
+    not_understood: Option<String>,
     /// The sum that Stripe has refunded, finished or not, if the webhook reports only that this sum changed.
     refunded: Option<i64>,
 }
@@ -190,9 +193,7 @@ impl Applier {
             .collect();
         let intents: Vec<String> = parsed
             .iter()
-            .filter_map(|(_, meaning)| target(meaning.as_ref().ok()?))
-            .filter(|target| target.payment_id.is_none())
-            .filter_map(|target| target.intent_id.clone())
+            .filter_map(|(_, meaning)| target(meaning.as_ref().ok()?)?.intent_id.clone())
             .collect();
         let by_intent = if intents.is_empty() {
             HashMap::new()
@@ -205,18 +206,14 @@ impl Applier {
             .collect())
     }
 
-    /// The meaning of an event, or why it is dead.
+    /// The meaning of an event, or why it has none here.
     fn parse(&self, payload: &[u8]) -> Result<Meaning, Disposition> {
-        let incoming =
-            webhook::parse(payload).map_err(|error| Disposition::Dead(error.to_string()))?;
-        if let Some(reason) = self.source.stranger(&incoming) {
-            tracing::warn!(
-                event = incoming.id,
-                r#type = incoming.r#type,
-                reason,
-                "failed to apply a webhook of another account or mode; it is dead and needs an operator"
-            );
-            return Err(Disposition::Dead(reason));
+        let incoming = webhook::parse(payload)
+            .map_err(|error| Disposition::NotUnderstood(error.to_string()))?;
+        match self.source.stranger(&incoming) {
+            Some(Stranger::Mode(reason)) => return Err(Disposition::OtherMode(reason)),
+            Some(Stranger::Account(reason)) => return Err(Disposition::Foreign(reason)),
+            None => {}
         }
         Ok(webhook::meaning(&incoming, Uuid::now_v7()))
     }
@@ -244,8 +241,10 @@ fn observe(processed: &[Processed], since: Option<&PendingSpan>) {
 
 fn target(meaning: &Meaning) -> Option<&Target> {
     match meaning {
-        Meaning::Report { target, .. } | Meaning::Hint { target, .. } => Some(target),
-        Meaning::Unrelated | Meaning::Unknown => None,
+        Meaning::Report { target, .. }
+        | Meaning::Hint { target, .. }
+        | Meaning::Unknown { target } => Some(target),
+        Meaning::Unrelated => None,
     }
 }
 
@@ -254,25 +253,29 @@ fn with_payment(
     meaning: Result<Meaning, Disposition>,
     by_intent: &HashMap<String, Uuid>,
 ) -> Read {
-    let (target, event, refunded) = match meaning {
+    let unknown = || "its type or its object's status is not known to this version".to_owned();
+    let (target, event, refunded, not_understood) = match meaning {
         Err(disposition) => return processed(waiting, None, disposition),
-        Ok(Meaning::Unrelated | Meaning::Unknown) => {
-            return processed(waiting, None, Disposition::Ignored);
+        Ok(Meaning::Unrelated) => return processed(waiting, None, Disposition::Ignored),
+        Ok(Meaning::Unknown { target }) if target.is_empty() => {
+            return processed(waiting, None, Disposition::NotUnderstood(unknown()));
         }
-        Ok(Meaning::Report { target, event }) => (target, *event, None),
-        Ok(Meaning::Hint { target, refunded }) => (target, Event::Hinted, refunded),
+        Ok(Meaning::Unknown { target }) => (target, Event::Hinted, None, Some(unknown())),
+        Ok(Meaning::Report { target, event }) => (target, *event, None, None),
+        Ok(Meaning::Hint { target, refunded }) => (target, Event::Hinted, refunded, None),
     };
-    let payment = target
-        .payment_id
-        .or_else(|| by_intent.get(target.intent_id.as_deref()?).copied());
-    let Some(payment) = payment else {
-        let disposition = no_payment(&waiting);
-        return processed(waiting, None, disposition);
+    let known = |id: &String| by_intent.get(id).copied();
+    let payment = target.intent_id.as_ref().and_then(known);
+    let Some(payment) = payment.or(target.payment_id) else {
+        let reason = "it names no intent of Pawl's and bears no mark of Pawl's";
+        return processed(waiting, None, Disposition::Foreign(reason.to_owned()));
     };
     Read::Open(Box::new(Report {
         waiting,
         payment,
+        target,
         event,
+        not_understood,
         refunded,
     }))
 }
@@ -329,6 +332,9 @@ fn ignore_if_known(report: Box<Report>, records: &HashMap<Uuid, Record>) -> Read
             let disposition = no_payment(&report.waiting);
             processed(report.waiting, payment, disposition)
         }
+        Some(record) if !report.target.identity().is_of(&record.stream) => {
+            processed(report.waiting, None, foreign())
+        }
         Some(record) if report.is_known(record) => {
             processed(report.waiting, payment, Disposition::Ignored)
         }
@@ -339,7 +345,7 @@ fn ignore_if_known(report: Box<Report>, records: &HashMap<Uuid, Record>) -> Read
 impl Report {
     /// Whether the payment, of which only the newest attempt was read, reflects all that the webhook reports.
     fn is_known(&self, record: &Record) -> bool {
-        if self.event.needs() != Needs::default() {
+        if self.event.needs() != Needs::default() || self.not_understood.is_some() {
             return false;
         }
         let payment = &record.stream.payment;
@@ -351,15 +357,26 @@ impl Report {
     }
 }
 
+/// Our mark is on an object of another intent than the payment's: somebody has copied or edited it.
+fn foreign() -> Disposition {
+    let reason = "it bears the mark of a payment that has another intent at Stripe";
+    Disposition::Foreign(reason.to_owned())
+}
+
 fn apply(fold: &mut Fold, report: Report) -> Processed {
     let Report {
         waiting,
         payment,
         event,
+        not_understood,
         ..
     } = report;
     let cause = Cause::stripe_event(&waiting.id);
     let disposition = match fold.apply(payment, &event, &cause) {
+        Ok(_) if not_understood.is_some() => {
+            Disposition::NotUnderstood(not_understood.unwrap_or_default())
+        }
+        Err(NotApplied::Refused(Refusal::NotOurs)) => foreign(),
         Ok(Applied::Changed) => Disposition::Applied,
         Ok(Applied::Nothing) => Disposition::Ignored,
         Err(NotApplied::NoPayment) => no_payment(&waiting),

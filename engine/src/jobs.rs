@@ -16,7 +16,7 @@ use uuid::Uuid;
 use workflows::effect::{Call, Effect};
 use workflows::payment::Kind;
 use workflows::stream::{Event, IntentReport, VoidCall};
-use workflows::stripe::{Intent, StripeError};
+use workflows::stripe::{Intent, IntentStatus, StripeError};
 
 use crate::record::Record;
 use crate::store::job::{Claimed, Finish};
@@ -131,19 +131,20 @@ impl Work<'_> {
 
     /// Reports the intent in answer to the job's call; `kind` where the answer says more than the intent's status.
     fn report_intent(&self, intent: Intent, kind: Option<Kind>) -> JobResult {
-        let Some(kind) = kind.or_else(|| Kind::of_intent(intent.status)) else {
-            return JobResult::dead_letter(format!(
-                "intent {} has a status that this version does not know",
-                intent.id
-            ));
-        };
+        if intent.status == IntentStatus::Unknown {
+            tracing::warn!(
+                intent = intent.id,
+                "an answer of Stripe shows a status that this version does not know; the payment stays as it is and is read again later"
+            );
+        }
+        let kind = kind.or_else(|| Kind::of_intent(intent.status));
         let attempt = match self.job.effect {
             Effect::ConfirmIntent { attempt } => Some(attempt),
             _ => None,
         };
         JobResult::report(Event::IntentSeen(IntentReport {
             intent,
-            kind,
+            kind: kind.unwrap_or(Kind::Resync),
             answers: self.job.effect.call(),
             attempt,
             fresh_attempt: Uuid::now_v7(),

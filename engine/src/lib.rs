@@ -40,7 +40,6 @@ use crate::commit::batch::advance::Advances;
 use crate::commit::batch::create::Creates;
 use crate::commit::batch::receive::Webhooks;
 
-pub use command::WebhookError;
 pub use error::Error;
 pub use infra::http::page::Page;
 pub use operations::JOB_STATES;

@@ -240,6 +240,10 @@ fn error_view(error: &StripeError) -> ErrorView {
         r#type: error.kind.clone(),
         code: error.code.clone(),
         decline_code: error.decline_code.clone(),
+        advice_code: error.advice_code.clone(),
+        network_decline_code: error.network_decline_code.clone(),
+        network_advice_code: error.network_advice_code.clone(),
+        param: error.param.clone(),
         message: error.message.clone(),
     }
 }

@@ -9,6 +9,8 @@ pub mod signature;
 
 use std::borrow::Cow;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use infra::storable;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -31,25 +33,43 @@ pub struct Source {
 }
 
 impl Source {
-    /// The reason to park an event instead of applying it, if it is of another mode or account.
+    /// Why an event is kept and not applied, if it is of another mode or account.
     #[must_use]
-    pub fn stranger(&self, incoming: &Incoming) -> Option<String> {
+    pub fn stranger(&self, incoming: &Incoming) -> Option<Stranger> {
         let mode = |livemode| if livemode { "live" } else { "test" };
         if incoming.livemode != self.livemode {
-            return Some(format!(
-                "parked: an event of {} mode, and the key here is of {} mode",
+            return Some(Stranger::Mode(format!(
+                "an event of {} mode, and the key here is of {} mode",
                 mode(incoming.livemode),
                 mode(self.livemode)
-            ));
+            )));
         }
         // An account's own events bear no account.
         match &incoming.account {
-            Some(account) if Some(account) != self.account.as_ref() => Some(format!(
-                "parked: an event of the connected account {account}, which is not STRIPE_ACCOUNT"
+            Some(account) if Some(account) != self.account.as_ref() => Some(Stranger::Account(
+                format!("an event of the connected account {account}, which is not STRIPE_ACCOUNT"),
             )),
             _ => None,
         }
     }
+}
+
+/// Why an event is not of this mode or account, in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stranger {
+    /// It is of the other mode.
+    Mode(String),
+    /// It is of a connected account that is not ours.
+    Account(String),
+}
+
+/// What a webhook is stored under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// `evt_…`, the same for every delivery; for a body without an id of at most 255 characters, `body_` and its hash.
+    pub id: String,
+    /// Its type; empty where the body has none of at most 255 characters.
+    pub r#type: String,
 }
 
 /// One event of Stripe.
@@ -59,13 +79,11 @@ pub struct Incoming {
     pub id: String,
     /// `payment_intent.succeeded` and so on. Types that Pawl does not know are kept.
     pub r#type: String,
-    /// When it happened, in Unix seconds; too coarse to order by.
-    pub created: i64,
     /// Whether real money is meant.
     pub livemode: bool,
     /// The connected account that it happened in.
     pub account: Option<String>,
-    /// A snapshot of its object, as it was when the event was made.
+    /// A snapshot of its object, as it was when the event was made; of a thin event only what it points to.
     pub object: Object,
 }
 
@@ -107,7 +125,7 @@ pub enum ParseError {
     #[error("the event's id or type is empty or longer than {LONGEST_ID} characters")]
     Name,
     /// An event of a type that Pawl handles, about an object without an id.
-    #[error("the event's object has no id")]
+    #[error("the event has no object, or one without an id")]
     Object,
 }
 
@@ -115,13 +133,21 @@ pub enum ParseError {
 struct Envelope<'a> {
     id: String,
     r#type: String,
-    created: i64,
     #[serde(default)]
     livemode: bool,
     #[serde(default)]
     account: Option<String>,
-    #[serde(borrow)]
-    data: Data<'a>,
+    #[serde(borrow, default)]
+    data: Option<Data<'a>>,
+    #[serde(default)]
+    related_object: Option<Related>,
+}
+
+/// What a thin event (`v2.core.event`) is about: it carries no snapshot.
+#[derive(Deserialize)]
+struct Related {
+    id: String,
+    r#type: String,
 }
 
 #[derive(Deserialize)]
@@ -145,18 +171,41 @@ struct Outside<'a> {
     metadata: Option<Value>,
 }
 
-/// Reads an event. A type or an object that Pawl does not know is no error: Stripe adds both at any time, and gives up on endpoints that refuse them.
+/// The name of a webhook, whatever its body holds: Stripe gives up on endpoints that refuse its events.
+#[must_use]
+pub fn name(raw: &[u8]) -> Name {
+    let body: Option<Value> = serde_json::from_slice(&storable::json(raw)).ok();
+    let field = |name: &str| {
+        let text = body.as_ref()?.get(name)?.as_str()?;
+        is_name(text).then(|| text.to_owned())
+    };
+    let hash = || format!("body_{}", hex::encode(digest(&SHA256, raw)));
+    Name {
+        id: field("id").unwrap_or_else(hash),
+        r#type: field("type").unwrap_or_default(),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST_ID
+}
+
+/// Reads an event. A type or an object that Pawl does not know is no error: Stripe adds both at any time. The texts of what
+/// is returned can be stored.
 ///
 /// # Errors
 /// [`ParseError`] for a body that is no event.
 pub fn parse(raw: &[u8]) -> Result<Incoming, ParseError> {
-    let envelope: Envelope<'_> = serde_json::from_slice(raw)?;
-    for name in [&envelope.id, &envelope.r#type] {
-        if name.is_empty() || name.len() > LONGEST_ID {
-            return Err(ParseError::Name);
-        }
+    let raw = storable::json(raw);
+    let envelope: Envelope<'_> = serde_json::from_slice(&raw)?;
+    if !is_name(&envelope.id) || !is_name(&envelope.r#type) {
+        return Err(ParseError::Name);
     }
-    let object = object(envelope.data.object)?;
+    let object = match (envelope.data, envelope.related_object) {
+        (Some(data), _) => object(data.object)?,
+        (None, Some(related)) => Object::Other(Box::new(related.pointers())),
+        (None, None) => return Err(ParseError::Object),
+    };
     let unnamed = matches!(&object, Object::Other(pointers) if pointers.id.is_none());
     if unnamed && events::is_known(&envelope.r#type) {
         return Err(ParseError::Object);
@@ -164,7 +213,6 @@ pub fn parse(raw: &[u8]) -> Result<Incoming, ParseError> {
     Ok(Incoming {
         id: envelope.id,
         r#type: envelope.r#type,
-        created: envelope.created,
         livemode: envelope.livemode,
         account: envelope.account,
         object,
@@ -184,6 +232,19 @@ fn object(raw: &RawValue) -> Result<Object, ParseError> {
         tracing::warn!(%error, object = outside.object.as_deref(), id = outside.id, "failed to read an object of a webhook; using the ids that it contains");
         Object::Other(Box::new(outside.pointers()))
     }))
+}
+
+impl Related {
+    fn pointers(self) -> Pointers {
+        let itself = |name: &str| (self.r#type == name).then(|| self.id.clone());
+        Pointers {
+            intent_id: itself("payment_intent"),
+            charge_id: itself("charge"),
+            payment_id: None,
+            object: Some(self.r#type),
+            id: Some(self.id),
+        }
+    }
 }
 
 impl Outside<'_> {

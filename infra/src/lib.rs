@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod postgres;
 pub mod redis;
 pub mod shutdown;
+pub mod storable;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use engine::WebhookError;
 use engine::webhook::signature::SignatureError;
 use infra::http::RequestError;
 use infra::http::code::{MISSING_FIELD, NOT_FOUND};
@@ -31,8 +30,6 @@ pub(crate) enum Error {
     Engine(engine::Error),
     /// The webhook is not signed by Stripe.
     Signature(SignatureError),
-    /// The webhook was not stored.
-    Webhook(WebhookError),
 }
 
 impl Error {
@@ -66,12 +63,6 @@ impl From<SignatureError> for Error {
     }
 }
 
-impl From<WebhookError> for Error {
-    fn from(error: WebhookError) -> Self {
-        Self::Webhook(error)
-    }
-}
-
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let problem = match self {
@@ -80,11 +71,8 @@ impl IntoResponse for Error {
             Self::Forbidden(needed) => {
                 Problem::new(authz::code::FORBIDDEN, format!("This takes {needed}."))
             }
-            Self::Engine(error) | Self::Webhook(WebhookError::Engine(error)) => {
-                engine_problem(error)
-            }
+            Self::Engine(error) => engine_problem(error),
             Self::Signature(error) => invalid_webhook(&error),
-            Self::Webhook(WebhookError::Body(error)) => invalid_webhook(&error),
         };
         problem.into_response()
     }

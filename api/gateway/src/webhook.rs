@@ -11,7 +11,7 @@ use crate::{Gateway, openapi};
 
 /// Stripe's events.
 ///
-/// Signed by Stripe over the raw body. 200 once the event is durable, also for events that Pawl does not know.
+/// Signed by Stripe over the raw body. 200 once it is durable, whatever it holds.
 #[utoipa::path(
     post,
     path = "/webhooks/stripe",

@@ -106,6 +106,14 @@ pub struct ErrorView {
     pub code: Option<String>,
     /// The issuer's reason, for instance `insufficient_funds`.
     pub decline_code: Option<String>,
+    /// What to do next, for instance `do_not_try_again` or `try_again_later`.
+    pub advice_code: Option<String>,
+    /// The card network's own code for the decline.
+    pub network_decline_code: Option<String>,
+    /// The card network's own code for what to do next.
+    pub network_advice_code: Option<String>,
+    /// The parameter that Stripe refused.
+    pub param: Option<String>,
     /// Stripe's sentence for people.
     pub message: Option<String>,
 }

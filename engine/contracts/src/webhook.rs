@@ -24,7 +24,7 @@ pub const SECRET_OVERLAP_SECONDS: i64 = 86_400;
 pub const LONGEST_OVERLAP_SECONDS: i64 = 604_800;
 
 /// Every type of event, as machine and kind of a transition.
-pub const EVENT_TYPES: [&str; 36] = [
+pub const EVENT_TYPES: [&str; 37] = [
     "payment.accepted",
     "payment.action_required",
     "payment.cancel_requested",
@@ -51,6 +51,7 @@ pub const EVENT_TYPES: [&str; 36] = [
     "attempt.started",
     "attempt.voided",
     "refund.action_required",
+    "refund.auth_release",
     "refund.canceled",
     "refund.created",
     "refund.failed",

@@ -25,7 +25,9 @@ pub(super) fn wait(payment: &Payment) -> Option<Wait> {
         | Status::Processing
         | Status::RequiresCapture => payment.open_call.is_none(),
         Status::Succeeded => payment.reserved > 0,
-        Status::LocalCreated | Status::Canceled | Status::LocalRejected => false,
+        // Stripe made the intent, in a status that this version does not know.
+        Status::LocalCreated => payment.intent_id.is_some() && payment.open_call.is_none(),
+        Status::Canceled | Status::LocalRejected => false,
     };
     waits.then_some(Wait {
         status: payment.status,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use contracts::id::DeliveryId;
 use contracts::webhook::Message;
+use infra::storable;
 use reqwest::{Response, StatusCode, header, redirect};
 use standardwebhooks::{
     HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook,
@@ -189,7 +190,7 @@ fn sign(secrets: &[Vec<u8>], id: &str, timestamp: i64, body: &[u8]) -> Result<St
     }
 }
 
-/// The beginning of an answer as text; `None` if it has no body. NUL is removed, because Postgres refuses it.
+/// The beginning of an answer as text that can be stored; `None` if it has no body.
 async fn beginning(mut response: Response) -> Option<String> {
     let mut read = Vec::new();
     while read.len() < READ_BYTES
@@ -197,9 +198,8 @@ async fn beginning(mut response: Response) -> Option<String> {
     {
         read.extend_from_slice(&chunk[..chunk.len().min(READ_BYTES - read.len())]);
     }
-    let text: String = String::from_utf8_lossy(&read)
+    let text: String = storable::text(&read)
         .chars()
-        .filter(|letter| *letter != '\0')
         .take(KEPT_CHARACTERS)
         .collect();
     (!text.is_empty()).then_some(text)

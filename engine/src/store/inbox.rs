@@ -32,8 +32,14 @@ pub(crate) struct Waiting {
 pub(crate) enum Disposition {
     /// It changed the payment, or requested a resync.
     Applied,
-    /// It reported nothing new, or is not about a payment of Pawl's.
+    /// It reported nothing new, or is about nothing that moves a payment, such as a payout.
     Ignored,
+    /// It is about an object of another program on the same Stripe account, or of another account.
+    Foreign(String),
+    /// It is of the other mode: live where the key here is a test key, or the other way round.
+    OtherMode(String),
+    /// This version does not understand it. If it is about a payment, a resync was requested.
+    NotUnderstood(String),
     /// Its payment does not exist yet; it is processed again later.
     Deferred(String),
     /// It failed to be applied for a reason that may pass; it is processed again later.
@@ -48,6 +54,9 @@ impl Disposition {
         match self {
             Self::Applied => "applied",
             Self::Ignored => "ignored",
+            Self::Foreign(_) => "foreign",
+            Self::OtherMode(_) => "other_mode",
+            Self::NotUnderstood(_) => "not_understood",
             Self::Deferred(_) => "deferred",
             Self::Retrying(_) => "retrying",
             Self::Dead(_) => "dead",
@@ -57,7 +66,12 @@ impl Disposition {
     fn error(&self) -> Option<&str> {
         match self {
             Self::Applied | Self::Ignored => None,
-            Self::Deferred(error) | Self::Retrying(error) | Self::Dead(error) => Some(error),
+            Self::Foreign(error)
+            | Self::OtherMode(error)
+            | Self::NotUnderstood(error)
+            | Self::Deferred(error)
+            | Self::Retrying(error)
+            | Self::Dead(error) => Some(error),
         }
     }
 }
@@ -170,7 +184,7 @@ pub(crate) async fn mark(
         "update inbox set
             status = t.status, error = t.error, payment_id = t.payment_id, tries = inbox.tries + 1,
             due_at = now() + least(interval '1 second' * power(2, least(inbox.tries, 12)), interval '10 minutes'),
-            done_at = case when t.status in ('applied', 'ignored', 'dead') then now() end
+            done_at = case when t.status not in ('deferred', 'retrying') then now() end
          from json_populate_recordset(null::inbox, $1::text::json) as t
          where inbox.id = t.id",
         rows(&marked)?,
@@ -200,7 +214,7 @@ pub(crate) async fn put_off(
 pub(crate) async fn delete_expired(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "delete from inbox where ctid in
-            (select ctid from inbox where received_at < now() - interval '30 days' and status in ('applied', 'ignored') limit $1)",
+            (select ctid from inbox where received_at < now() - interval '30 days' and status not in ('received', 'retrying', 'deferred', 'dead') limit $1)",
         limit,
     )
     .execute(connection)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use infra::storable;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -99,7 +100,7 @@ impl Answer {
             }
         };
         if self.status.is_success() {
-            return match serde_json::from_slice(bytes) {
+            return match serde_json::from_slice(&storable::json(bytes)) {
                 Ok(object) => Ok(Answered {
                     object,
                     request_id: self.request_id,
@@ -111,7 +112,7 @@ impl Answer {
                 }
             };
         }
-        match serde_json::from_slice::<ErrorBody>(bytes) {
+        match serde_json::from_slice::<ErrorBody>(&storable::json(bytes)) {
             Ok(ErrorBody { error }) => {
                 let message = error.error.message.clone();
                 let message = message

@@ -1,8 +1,10 @@
 //! The meaning of an event of Stripe for a payment.
 
 use uuid::Uuid;
-use workflows::stream::{ChargeReport, Event, IntentReport, RefundReport};
-use workflows::stripe::{Charge, Intent, PAYMENT_ID, Refund, id_of};
+use workflows::stream::{ChargeReport, Event, Identity, IntentReport, RefundReport};
+use workflows::stripe::{
+    Charge, ChargeStatus, Intent, IntentStatus, PAYMENT_ID, Refund, RefundStatus, id_of,
+};
 use workflows::{attempt, payment};
 
 use super::events::{REFUNDED, Rule, find_rule};
@@ -28,11 +30,14 @@ pub enum Meaning {
     },
     /// A type that Pawl knows, about something that belongs to no payment: a payout, a charge without an intent.
     Unrelated,
-    /// A type that Pawl does not know.
-    Unknown,
+    /// A type or a status that Pawl does not know.
+    Unknown {
+        /// The payment that it is about, if it is about one.
+        target: Target,
+    },
 }
 
-/// How to find the payment of an event: by our id in its metadata, or else by Stripe's ids.
+/// How to find the payment of an event: by Stripe's ids, or by our mark where Stripe's ids are not known yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
     /// `metadata.payment_id`: one of ours, if this server has a payment of that id.
@@ -48,10 +53,13 @@ pub struct Target {
 /// An event whose object is not of the kind that its type promises is a hint.
 #[must_use]
 pub fn meaning(incoming: &Incoming, fresh: Uuid) -> Meaning {
-    let Some(rule) = find_rule(&incoming.r#type) else {
-        return Meaning::Unknown;
-    };
     let target = Target::new(&incoming.object);
+    let Some(rule) = find_rule(&incoming.r#type) else {
+        return Meaning::Unknown { target };
+    };
+    if is_of_tomorrow(&incoming.object) {
+        return Meaning::Unknown { target };
+    }
     if target.is_of_no_payment(&incoming.object) {
         return Meaning::Unrelated;
     }
@@ -79,6 +87,16 @@ pub fn meaning(incoming: &Incoming, fresh: Uuid) -> Meaning {
                 _ => None,
             },
         },
+    }
+}
+
+/// Whether the object has a status that this version does not know.
+fn is_of_tomorrow(object: &Object) -> bool {
+    match object {
+        Object::Intent(intent) => intent.status == IntentStatus::Unknown,
+        Object::Charge(charge) => charge.status == ChargeStatus::Unknown,
+        Object::Refund(refund) => refund.status == RefundStatus::Unknown,
+        Object::Other(_) => false,
     }
 }
 
@@ -140,6 +158,22 @@ impl Target {
                 }
             }
         }
+    }
+
+    /// What the event says about the payment that it belongs to.
+    #[must_use]
+    pub fn identity(&self) -> Identity<'_> {
+        Identity {
+            intent_id: self.intent_id.as_deref(),
+            charge_id: self.charge_id.as_deref(),
+            mark: self.payment_id,
+        }
+    }
+
+    /// Whether it names nothing that a payment has.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.payment_id.is_none() && self.intent_id.is_none() && self.charge_id.is_none()
     }
 
     /// The event belongs to no payment intent: its metadata does not name a payment, and it contains no intent. A charge or

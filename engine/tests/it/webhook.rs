@@ -1,5 +1,6 @@
 //! Webhooks: whose they are, what they say, what they mean.
 
+mod foreign;
 mod meaning;
 mod parse;
 mod signature;

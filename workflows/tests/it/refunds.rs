@@ -8,9 +8,7 @@ use workflows::stream::{Effect, Event, RefundReport, RefundRequest, Refusal, Ste
 use workflows::stripe::{Intent, IntentStatus, Refund, RefundStatus};
 
 use crate::played::Played;
-use crate::samples::{
-    AMOUNT, id, intent, our_refund, refusal, resting, resynced, stripe_refund, webhook,
-};
+use crate::samples::{AMOUNT, id, intent, our_refund, refusal, resting, resynced, stripe_refund};
 
 pub(crate) const OURS: u128 = 51;
 

@@ -42,7 +42,7 @@ fn an_event_of_another_mode_or_account_is_a_strangers() {
 }
 
 #[tokio::test]
-async fn a_strangers_event_is_kept_for_a_person_and_moves_nothing() {
+async fn a_strangers_event_is_kept_and_moves_nothing() {
     let world = World::start().await;
     let payment = world.create("pm_card_visa").await;
     world.drain().await;
@@ -67,11 +67,14 @@ async fn a_strangers_event_is_kept_for_a_person_and_moves_nothing() {
     }
     world.drain().await;
     assert_eq!(world.view(payment).await.version, before.version);
-    let parked: Vec<(String, String)> =
-        sqlx::query_as("select id, status from inbox where error like 'parked:%' order by id")
+    let kept: Vec<(String, String)> =
+        sqlx::query_as("select id, status from inbox where error is not null order by id")
             .fetch_all(world.database.pool())
             .await
             .unwrap();
-    let dead = |id: &str| (id.to_owned(), "dead".to_owned());
-    assert_eq!(parked, [dead("evt_connected"), dead("evt_live")]);
+    let expected = [("evt_connected", "foreign"), ("evt_live", "other_mode")];
+    assert_eq!(
+        kept,
+        expected.map(|(id, status)| (id.to_owned(), status.to_owned()))
+    );
 }
