@@ -99,49 +99,79 @@ create table refund (
 
 create index refund_payment on refund (payment_id, id);
 
--- Every move of every machine, for ever. No row of this table is updated or deleted, which a trigger enforces.
+-- A transition without what it shares with the others of its step.
+create type status_change as (
+    machine      text,
+    subject      uuid,      -- the payment, the attempt or the refund
+    from_status  text,
+    kind         text,
+    to_status    text,
+    facts        jsonb      -- of the subject: error, charge; never a secret
+);
+
+-- Every transition of every machine, for ever; the view `transition` shows them one by one. A row is a step: the
+-- transitions that one cause led to at once. No row is updated or deleted, which a trigger enforces.
 --
 -- Like job it has no foreign key to payment: rows of both are written under the lock of a payment row, which is never
 -- deleted, and a check of the key for each row would cost as much as the row.
-create table transition (
-    stream       uuid         not null,     -- the payment
-    version      bigint       not null check (version > 0),
-    machine      text         not null,
-    subject      uuid         not null,     -- the payment, the attempt or the refund that moved
-    from_status  text         not null,
-    kind         text         not null,
-    to_status    text         not null,
+create table history (
+    stream         uuid             not null,     -- the payment
+    first_version  bigint           not null check (first_version > 0),
+    last_version   bigint           not null generated always as (first_version + cardinality(transitions) - 1) stored,
+    transitions    status_change[]  not null check (cardinality(transitions) > 0),
     -- What caused it: `req_…` a request, `evt_…` a Stripe event, `job_…` a job, `timer_…` a timer, `op_…` an operator.
     -- A request's cause is the X-Request-Id of its answer, unless the client sent that id: a client may send one id with
     -- two commands. Then the cause is an id of its own, and the client's is `request_id` in `data`.
-    cause        text         not null,
-    data         jsonb        not null,     -- the facts of the move: amounts, error, charge; never a secret
-    created_at   timestamptz  not null,
-    primary key (stream, version),
-    -- The same cause moves a subject once, however often it is delivered.
-    constraint transition_once unique (stream, cause, subject)
+    cause          text             not null,
+    data           jsonb            not null,     -- the payment's amounts after the step
+    created_at     timestamptz      not null,
+    primary key (stream, first_version),
+    -- The same cause moves a stream once, however often it is delivered.
+    constraint history_once unique (stream, cause)
 );
+
+create view transition as
+select history.stream, history.first_version + change.place - 1 as version,
+       change.machine, change.subject, change.from_status, change.kind, change.to_status,
+       history.cause, history.data || jsonb_build_object('moved', change.facts) as data, history.created_at
+from history
+cross join lateral unnest(history.transitions) with ordinality
+    as change (machine, subject, from_status, kind, to_status, facts, place);
 
 -- Every transition is an edge. This is a foreign key in all but its form: rows are only inserted, so one look at the edges of
 -- a whole statement costs less than a look for each of its rows. It fails like a foreign key of this name.
-create function transitions_are_edges() returns trigger language plpgsql as $$
+--
+-- Versions have no gap and none is there twice: a step begins where the one before it ends. Two transactions that add the
+-- same next step at once, without the payment's lock, meet in the primary key.
+create function history_is_right() returns trigger language plpgsql as $$
 begin
-    if exists (select from (select distinct machine, from_status, kind, to_status from written) as moved
-               where not exists (select from edge
+    if exists (select from (select distinct machine, from_status, kind, to_status, subject is null as incomplete
+                            from written, unnest(written.transitions)) as moved
+               where incomplete
+                  or not exists (select from edge
                                  where (edge.machine, edge.from_status, edge.kind, edge.to_status)
                                      = (moved.machine, moved.from_status, moved.kind, moved.to_status)))
     then
         raise exception 'a transition is not an edge'
-            using errcode = 'foreign_key_violation', constraint = 'transition_is_an_edge', table = 'transition';
+            using errcode = 'foreign_key_violation', constraint = 'transition_is_an_edge', table = 'history';
+    end if;
+    if exists (select from written
+               where (select before.last_version from history as before
+                      where before.stream = written.stream and before.first_version < written.first_version
+                      order by before.first_version desc limit 1)
+                     is distinct from nullif(written.first_version - 1, 0))
+    then
+        raise exception 'a step does not begin where the one before it ends'
+            using errcode = 'check_violation', constraint = 'history_has_no_gap', table = 'history';
     end if;
     return null;
 end
 $$;
 
-create trigger transition_is_an_edge after insert on transition referencing new table as written
-    for each statement execute function transitions_are_edges();
+create trigger history_is_right after insert on history referencing new table as written
+    for each statement execute function history_is_right();
 
-create trigger transition_only_grows before update or delete or truncate on transition
+create trigger history_only_grows before update or delete or truncate on history
     for each statement execute function history_only_grows();
 
 -- What Kafka has not acknowledged yet. The relay reads a shard in order of seq: within a stream that is the order of

@@ -32,8 +32,8 @@ end
 $$;
 
 -- The services that move payments: gateway and core service by commands, the worker by Stripe's answers and webhooks.
-grant select, insert on transition, attempt to pawl_engine;
-grant select on edge, switch to pawl_engine;
+grant select, insert on history, attempt to pawl_engine;
+grant select on transition, edge, switch to pawl_engine;
 grant select, insert, update on payment, refund to pawl_engine;
 grant select, insert, update, delete on job, inbox, timer, outbox, idempotency to pawl_engine;
 

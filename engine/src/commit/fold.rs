@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::stream;
-use workflows::stream::{Effect, Event, Refusal, Stream, Transition};
+use workflows::stream::{Effect, Event, Refusal, Stream};
 
 use super::cause::Cause;
 use crate::record::{Change, Record};
@@ -105,11 +104,14 @@ impl Fold {
             self.superseded.insert(payment);
         }
         held.replace(step.stream, self.now);
+        let mut facts = store::stream::facts(&held.record.stream);
+        cause.note_in(&mut facts);
         for transition in step.transitions {
             self.transitions.push(transition::New {
                 stream: payment,
                 cause: cause.id.clone(),
-                data: data(&transition, &held.record.stream, cause),
+                data: facts.clone(),
+                moved: store::stream::moved(&transition, &held.record.stream),
                 transition,
             });
         }
@@ -182,11 +184,4 @@ impl Held {
 
 fn closes_call(before: &Stream, after: &Stream) -> bool {
     before.payment.open_call.is_some() && before.payment.open_call != after.payment.open_call
-}
-
-/// The facts that the history keeps of a transition.
-fn data(transition: &Transition, after: &Stream, cause: &Cause) -> Value {
-    let mut data = store::stream::facts(transition, after);
-    cause.note_in(&mut data);
-    data
 }

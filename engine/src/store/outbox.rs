@@ -115,8 +115,9 @@ pub(crate) async fn oldest(
     // The limit is in the sub-select, so that only the rows that are returned are joined.
     sqlx::query_as!(
         Message,
-        r#"select o.seq, o.stream, o.version, t.machine, t.subject, t.from_status, t.kind, t.to_status, t.cause,
-                  t.created_at, p.account_id, p.amount, p.currency,
+        r#"select o.seq, o.stream, o.version, t.machine as "machine!", t.subject as "subject!",
+                  t.from_status as "from_status!", t.kind as "kind!", t.to_status as "to_status!", t.cause as "cause!",
+                  t.created_at as "created_at!", p.account_id, p.amount, p.currency,
                   coalesce((t.data->>'amount_capturable')::int8, p.amount_capturable) as "amount_capturable!",
                   coalesce((t.data->>'amount_captured')::int8, p.amount_captured) as "amount_captured!",
                   coalesce((t.data->>'amount_refunded')::int8, p.amount_refunded) as "amount_refunded!",

@@ -79,20 +79,22 @@ pub(crate) async fn write(
     refund::write(connection, changes, now).await
 }
 
-/// The facts that the history keeps of a transition: the payment's sums after it, and the state of the subject that
-/// moved. Never a client secret.
-pub(crate) fn facts(transition: &Transition, after: &Stream) -> Value {
+/// The facts that the history keeps of a payment after a step.
+pub(crate) fn facts(after: &Stream) -> Value {
     let payment = &after.payment;
-    let moved = match transition.machine {
-        Machine::Payment => payment::facts(after),
-        Machine::Attempt => attempt::facts(after, transition.subject),
-        Machine::Refund => refund::facts(after, transition.subject),
-    };
     json!({
         "amount_capturable": payment.capturable,
         "amount_captured": payment.captured,
         "amount_refunded": payment.refunded,
         "amount_reserved": payment.reserved,
-        "moved": moved,
     })
+}
+
+/// The facts that the history keeps of the subject of a transition. Never a client secret.
+pub(crate) fn moved(transition: &Transition, after: &Stream) -> Value {
+    match transition.machine {
+        Machine::Payment => payment::facts(after),
+        Machine::Attempt => attempt::facts(after, transition.subject),
+        Machine::Refund => refund::facts(after, transition.subject),
+    }
 }

@@ -1,4 +1,4 @@
-//! Table `transition`: the history of every stream. Rows are added, never changed.
+//! Table `history` and its view `transition`: the transitions of every stream. Rows are added, never changed.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -15,10 +15,23 @@ pub(crate) struct New {
     pub(crate) stream: Uuid,
     pub(crate) transition: Transition,
     pub(crate) cause: String,
+    /// The facts of the payment after the step, the same for all transitions of the step.
     pub(crate) data: Value,
+    /// The facts of the subject that moved.
+    pub(crate) moved: Value,
 }
 
-/// Adds transitions.
+impl New {
+    /// Whether `next` is the next transition of the same step.
+    fn is_followed_by(&self, next: &Self) -> bool {
+        self.stream == next.stream
+            && self.transition.version + 1 == next.transition.version
+            && self.cause == next.cause
+            && self.data == next.data
+    }
+}
+
+/// Adds transitions: a row for each step. Those of a step must come one after another.
 pub(crate) async fn add(
     connection: &mut PgConnection,
     transitions: &[New],
@@ -27,34 +40,45 @@ pub(crate) async fn add(
     #[derive(Serialize)]
     struct Row<'a> {
         stream: Uuid,
-        version: i64,
+        first_version: i64,
+        transitions: Vec<StatusChange<'a>>,
+        cause: &'a str,
+        data: &'a Value,
+    }
+    #[derive(Serialize)]
+    struct StatusChange<'a> {
         machine: &'a str,
         subject: Uuid,
         from_status: &'a str,
         kind: &'a str,
         to_status: &'a str,
-        cause: &'a str,
-        data: &'a Value,
+        facts: &'a Value,
     }
-    let new: Vec<Row<'_>> = transitions
-        .iter()
-        .map(|new| Row {
-            stream: new.stream,
-            version: new.transition.version,
+    fn change(new: &New) -> StatusChange<'_> {
+        StatusChange {
             machine: new.transition.machine.as_str(),
             subject: new.transition.subject,
             from_status: new.transition.from,
             kind: new.transition.kind,
             to_status: new.transition.to,
-            cause: &new.cause,
-            data: &new.data,
+            facts: &new.moved,
+        }
+    }
+    let steps: Vec<Row<'_>> = transitions
+        .chunk_by(New::is_followed_by)
+        .map(|step| Row {
+            stream: step[0].stream,
+            first_version: step[0].transition.version,
+            transitions: step.iter().map(change).collect(),
+            cause: &step[0].cause,
+            data: &step[0].data,
         })
         .collect();
     sqlx::query!(
-        "insert into transition (stream, version, machine, subject, from_status, kind, to_status, cause, data, created_at)
-         select stream, version, machine, subject, from_status, kind, to_status, cause, data, $2
-         from json_populate_recordset(null::transition, $1::text::json)",
-        rows(&new)?,
+        "insert into history (stream, first_version, transitions, cause, data, created_at)
+         select stream, first_version, transitions, cause, data, $2
+         from json_populate_recordset(null::history, $1::text::json)",
+        rows(&steps)?,
         now,
     )
     .execute(connection)
@@ -65,12 +89,11 @@ pub(crate) async fn add(
 /// Whether this transition was committed, and no other with its version. Read after a COMMIT whose answer was lost.
 pub(crate) async fn exists(connection: &mut PgConnection, row: &New) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
-        r#"select exists (select 1 from transition
-           where stream = $1 and version = $2 and cause = $3 and subject = $4) as "exists!""#,
+        r#"select exists (select 1 from history
+           where stream = $1 and cause = $2 and $3 between first_version and last_version) as "exists!""#,
         row.stream,
-        row.transition.version,
         row.cause,
-        row.transition.subject,
+        row.transition.version,
     )
     .fetch_one(connection)
     .await
@@ -101,9 +124,10 @@ pub(crate) async fn list(
 ) -> sqlx::Result<Vec<Written>> {
     sqlx::query_as!(
         Written,
-        "select version, machine, subject, from_status, kind, to_status, cause, created_at
+        r#"select version as "version!", machine as "machine!", subject as "subject!", from_status as "from_status!",
+                kind as "kind!", to_status as "to_status!", cause as "cause!", created_at as "created_at!"
          from transition where stream = $1 and version > $2 and version < $3
-         order by case when $5 then -version else version end limit $4",
+         order by case when $5 then -version else version end limit $4"#,
         stream,
         after,
         before,

@@ -48,9 +48,12 @@ async fn a_move_that_is_no_edge_cannot_be_written() {
     .await
     .unwrap();
     let refused = sqlx::query(
-        "insert into transition (stream, version, machine, subject, from_status, kind, to_status, cause, data, created_at)
-         values ('00000000-0000-7000-8000-000000000001', 1, 'payment', '00000000-0000-7000-8000-000000000001',
-                 'succeeded', 'payment_failed', 'requires_payment_method', 'test', '{}', now())",
+        "insert into history (stream, first_version, transitions, cause, data, created_at)
+         values ('00000000-0000-7000-8000-000000000001', 1,
+                 array[('payment', '00000000-0000-7000-8000-000000000001', 'none', 'accepted', 'local_created', null),
+                       ('payment', '00000000-0000-7000-8000-000000000001', 'succeeded', 'payment_failed',
+                        'requires_payment_method', null)]::status_change[],
+                 'test', '{}', now())",
     )
     .execute(database.pool())
     .await
@@ -151,4 +154,70 @@ async fn the_database_refuses_to_store_a_second_open_attempt() {
     let again = add("failed").await.unwrap_err();
     let again = again.as_database_error().and_then(|it| it.constraint());
     assert_eq!(again, Some("attempt_pkey"));
+}
+
+/// Adds a step of this many transitions by this cause; returns the rule that refuses it.
+async fn add_step(
+    database: &TestDatabase,
+    stream: uuid::Uuid,
+    first_version: i64,
+    transitions: i64,
+    cause: &str,
+) -> Option<String> {
+    let added = sqlx::query(
+        "insert into history (stream, first_version, transitions, cause, data, created_at)
+         select $1, $2, array_agg(('payment', $1, 'local_created', 'cancel_requested', 'local_created', null)::status_change),
+                $4, '{}', now()
+         from generate_series(1, $3)",
+    )
+    .bind(stream)
+    .bind(first_version)
+    .bind(transitions)
+    .bind(cause)
+    .execute(database.pool())
+    .await;
+    let error = added.err()?;
+    Some(error.as_database_error()?.constraint()?.to_owned())
+}
+
+#[tokio::test]
+async fn the_database_refuses_versions_with_a_gap_or_twice_and_a_cause_twice() {
+    let database = TestDatabase::create(&MIGRATIONS).await;
+    let stream = uuid::Uuid::now_v7();
+    let add = async |first_version, transitions, cause: &'static str| {
+        add_step(&database, stream, first_version, transitions, cause).await
+    };
+    let gap = Some("history_has_no_gap".to_owned());
+    assert_eq!(add(2, 1, "a").await, gap, "the first step begins with 1");
+    assert_eq!(add(1, 2, "a").await, None);
+    assert_eq!(add(4, 1, "b").await, gap, "3 is missing");
+    assert_eq!(add(2, 1, "b").await, gap, "2 is there");
+    assert_eq!(add(3, 3, "b").await, None);
+    assert_eq!(add(4, 1, "c").await, gap, "4 is inside a step");
+    let again = Some("history_pkey".to_owned());
+    assert_eq!(add(1, 1, "c").await, again);
+    assert_eq!(add(3, 4, "c").await, again);
+    let once = Some("history_once".to_owned());
+    assert_eq!(add(6, 1, "a").await, once, "the cause has moved the stream");
+    assert_eq!(add(6, 1, "c").await, None);
+    let versions: Vec<i64> =
+        sqlx::query_scalar("select version from transition where stream = $1 order by version")
+            .bind(stream)
+            .fetch_all(database.pool())
+            .await
+            .unwrap();
+    assert_eq!(versions, [1, 2, 3, 4, 5, 6]);
+}
+
+#[tokio::test]
+async fn two_transactions_cannot_both_add_the_next_step() {
+    let database = TestDatabase::create(&MIGRATIONS).await;
+    let stream = uuid::Uuid::now_v7();
+    assert_eq!(add_step(&database, stream, 1, 1, "a").await, None);
+    let (first, second) = tokio::join!(
+        add_step(&database, stream, 2, 1, "b"),
+        add_step(&database, stream, 2, 3, "c"),
+    );
+    let refusals: Vec<String> = [first, second].into_iter().flatten().collect();
+    assert_eq!(refusals, ["history_pkey"]);
 }

@@ -38,6 +38,8 @@ async fn a_confirmed_payment_succeeds_and_its_webhooks_change_nothing() {
         world.count("select count(*) from transition").await,
         done.version
     );
+    // Accepted; intent made and attempt started; attempt and payment succeeded.
+    assert_eq!(world.count("select count(*) from history").await, 3);
     assert_eq!(
         world.count("select count(*) from outbox").await,
         done.version

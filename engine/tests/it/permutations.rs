@@ -21,14 +21,7 @@ struct End {
 }
 
 const TABLES: [&str; 8] = [
-    "payment",
-    "attempt",
-    "refund",
-    "transition",
-    "job",
-    "inbox",
-    "outbox",
-    "timer",
+    "payment", "attempt", "refund", "history", "job", "inbox", "outbox", "timer",
 ];
 
 /// Keeps the rows as they are, to come back to them before each order.
@@ -45,7 +38,7 @@ async fn save(world: &World) {
 async fn restore(world: &World) {
     // History only grows; this is another world with the same past.
     let mut sql = format!(
-        "alter table transition disable trigger user; alter table attempt disable trigger user; truncate {};",
+        "alter table history disable trigger user; alter table attempt disable trigger user; truncate {};",
         TABLES.join(", ")
     );
     for table in TABLES {
@@ -57,7 +50,7 @@ async fn restore(world: &World) {
         .unwrap();
     }
     sql.push_str(
-        "alter table transition enable trigger user; alter table attempt enable trigger user;",
+        "alter table history enable trigger user; alter table attempt enable trigger user;",
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
         .execute(world.database.pool())

@@ -83,9 +83,10 @@ async fn write(pool: &PgPool, payments: &[Uuid], versions: i64, cause: &str) {
     .await
     .unwrap();
     sqlx::query(
-        "insert into transition (stream, version, machine, subject, from_status, kind, to_status, cause, data, created_at)
-         select id, version, 'payment', id, case version when 1 then 'none' else 'local_created' end,
-                case version when 1 then 'accepted' else 'cancel_requested' end, 'local_created',
+        "insert into history (stream, first_version, transitions, cause, data, created_at)
+         select id, version,
+                array[('payment', id, case version when 1 then 'none' else 'local_created' end,
+                       case version when 1 then 'accepted' else 'cancel_requested' end, 'local_created', null)::status_change],
                 $3 || version, '{\"amount_captured\": 7}', now()
          from unnest($1::uuid[]) as id, generate_series(1, $2) as version",
     )
@@ -246,14 +247,14 @@ async fn an_event_too_large_for_kafka_is_replaced_and_the_next_ones_follow() {
     write(pool, &payments, 3, "test").await;
     // The index of causes takes no long one, but data may be anything; the cause is what the event carries.
     sqlx::raw_sql(
-        "alter table transition drop constraint transition_once;
-         drop trigger transition_only_grows on transition",
+        "alter table history drop constraint history_once;
+         drop trigger history_only_grows on history",
     )
     .execute(pool)
     .await
     .unwrap();
     sqlx::query(
-        "update transition set cause = repeat('x', 1200000) where stream = $1 and version = 2",
+        "update history set cause = repeat('x', 1200000) where stream = $1 and first_version = 2",
     )
     .bind(payments[0])
     .execute(pool)

@@ -75,6 +75,7 @@ impl Create {
                 transition,
                 cause,
                 data,
+                moved: Value::Null,
             }
         });
         let jobs = step.effects.into_iter();

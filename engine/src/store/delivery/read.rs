@@ -67,7 +67,8 @@ pub(crate) async fn requests(
                   array(select secret from webhook_secret s
                         where s.endpoint_id = d.endpoint_id and (s.ends_at is null or s.ends_at > now())
                         order by number desc) as "secrets!",
-                  t.machine, t.subject, t.from_status, t.kind, t.to_status, t.cause, t.created_at, p.amount, p.currency,
+                  t.machine as "machine!", t.subject as "subject!", t.from_status as "from_status!", t.kind as "kind!",
+                  t.to_status as "to_status!", t.cause as "cause!", t.created_at as "created_at!", p.amount, p.currency,
                   coalesce((t.data->>'amount_capturable')::int8, p.amount_capturable) as "amount_capturable!",
                   coalesce((t.data->>'amount_captured')::int8, p.amount_captured) as "amount_captured!",
                   coalesce((t.data->>'amount_refunded')::int8, p.amount_refunded) as "amount_refunded!",
