@@ -174,15 +174,18 @@ create trigger history_is_right after insert on history referencing new table as
 create trigger history_only_grows before update or delete or truncate on history
     for each statement execute function history_only_grows();
 
--- What Kafka has not acknowledged yet. The relay reads a shard in order of seq: within a stream that is the order of
--- versions, because seq is drawn under the payment's row lock.
+-- What Kafka has not acknowledged yet: a row for each shard of each transaction, deleted when all of its messages are
+-- acknowledged. The relay reads a shard in order of seq: within a stream that is the order of versions, because seq is drawn
+-- under the payment's row lock.
 create table outbox (
-    shard    smallint  not null,
-    seq      bigint    generated always as identity,
-    stream   uuid      not null,
-    version  bigint    not null,
+    shard       smallint     not null,
+    seq         bigint       generated always as identity,
+    count       integer      not null check (count > 0),    -- of the messages
+    -- CloudEvents as Kafka gets them, one JSON object a line. They resemble each other, so they are compressed well.
+    messages    text         compression lz4 not null,
+    created_at  timestamptz  not null,
     primary key (shard, seq)
-) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 200);
 
 -- Answers that were given, for clients that ask again with the same key. Written in the transaction of what they
 -- answer for, so that a key is taken exactly when its work is durable.

@@ -15,6 +15,7 @@ mod inbox;
 pub mod intake_switch;
 mod job_runner;
 mod jobs;
+mod message;
 mod operations;
 mod query;
 pub mod queue;

@@ -1,18 +1,17 @@
 //! The relay publishes the outbox to Kafka: each transition at least once, those of a stream in order.
 //!
 //! The outbox is divided into shards, and one relay at a time works on a shard: it holds an advisory lock on the
-//! connection with which it reads and deletes. Of each stream one message is in flight; the next is sent after its
-//! acknowledgement. So the order holds whatever fails here, in the client or in Kafka: if a relay dies, its successor starts
-//! with the message that was in flight, which at worst is published twice.
+//! connection with which it reads and deletes. It sends a portion of messages in their order, waits for all acknowledgements,
+//! and removes the rows that are acknowledged wholly. So the order holds whatever fails here, in the client or in Kafka: no
+//! message passes one before it in its stream, and after a failure or a death the relay starts again with the oldest row that
+//! is left, whose messages at worst are published twice.
 
-mod message;
+mod portion;
 mod publisher;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
 use infra::postgres;
 use rdkafka::error::KafkaError;
 use sqlx::{PgConnection, PgPool};
@@ -21,16 +20,17 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::portion::Portion;
 use self::publisher::Publisher;
 use crate::store::outbox;
-use crate::store::outbox::Message;
 
 pub use crate::store::outbox::Lag;
 
-/// The pause after a portion that was not full, so that the next one is a larger batch. No client waits for it.
-const GATHER: Duration = Duration::from_millis(100);
-/// The pause between two reads of an empty outbox.
-const IDLE: Duration = Duration::from_millis(100);
+/// The pause after a portion that was not full, so that the next one is a larger batch.
+const GATHER: Duration = Duration::from_millis(25);
+/// The pause between two reads of an empty outbox; it doubles up to the longest.
+const FIRST_IDLE: Duration = Duration::from_millis(25);
+const LONGEST_IDLE: Duration = Duration::from_millis(100);
 /// The pause between two tries to take over a shard from another relay.
 const STANDBY: Duration = Duration::from_secs(1);
 /// The pause between two tries while Kafka or Postgres is unavailable; it doubles up to the longest.
@@ -56,13 +56,12 @@ pub async fn run<P>(
 where
     P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static,
 {
-    let kafka = Arc::new(Publisher::new(brokers)?);
     let mut shards = JoinSet::new();
     for number in 0..outbox::SHARDS {
         let shard = Shard {
             number,
             pool: pool.clone(),
-            publisher: Arc::clone(&kafka),
+            publisher: Arc::new(Publisher::new(brokers)?),
             published: published.clone(),
             shutdown: shutdown.clone(),
         };
@@ -88,13 +87,6 @@ struct Shard<P> {
     publisher: Arc<Publisher>,
     published: P,
     shutdown: CancellationToken,
-}
-
-/// The result of publishing messages of one stream.
-#[derive(Default)]
-struct Published<'a> {
-    acknowledged: Vec<&'a Message>,
-    failure: Option<KafkaError>,
 }
 
 impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
@@ -127,7 +119,7 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
                 }
                 Err(error) => {
                     if retry == FIRST_RETRY {
-                        tracing::warn!(%error, shard = self.number, "failed to relay the outbox because of Postgres; retrying");
+                        tracing::warn!(%error, shard = self.number, "failed to read or to empty the outbox; retrying");
                     }
                     let pause = retry;
                     retry = LONGEST_RETRY.min(retry * 2);
@@ -147,15 +139,18 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
             return Ok(());
         }
         tracing::debug!(shard = self.number, "the relay holds the shard");
-        let mut retry = None;
+        let (mut retry, mut idle) = (None, FIRST_IDLE);
         while !self.shutdown.is_cancelled() {
-            let messages = postgres::within(outbox::oldest(&mut connection, self.number)).await?;
-            if messages.is_empty() {
-                self.pause(IDLE).await;
+            let rows = postgres::within(outbox::oldest(&mut connection, self.number)).await?;
+            let mut portion = Portion::read(&rows)?;
+            if portion.messages.is_empty() {
+                self.pause(idle).await;
+                idle = LONGEST_IDLE.min(idle * 2);
                 continue;
             }
-            let full = messages.len() == outbox::PORTION;
-            match self.relay(&mut connection, &messages).await? {
+            idle = FIRST_IDLE;
+            let full = portion.messages.len() >= outbox::PORTION;
+            match self.relay(&mut connection, &mut portion).await? {
                 None if full => retry = self.log_recovery(retry),
                 None => {
                     retry = self.log_recovery(retry);
@@ -167,7 +162,6 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
                         tracing::warn!(%error, shard = self.number, "failed to publish events to Kafka; they stay in the outbox and are retried");
                     }
                     retry = Some(LONGEST_RETRY.min(pause * 2));
-                    self.publisher.replace_if_broken();
                     self.pause(pause).await;
                 }
             }
@@ -175,53 +169,24 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
         Ok(())
     }
 
-    /// Publishes a portion, and removes the acknowledged messages from the outbox. Returns Kafka's error, if any.
+    /// Publishes the messages of some rows, and removes the rows that Kafka has acknowledged wholly. Returns Kafka's error, if
+    /// any.
     async fn relay(
         &self,
         connection: &mut PgConnection,
-        messages: &[Message],
+        portion: &mut Portion<'_>,
     ) -> sqlx::Result<Option<KafkaError>> {
-        let mut streams: HashMap<Uuid, Vec<&Message>> = HashMap::new();
-        for message in messages {
-            streams.entry(message.stream).or_default().push(message);
-        }
-        let results = join_all(
-            streams
-                .into_iter()
-                .map(async |(stream, messages)| (stream, self.publish(messages).await)),
-        )
-        .await;
-        let (mut acknowledged, mut failure) = (Vec::with_capacity(messages.len()), None);
-        let mut versions = Vec::with_capacity(results.len());
-        for (stream, published) in results {
-            acknowledged.extend(published.acknowledged.iter().map(|message| message.seq));
-            versions.extend(
-                published
-                    .acknowledged
-                    .last()
-                    .map(|last| (stream, last.version)),
-            );
-            failure = failure.or(published.failure);
-        }
-        if !acknowledged.is_empty() {
+        self.publisher.publish(portion).await;
+        let published = portion.published();
+        if !published.is_empty() {
             infra::crash::point("relay.published");
-            postgres::within(outbox::remove(connection, self.number, &acknowledged)).await?;
+            postgres::within(outbox::remove(connection, self.number, &published)).await?;
+        }
+        let versions = portion.versions();
+        if !versions.is_empty() {
             (self.published)(&versions);
         }
-        Ok(failure)
-    }
-
-    /// Publishes messages of one stream, one after the other, up to the first that fails.
-    async fn publish<'a>(&self, stream: Vec<&'a Message>) -> Published<'a> {
-        let mut published = Published::default();
-        for message in stream {
-            if let Err(error) = self.publisher.publish(message).await {
-                published.failure = Some(error);
-                break;
-            }
-            published.acknowledged.push(message);
-        }
-        published
+        Ok(portion.failure.take())
     }
 
     /// Logs that Kafka is available again, if a try had failed; returns the retry delay to start from.

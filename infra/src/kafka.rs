@@ -13,22 +13,31 @@ use tokio::sync::oneshot;
 
 /// A producer whose acknowledgement means that every in-sync replica has the message, once and in order.
 ///
-/// A message that was not acknowledged within 30 s fails; it may have been written all the same.
+/// It has no time-out: a message waits until Kafka acknowledges or refuses it, or the producer is dropped, which discards what
+/// was not sent. After a refusal it is of no use any more, and all other messages fail: none is written behind one that is
+/// missing.
 ///
 /// # Errors
 /// If librdkafka refuses the configuration. Unavailable brokers are no error here.
 pub fn producer(brokers: &str) -> KafkaResult<FutureProducer> {
-    producer_config(brokers).create()
+    producer_config(brokers)
+        .set("enable.gapless.guarantee", "true")
+        // A message that times out would let the later ones of its partition pass.
+        .set("message.timeout.ms", "0")
+        .create()
 }
 
-/// A [`producer`] that sends each message in a batch of its own. A broker refuses whole batches, so only this producer
-/// finds out which message was refused.
+/// A producer that sends each message in a batch of its own. A broker refuses whole batches, so only this producer finds out
+/// which message was refused; the others are not affected.
+///
+/// A message that was not acknowledged within 10 s fails; it may have been written all the same.
 ///
 /// # Errors
 /// As of [`producer`].
 pub fn single_message_producer(brokers: &str) -> KafkaResult<FutureProducer> {
     producer_config(brokers)
         .set("batch.num.messages", "1")
+        .set("message.timeout.ms", "10000")
         .create()
 }
 
@@ -38,8 +47,7 @@ fn producer_config(brokers: &str) -> ClientConfig {
         .set("acks", "all")
         .set("enable.idempotence", "true")
         .set("compression.type", "none")
-        .set("linger.ms", "2")
-        .set("message.timeout.ms", "30000");
+        .set("linger.ms", "2");
     config
 }
 

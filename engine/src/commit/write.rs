@@ -13,8 +13,8 @@ use super::check_timer;
 use super::check_timer::FIRST_LOOK;
 use super::fold::Fold;
 use crate::record::Change;
-use crate::store;
 use crate::store::{job, outbox, timer, transition};
+use crate::{message, store};
 
 /// Locks the streams that the events are about, with the subjects that `step` reads to decide about them. Returns also the
 /// payments that another transaction has locked: they are not in the fold, and nothing may be decided about them.
@@ -49,11 +49,8 @@ pub(crate) async fn write(
         let messages: Vec<outbox::New<'_>> = fold
             .transitions
             .iter()
-            .filter_map(|row| {
-                let account = fold.record(row.stream)?.account;
-                Some(outbox::New { account, row })
-            })
-            .collect();
+            .filter_map(|row| Some(message::of(row, fold.record(row.stream)?, fold.now)))
+            .collect::<sqlx::Result<_>>()?;
         outbox::add(connection, &messages, fold.now).await?;
     }
     if !fold.superseded.is_empty() {

@@ -1,7 +1,9 @@
 //! Table `outbox`: transitions that Kafka has not acknowledged yet, and the locks of the relays that publish them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use contracts::id::PaymentId;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -12,32 +14,18 @@ use super::{delivery, transition};
 /// shard that no longer exists would never be read.
 pub(crate) const SHARDS: i16 = 4;
 
-/// Messages read at once.
+/// Messages read at once, besides the rest of their last row.
 pub(crate) const PORTION: usize = 1000;
 
 /// The first half of the advisory locks' keys; it reads `pawl`.
 const LOCKS: i32 = 0x7061_776c;
 
-/// A transition that is to be published, with the payment's amounts after it.
+/// A row of the outbox: messages that one transaction added to one shard.
 #[derive(Debug)]
-pub(crate) struct Message {
+pub(crate) struct Row {
     pub(crate) seq: i64,
-    pub(crate) stream: Uuid,
-    pub(crate) version: i64,
-    pub(crate) machine: String,
-    pub(crate) subject: Uuid,
-    pub(crate) from_status: String,
-    pub(crate) kind: String,
-    pub(crate) to_status: String,
-    pub(crate) cause: String,
-    pub(crate) created_at: OffsetDateTime,
-    pub(crate) account_id: Uuid,
-    pub(crate) amount: i64,
-    pub(crate) currency: String,
-    pub(crate) amount_capturable: i64,
-    pub(crate) amount_captured: i64,
-    pub(crate) amount_refunded: i64,
-    pub(crate) amount_reserved: i64,
+    /// The messages as they go to Kafka, one a line, those of a stream in the order of their versions.
+    pub(crate) messages: String,
 }
 
 /// The messages that Kafka has not acknowledged.
@@ -55,11 +43,13 @@ pub(crate) struct New<'a> {
     /// The merchant whose payment it is.
     pub(crate) account: Uuid,
     pub(crate) row: &'a transition::New,
+    /// The message for Kafka, without a line break.
+    pub(crate) message: String,
 }
 
 /// Adds transitions in the transaction that writes them: for Kafka, and as deliveries if their merchants have enabled
 /// endpoints. Those of one stream must come in the order of their versions, under the lock of its payment row: the order
-/// of `seq` is then theirs.
+/// of `seq`, and of the lines of a row, is then theirs. All messages of a shard are one row.
 ///
 /// The first statement also reads whether there are such endpoints, because it is on the path of every payment: for
 /// merchants without endpoints it is the only one, and costs one read of a partial index.
@@ -68,24 +58,31 @@ pub(crate) async fn add(
     transitions: &[New<'_>],
     now: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let streams: Vec<Uuid> = transitions.iter().map(|new| new.row.stream).collect();
-    let versions: Vec<i64> = transitions
-        .iter()
-        .map(|new| new.row.transition.version)
-        .collect();
-    let shards: Vec<i16> = streams.iter().copied().map(shard_of).collect();
+    let mut rows: BTreeMap<i16, (i32, String)> = BTreeMap::new();
+    for new in transitions {
+        let (count, messages) = rows.entry(shard_of(new.row.stream)).or_default();
+        if *count > 0 {
+            messages.push('\n');
+        }
+        messages.push_str(&new.message);
+        *count += 1;
+    }
+    let shards: Vec<i16> = rows.keys().copied().collect();
+    let (counts, messages): (Vec<i32>, Vec<String>) = rows.into_values().unzip();
     let mut accounts: Vec<Uuid> = transitions.iter().map(|new| new.account).collect();
     accounts.sort_unstable();
     accounts.dedup();
     let has_endpoints = sqlx::query_scalar!(
         r#"with added as (
-            insert into outbox (shard, stream, version)
-            select * from unnest($1::int2[], $2::uuid[], $3::int8[])
+            insert into outbox (shard, count, messages, created_at)
+            select shard, count, messages, $4
+            from unnest($1::int2[], $2::int4[], $3::text[]) as new (shard, count, messages)
          )
-         select exists (select from webhook_endpoint where account_id = any($4) and status = 'enabled') as "has_endpoints!""#,
+         select exists (select from webhook_endpoint where account_id = any($5) and status = 'enabled') as "has_endpoints!""#,
         &shards,
-        &streams,
-        &versions,
+        &counts,
+        &messages,
+        now,
         &accounts,
     )
     .fetch_one(&mut *connection)
@@ -107,32 +104,22 @@ fn event(new: &New<'_>) -> delivery::Event {
     }
 }
 
-/// The oldest messages of a shard in order of `seq`, at most [`PORTION`].
-pub(crate) async fn oldest(
-    connection: &mut PgConnection,
-    shard: i16,
-) -> sqlx::Result<Vec<Message>> {
-    // The limit is in the sub-select, so that only the rows that are returned are joined.
+/// The oldest rows of a shard in order of `seq`, until they have [`PORTION`] messages.
+pub(crate) async fn oldest(connection: &mut PgConnection, shard: i16) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as!(
-        Message,
-        r#"select o.seq, o.stream, o.version, t.machine as "machine!", t.subject as "subject!",
-                  t.from_status as "from_status!", t.kind as "kind!", t.to_status as "to_status!", t.cause as "cause!",
-                  t.created_at as "created_at!", p.account_id, p.amount, p.currency,
-                  coalesce((t.data->>'amount_capturable')::int8, p.amount_capturable) as "amount_capturable!",
-                  coalesce((t.data->>'amount_captured')::int8, p.amount_captured) as "amount_captured!",
-                  coalesce((t.data->>'amount_refunded')::int8, p.amount_refunded) as "amount_refunded!",
-                  coalesce((t.data->>'amount_reserved')::int8, p.amount_reserved) as "amount_reserved!"
-           from (select seq, stream, version from outbox where shard = $1 order by seq limit 1000) as o
-           join transition t on t.stream = o.stream and t.version = o.version
-           join payment p on p.id = o.stream
-           order by o.seq"#,
+        Row,
+        r#"select seq, messages from (
+              select seq, messages, sum(count) over (order by seq) - count as before
+              from (select seq, messages, count from outbox where shard = $1 order by seq limit 1000) as first
+           ) as counted
+           where before < 1000 order by seq"#,
         shard,
     )
     .fetch_all(connection)
     .await
 }
 
-/// Deletes messages that Kafka has acknowledged.
+/// Deletes rows of which Kafka has acknowledged every message.
 pub(crate) async fn remove(
     connection: &mut PgConnection,
     shard: i16,
@@ -168,12 +155,12 @@ pub(crate) async fn hold(connection: &mut PgConnection, shard: i16) -> sqlx::Res
 /// How far Kafka is behind.
 pub(crate) async fn lag(pool: &PgPool) -> sqlx::Result<Lag> {
     let row = sqlx::query!(
-        r#"select (select count(*) from (select 1 from outbox limit 100000) as o) as "messages!",
-                  (select coalesce(extract(epoch from now() - min(t.created_at)), 0)::float8
+        r#"select (select least(coalesce(sum(count), 0), 100000)
+                   from (select count from outbox limit 100000) as o) as "messages!",
+                  (select coalesce(extract(epoch from now() - min(o.created_at)), 0)::float8
                    from generate_series(0, $1::int4 - 1) as s (shard)
-                   cross join lateral (select stream, version from outbox where outbox.shard = s.shard
-                                       order by seq limit 1) as o
-                   join transition t on t.stream = o.stream and t.version = o.version) as "seconds!""#,
+                   cross join lateral (select created_at from outbox where outbox.shard = s.shard
+                                       order by seq limit 1) as o) as "seconds!""#,
         i32::from(SHARDS),
     )
     .fetch_one(pool)
@@ -184,7 +171,11 @@ pub(crate) async fn lag(pool: &PgPool) -> sqlx::Result<Lag> {
     })
 }
 
-/// The shard of a stream. The last byte of an id is random.
+/// The shard of a stream. Kafka's partition is the same hash of the key modulo the number of partitions: where that number
+/// is a multiple of [`SHARDS`], the messages of a partition come from one relay, in larger batches.
 fn shard_of(stream: Uuid) -> i16 {
-    i16::from(stream.as_bytes()[15]) % SHARDS
+    let key = PaymentId::from(stream).to_string();
+    let shards = u32::from(SHARDS.unsigned_abs());
+    // The remainder is below the number of shards.
+    i16::try_from(crc32fast::hash(key.as_bytes()) % shards).unwrap_or_default()
 }

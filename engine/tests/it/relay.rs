@@ -1,5 +1,7 @@
 //! The relay between a real Postgres and Kafka: a real broker where `KAFKA_BROKERS` names one.
 
+mod outbox;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::outbox::{event, write, write_row};
 use crate::wait::until;
 
 /// The broker of a test: the real one, or one that ends with the test.
@@ -68,44 +71,6 @@ impl Running {
             .unwrap()
             .unwrap();
     }
-}
-
-/// Writes payments that are asked to cancel again and again until each has this many transitions, all told in turn:
-/// the first of each, then the second of each.
-async fn write(pool: &PgPool, payments: &[Uuid], versions: i64, cause: &str) {
-    sqlx::query(
-        "insert into payment (id, account_id, status, version, amount, currency, capture_method, confirm, created_at, updated_at)
-         select id, id, 'local_created', $2, 1200, 'eur', 'automatic', false, now(), now() from unnest($1::uuid[]) as id",
-    )
-    .bind(payments)
-    .bind(versions)
-    .execute(pool)
-    .await
-    .unwrap();
-    sqlx::query(
-        "insert into history (stream, first_version, transitions, cause, data, created_at)
-         select id, version,
-                array[('payment', id, case version when 1 then 'none' else 'local_created' end,
-                       case version when 1 then 'accepted' else 'cancel_requested' end, 'local_created', null)::status_change],
-                $3 || version, '{\"amount_captured\": 7}', now()
-         from unnest($1::uuid[]) as id, generate_series(1, $2) as version",
-    )
-    .bind(payments)
-    .bind(versions)
-    .bind(cause)
-    .execute(pool)
-    .await
-    .unwrap();
-    sqlx::query(
-        "insert into outbox (shard, stream, version)
-         select get_byte(uuid_send(id), 15) % 4, id, version
-         from generate_series(1, $2) as version, unnest($1::uuid[]) as id",
-    )
-    .bind(payments)
-    .bind(versions)
-    .execute(pool)
-    .await
-    .unwrap();
 }
 
 fn payments(count: usize) -> Vec<Uuid> {
@@ -244,22 +209,16 @@ async fn an_event_too_large_for_kafka_is_replaced_and_the_next_ones_follow() {
     let database = TestDatabase::create(&engine::MIGRATIONS).await;
     let (pool, kafka) = (database.pool(), Kafka::start());
     let payments = payments(3);
-    write(pool, &payments, 3, "test").await;
-    // The index of causes takes no long one, but data may be anything; the cause is what the event carries.
-    sqlx::raw_sql(
-        "alter table history drop constraint history_once;
-         drop trigger history_only_grows on history",
-    )
-    .execute(pool)
-    .await
-    .unwrap();
-    sqlx::query(
-        "update history set cause = repeat('x', 1200000) where stream = $1 and first_version = 2",
-    )
-    .bind(payments[0])
-    .execute(pool)
-    .await
-    .unwrap();
+    let large = |version| {
+        if version == 2 {
+            "x".repeat(1_200_000)
+        } else {
+            String::new()
+        }
+    };
+    let first = (1..=3).map(|version| (payments[0], event(payments[0], version, large(version))));
+    write_row(pool, &first.collect::<Vec<_>>()).await;
+    write(pool, &payments[1..], 3, "test").await;
     let relay = Running::start(pool, &kafka.brokers);
     let found = read(&kafka.brokers, &payments, 3).await;
     assert_in_order(&found);
@@ -297,6 +256,54 @@ async fn an_event_that_the_broker_refuses_is_sent_alone_before_it_is_replaced() 
     };
     assert_eq!(kind(innocent), "pawl.payment.accepted");
     assert_eq!(kind(guilty), "pawl.event.withheld");
+}
+
+/// What a real broker does when it is restarted, and what it may do to the messages of a portion that are in flight.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_goes_and_comes_back_gets_each_stream_in_order() {
+    let database = TestDatabase::create(&engine::MIGRATIONS).await;
+    let pool = database.pool();
+    let mock: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
+    let relay = Running::start(pool, &mock.bootstrap_servers());
+    let payments = payments(300);
+    for some in payments.chunks(100) {
+        write(pool, &some[..50], 5, "test").await;
+        mock.broker_down(1).unwrap();
+        write(pool, &some[50..], 5, "test").await;
+        mock.request_errors(
+            RDKafkaApiKey::Produce,
+            &[
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT,
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+            ],
+        );
+        mock.broker_up(1).unwrap();
+        until("the outbox is empty", async || is_empty(pool).await).await;
+    }
+    assert_in_order(&read(&mock.bootstrap_servers(), &payments, 5).await);
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_swallows_everything_is_given_up_after_a_bounded_wait() {
+    let database = TestDatabase::create(&engine::MIGRATIONS).await;
+    let pool = database.pool();
+    let mock: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
+    let relay = Running::start(pool, &mock.bootstrap_servers());
+    let payments = payments(20);
+    write(pool, &payments[..10], 3, "test").await;
+    until("the outbox is empty", async || is_empty(pool).await).await;
+    // The producers that are connected now wait for answers that come far too late.
+    mock.broker_round_trip_time(1, Duration::from_mins(2))
+        .unwrap();
+    write(pool, &payments[10..], 3, "test").await;
+    let late = async || relay::lag(pool).await.unwrap().oldest > Duration::from_secs(2);
+    until("the broker swallows what is sent", late).await;
+    mock.broker_round_trip_time(1, Duration::ZERO).unwrap();
+    until("a new producer is answered", async || is_empty(pool).await).await;
+    assert_in_order(&read(&mock.bootstrap_servers(), &payments, 3).await);
+    relay.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

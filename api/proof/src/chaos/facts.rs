@@ -120,7 +120,7 @@ pub(crate) async fn open(pool: &PgPool) -> Result<Open> {
     let unknown = "select id, kind, payment_id, state from job where unknown order by id limit 100";
     let inbox = "select id, type as kind, payment_id, status || coalesce(', ' || error, '') as state from inbox
         where status not in ('applied', 'ignored') order by received_at limit 100";
-    let outbox = "select seq::text as id, 'message' as kind, stream as payment_id, 'version ' || version as state from outbox
+    let outbox = "select seq::text as id, 'messages' as kind, null::uuid as payment_id, 'number ' || count as state from outbox
         order by seq limit 100";
     Ok(Open {
         jobs: lines(pool, "job", jobs).await?,

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::record::Record;
 use crate::request::{Answer, Idempotency, NewPayment, RequestKey, SavedAnswer};
 use crate::store::{idempotency, job, outbox, payment, timer, transition};
-use crate::{cache, commit, store};
+use crate::{cache, commit, message, store};
 
 static CREATED: Counters<0> = Counters::new(
     "pawl_payments_created_total",
@@ -137,8 +137,8 @@ impl Create {
     }
 }
 
-/// The facts that the history keeps of the first transition. Its sums are zero; they are written so that the relay does
-/// not read later ones from the payment.
+/// The facts that the history keeps of the first transition. Its sums are zero; they are written so that a
+/// delivery does not read later ones from the payment.
 fn first_facts(payment: &Payment, cause: &Cause) -> Value {
     let mut facts = json!({
         "amount": payment.money.amount(),
@@ -308,11 +308,10 @@ async fn write(
     let messages: Vec<outbox::New<'_>> = creates
         .iter()
         .flat_map(|create| {
-            let account = create.record.account;
             let rows = create.transitions.iter();
-            rows.map(move |row| outbox::New { account, row })
+            rows.map(|row| message::of(row, &create.record, now))
         })
-        .collect();
+        .collect::<sqlx::Result<_>>()?;
     outbox::add(connection, &messages, now).await?;
     let (payments, seconds): (Vec<Uuid>, Vec<f64>) = creates
         .iter()
