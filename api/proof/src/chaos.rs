@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use campaign::{Campaign, Fault, Goal, Outcome};
 use clap::Args;
 use client::{Client, Memory};
@@ -48,7 +48,7 @@ pub struct ChaosOptions {
     /// The seed of payments and faults; random when it is not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// The faults, separated by commas; all when not given.
+    /// The faults, separated by commas; all when not given. Only a private Kafka can be restarted.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
     faults: Vec<Fault>,
     /// The least number of killed workers, instead of 20 in 2,000 payments.
@@ -96,7 +96,7 @@ pub async fn run(options: ChaosOptions) -> Result<ExitCode> {
 }
 
 async fn campaign(options: &ChaosOptions) -> Result<Report> {
-    let goal = goal(options);
+    let mut goal = goal(options);
     let commit = commit();
     output::line(format!(
         "seed {}, commit {commit}, at least {} payments",
@@ -113,6 +113,12 @@ async fn campaign(options: &ChaosOptions) -> Result<Report> {
     };
     let mut fleet = Fleet::start(&fleet_options, &mut progress).await?;
     progress.end();
+    if !fleet.owns_kafka() && goal.faults.remove(&Fault::RestartKafka).is_some() {
+        if options.faults.contains(&Fault::RestartKafka) {
+            bail!("only a private Kafka can be restarted: unset KAFKA_BROKERS");
+        }
+        output::line("the Kafka of KAFKA_BROKERS is not restarted");
+    }
     let gateway = format!("http://{}", fleet.gateway);
     let client = Client::new(
         fleet.http.clone(),

@@ -253,7 +253,7 @@ impl Fleet {
 
     /// Whether no process outside of this fleet writes to its Kafka.
     pub(crate) fn owns_kafka(&self) -> bool {
-        self.servers.kafka_process().is_some()
+        self.servers.owns_kafka()
     }
 
     /// Stops all processes as an operator would (SIGTERM). `clean` also drops a database that was created for this run in

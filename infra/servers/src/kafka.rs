@@ -3,11 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use crate::child::Child;
@@ -29,7 +32,16 @@ rootLogger.appenderRef.out.ref = OUT
 /// A running broker. A topic is created at its first use, with eight partitions.
 #[derive(Debug)]
 pub(crate) struct Kafka {
-    child: Child,
+    /// The broker's process; nothing while it is restarted.
+    child: Arc<Mutex<Option<Child>>>,
+    place: Place,
+}
+
+/// Where a broker works.
+#[derive(Debug, Clone)]
+struct Place {
+    jars: PathBuf,
+    dir: PathBuf,
     port: u16,
 }
 
@@ -39,7 +51,6 @@ impl Kafka {
         leftovers::stop(PROGRAM, dir).await?;
         fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
         let dir = dir.canonicalize()?;
-        let log = dir.with_extension("log");
         let mut failure = None;
         for _ in 0..3 {
             let port = ports::free()?;
@@ -48,6 +59,11 @@ impl Kafka {
                 properties(&dir, port, ports::free()?),
             )?;
             fs::write(dir.join("log4j2.properties"), LOGGING)?;
+            let place = Place {
+                jars: jars.to_owned(),
+                dir: dir.clone(),
+                port,
+            };
             if !dir.join("data/meta.properties").exists() {
                 let mut format = java(jars, &dir, "kafka.tools.StorageTool");
                 format.args([
@@ -57,38 +73,72 @@ impl Kafka {
                     "--config",
                     "server.properties",
                 ]);
-                Child::spawn("Kafka's storage tool", format, &log)?
+                Child::spawn("Kafka's storage tool", format, &place.log())?
                     .success()
                     .await?;
             }
-            let mut command = java(jars, &dir, "kafka.Kafka");
-            command.arg("server.properties");
-            let child = Child::spawn("Kafka", command, &log)?;
-            match (Kafka { child, port }).ready().await {
-                Ok(server) => return Ok(server),
+            match place.run().await {
+                Ok(child) => {
+                    return Ok(Kafka {
+                        child: Arc::new(Mutex::new(Some(child))),
+                        place,
+                    });
+                }
                 Err(error) => failure = Some(error),
             }
         }
         Err(failure.unwrap_or_else(|| anyhow!("Kafka did not start")))
     }
 
+    /// Stops the broker, and starts it `pause` later with the same data and on the same port. Returns when it answers.
+    pub(crate) fn restart(
+        &self,
+        pause: Duration,
+    ) -> impl Future<Output = Result<()>> + Send + 'static {
+        let (child, place) = (Arc::clone(&self.child), self.place.clone());
+        async move {
+            let mut child = child.lock().await;
+            let running = child.take();
+            // Dropping it waits for its end.
+            spawn_blocking(move || drop(running)).await?;
+            sleep(pause).await;
+            *child = Some(place.run().await?);
+            Ok(())
+        }
+    }
+
     /// `host:port` for a client's `bootstrap.servers`.
     pub(crate) fn brokers(&self) -> String {
+        self.place.brokers()
+    }
+
+    /// The broker's process id, if it is not being restarted.
+    pub(crate) fn process_id(&self) -> Option<u32> {
+        let child = self.child.try_lock().ok()?;
+        child.as_ref().map(Child::id)
+    }
+}
+
+impl Place {
+    fn log(&self) -> PathBuf {
+        self.dir.with_extension("log")
+    }
+
+    fn brokers(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The broker's process id.
-    pub(crate) fn process_id(&self) -> u32 {
-        self.child.id()
-    }
-
-    async fn ready(mut self) -> Result<Kafka> {
+    /// Starts the broker as its files in the directory say; returns when it answers.
+    async fn run(&self) -> Result<Child> {
+        let mut command = java(&self.jars, &self.dir, "kafka.Kafka");
+        command.arg("server.properties");
+        let mut child = Child::spawn("Kafka", command, &self.log())?;
         let deadline = Instant::now() + Duration::from_secs(90);
         loop {
-            self.child.running()?;
+            child.running()?;
             let brokers = self.brokers();
-            if tokio::task::spawn_blocking(move || answers(&brokers)).await? {
-                return Ok(self);
+            if spawn_blocking(move || answers(&brokers)).await? {
+                return Ok(child);
             }
             if Instant::now() > deadline {
                 bail!("Kafka started but did not answer within 90 s");

@@ -27,6 +27,8 @@ mod progress;
 mod redis;
 mod unprivileged;
 
+use std::time::Duration;
+
 use anyhow::Result;
 use clap::ValueEnum;
 use infra::Env;
@@ -162,9 +164,28 @@ impl Servers {
         ]
     }
 
-    /// The process id of the Kafka broker, if it was started here.
+    /// The process id of the Kafka broker, if it was started here and is not being restarted.
     #[must_use]
     pub fn kafka_process(&self) -> Option<u32> {
-        self.kafka.as_ref().map(Kafka::process_id)
+        self.kafka.as_ref()?.process_id()
+    }
+
+    /// Whether the Kafka broker was started here.
+    #[must_use]
+    pub fn owns_kafka(&self) -> bool {
+        self.kafka.is_some()
+    }
+
+    /// Stops the Kafka broker that was started here, and starts it `pause` later with the same data and on the same port. The
+    /// future is ready when it answers; nothing happens before it is polled. `None` if the broker was not started here.
+    ///
+    /// # Errors
+    /// The broker does not start again.
+    #[must_use]
+    pub fn restart_kafka(
+        &self,
+        pause: Duration,
+    ) -> Option<impl Future<Output = Result<()>> + Send + 'static> {
+        Some(self.kafka.as_ref()?.restart(pause))
     }
 }

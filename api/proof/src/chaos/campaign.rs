@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use engine::reconciliation;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -28,12 +28,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How many payments are locked at once, and for how long: shorter than a command waits for its payment.
 const LOCKED: usize = 5;
 const LOCKED_FOR: Duration = Duration::from_secs(4);
+/// The time between the end of the Kafka broker and its next start.
+const KAFKA_IS_AWAY: Duration = Duration::from_secs(2);
 
 /// The faults that the campaign itself commits.
-const OURS: [(Fault, Recurring); 3] = [
+const OURS: [(Fault, Recurring); 4] = [
     (Fault::KillWorker, Recurring::KillWorker),
     (Fault::Flushall, Recurring::FlushAll),
     (Fault::LockPayments, Recurring::LockPayments),
+    (Fault::RestartKafka, Recurring::RestartKafka),
 ];
 
 /// The least that a campaign must do.
@@ -62,6 +65,8 @@ pub(crate) enum Fault {
     LoseWebhook,
     /// A transaction of somebody else locks five payments for 4 s.
     LockPayments,
+    /// The Kafka broker is stopped and started again every 20 s.
+    RestartKafka,
 }
 
 impl Fault {
@@ -75,13 +80,14 @@ impl Fault {
             Fault::ShuffleWebhook => "shuffle_webhook",
             Fault::LoseWebhook => "lose_webhook",
             Fault::LockPayments => "lock_payments",
+            Fault::RestartKafka => "restart_kafka",
         }
     }
 
     /// The simulator's name for the fault, if the simulator commits it.
     fn simulator_name(self) -> Option<&'static str> {
         match self {
-            Fault::KillWorker | Fault::Flushall | Fault::LockPayments => None,
+            Fault::KillWorker | Fault::Flushall | Fault::LockPayments | Fault::RestartKafka => None,
             Fault::DropAnswer => Some("drop_after"),
             Fault::DuplicateWebhook => Some("webhook_duplicated"),
             Fault::ShuffleWebhook => Some("webhook_shuffled"),
@@ -94,7 +100,9 @@ impl Fault {
         let posts = ["create", "confirm", "capture", "cancel"]
             .map(|call| format!("payment_intents.{call}"));
         match self {
-            Fault::KillWorker | Fault::Flushall | Fault::LockPayments => Vec::new(),
+            Fault::KillWorker | Fault::Flushall | Fault::LockPayments | Fault::RestartKafka => {
+                Vec::new()
+            }
             // Only calls that change something: after a lost answer to a read, the read is sent again.
             Fault::DropAnswer => posts
                 .iter()
@@ -119,6 +127,7 @@ impl Fault {
             Fault::KillWorker => (20, 5),
             Fault::Flushall => (8, 2),
             Fault::LockPayments => (6, 1),
+            Fault::RestartKafka => (2, 1),
             Fault::DropAnswer | Fault::LoseWebhook => (100, 5),
             Fault::DuplicateWebhook | Fault::ShuffleWebhook => (200, 5),
         };
@@ -140,7 +149,10 @@ impl Goal {
         let flushes = flushes.saturating_mul(times(Fault::Flushall));
         let locks = Recurring::LockPayments.every();
         let locks = locks.saturating_mul(times(Fault::LockPayments));
-        kills.max(flushes).max(locks).max(Duration::from_secs(5))
+        let restarts = Recurring::RestartKafka.every();
+        let restarts = restarts.saturating_mul(times(Fault::RestartKafka));
+        let ours = [kills, flushes, locks, restarts];
+        ours.into_iter().fold(Duration::from_secs(5), Duration::max)
     }
 
     /// The interval between two payments.
@@ -166,6 +178,8 @@ pub(crate) struct Campaign<'a> {
     goal: &'a Goal,
     bar: ProgressBar,
     clients: JoinSet<()>,
+    /// Restarts of the Kafka broker that are not finished.
+    restarts: JoinSet<Result<()>>,
     started: u64,
     struck: BTreeMap<Fault, u64>,
     looked: Instant,
@@ -189,6 +203,7 @@ impl<'a> Campaign<'a> {
             goal,
             bar,
             clients: JoinSet::new(),
+            restarts: JoinSet::new(),
             started: 0,
             struck: BTreeMap::new(),
             looked: Instant::now(),
@@ -241,6 +256,9 @@ impl<'a> Campaign<'a> {
                 );
             }
         }
+        while let Some(restarted) = self.restarts.join_next().await {
+            restarted??;
+        }
         self.outcome.faults = self.fired().await?;
         self.fleet.simulator.stop_faults().await?;
         self.bar.finish();
@@ -270,6 +288,13 @@ impl<'a> Campaign<'a> {
                 lock(self.fleet.pool.clone(), newest.take(LOCKED).collect()).await?;
                 Fault::LockPayments
             }
+            Strike::RestartKafka => {
+                let restart = self.fleet.servers.restart_kafka(KAFKA_IS_AWAY);
+                // The load goes on meanwhile.
+                self.restarts
+                    .spawn(restart.context("Kafka was not started by this campaign")?);
+                Fault::RestartKafka
+            }
         };
         *self.struck.entry(fault).or_default() += 1;
         Ok(())
@@ -293,6 +318,9 @@ impl<'a> Campaign<'a> {
             .cache
             .extend(cache::ahead(self.fleet, &recent).await?);
         let fired = self.fired().await?;
+        while let Some(restarted) = self.restarts.try_join_next() {
+            restarted??;
+        }
         let message: Vec<String> = fired
             .iter()
             .map(|(name, fired)| format!("{name} {}/{}", fired.times, fired.wanted))

@@ -123,6 +123,8 @@ pub(crate) enum Strike {
     FlushAll,
     /// Somebody else's transaction locks payments.
     LockPayments,
+    /// The Kafka broker is stopped and started again.
+    RestartKafka,
 }
 
 /// A kind of strike, with the time between two of them.
@@ -131,6 +133,7 @@ pub(crate) enum Recurring {
     KillWorker,
     FlushAll,
     LockPayments,
+    RestartKafka,
 }
 
 impl Recurring {
@@ -140,6 +143,7 @@ impl Recurring {
             Self::KillWorker => Duration::from_secs(2),
             Self::FlushAll => Duration::from_secs(5),
             Self::LockPayments => Duration::from_secs(7),
+            Self::RestartKafka => Duration::from_secs(20),
         }
     }
 }
@@ -186,6 +190,7 @@ impl Iterator for Schedule {
                 Strike::LockPayments,
                 every.mul_f64(self.random.random_range(0.7..1.1)),
             ),
+            Recurring::RestartKafka => (Strike::RestartKafka, every),
         };
         *at += pause;
         Some((now, strike))
@@ -204,10 +209,11 @@ fn random(seed: u64, thing: u64) -> StdRng {
 mod tests {
     use super::*;
 
-    const ALL: [Recurring; 3] = [
+    const ALL: [Recurring; 4] = [
         Recurring::KillWorker,
         Recurring::FlushAll,
         Recurring::LockPayments,
+        Recurring::RestartKafka,
     ];
 
     #[test]
@@ -231,6 +237,7 @@ mod tests {
         for kind in [
             Strike::FlushAll,
             Strike::LockPayments,
+            Strike::RestartKafka,
             Strike::KillWorker(1),
         ] {
             assert!(
