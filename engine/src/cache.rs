@@ -1,7 +1,8 @@
 //! The cache: views of payments in Redis, each with its version.
 //!
-//! A view replaces only an older one, in whatever order views are written. The cache makes no caller fail or wait: a read
-//! that fails or takes too long counts as a miss, and a background task merges and writes the views offered to it.
+//! A view replaces only an older one, in whatever order views are written. While a payment moves, its version alone is
+//! stored, so that an older view cannot be written any more, and readers read Postgres. The cache makes no caller fail or
+//! wait: a read that fails or takes too long counts as a miss, and a background task merges and writes what is offered.
 
 mod writer;
 
@@ -9,15 +10,15 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use infra::breaker::Breaker;
 use infra::metrics::Counters;
+use infra::redis::{Lookups, Unavailable};
 use redis::aio::ConnectionManager;
-use redis::{Cmd, FromRedisValue, RedisError, Script};
-use tokio::time::{Instant, timeout};
+use redis::{RedisError, Script};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use self::writer::Pending;
+use self::writer::{Change, Pending};
 
 static READS: Counters<1> = Counters::new(
     "pawl_cache_reads_total",
@@ -27,8 +28,6 @@ static READS: Counters<1> = Counters::new(
 
 /// When a view expires after its last change.
 const KEPT_SECONDS: u32 = 86_400;
-/// Timeout of a read; after it, the caller reads Postgres.
-const READ_TIMEOUT: Duration = Duration::from_millis(200);
 /// Timeout of a write, for which no caller waits.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A view read from Postgres longer ago is not written: after a flush, Redis has no version by which to refuse it.
@@ -36,8 +35,8 @@ const FRESH: Duration = Duration::from_secs(5);
 /// The most views in one call of a script.
 const PORTION: usize = 100;
 
-/// A stored value is the version in digits of this width, the account's id in 36 characters, `1` or `0` for settled or
-/// not, and the view.
+/// A stored value is the version in digits of this width, and unless the payment is moving, the account's id in 36
+/// characters, `1` or `0` for settled or not, and the view.
 const VERSION_WIDTH: usize = 20;
 const HEAD: usize = VERSION_WIDTH + 36 + 1;
 
@@ -80,12 +79,9 @@ pub enum CacheError {
     /// The address is not a Redis URL.
     #[error("not a Redis URL: {0}")]
     Address(#[source] RedisError),
-    /// Redis failed less than a second ago and is not called now.
-    #[error("Redis is unavailable")]
-    Unavailable,
-    /// Redis did not answer in time.
-    #[error("Redis did not answer in time")]
-    Timeout,
+    /// Redis did not answer a read, or failed less than a second ago and is not called now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
     /// Redis failed.
     #[error("Redis failed: {0}")]
     Redis(#[from] RedisError),
@@ -99,8 +95,7 @@ pub struct Cache {
 
 #[derive(Debug)]
 struct Inner {
-    reads: ConnectionManager,
-    breaker: Breaker,
+    reads: Lookups,
     pending: Arc<Pending>,
     store: Store,
     _writer: DropGuard,
@@ -112,9 +107,17 @@ impl Cache {
     /// # Errors
     /// [`CacheError::Address`].
     pub fn connect(redis_url: &str) -> Result<Self, CacheError> {
-        let manager =
-            |timeout| infra::redis::manager(redis_url, timeout).map_err(CacheError::Address);
-        let store = Store(manager(WRITE_TIMEOUT)?);
+        let reads = Lookups::connect(redis_url).map_err(CacheError::Address)?;
+        Self::with_reads(redis_url, reads)
+    }
+
+    /// [`Cache::connect`] with reads that share the round trips of these lookups.
+    ///
+    /// # Errors
+    /// [`CacheError::Address`].
+    pub fn with_reads(redis_url: &str, reads: Lookups) -> Result<Self, CacheError> {
+        let writes = infra::redis::manager(redis_url, WRITE_TIMEOUT);
+        let store = Store(writes.map_err(CacheError::Address)?);
         let pending = Arc::new(Pending::default());
         let end = CancellationToken::new();
         tokio::spawn(writer::run(
@@ -124,8 +127,7 @@ impl Cache {
         ));
         Ok(Self {
             inner: Arc::new(Inner {
-                reads: manager(READ_TIMEOUT)?,
-                breaker: Breaker::new(),
+                reads,
                 pending,
                 store,
                 _writer: end.drop_guard(),
@@ -136,17 +138,27 @@ impl Cache {
     /// Offers views that were just committed, and returns at once. The latest version of each payment is written a few
     /// milliseconds later; if it cannot be written in time, the older view is removed from Redis.
     pub fn offer(&self, entries: impl Iterator<Item = Entry>) {
-        self.inner.pending.add(entries, Instant::now());
+        self.inner.pending.add(entries.map(view), Instant::now());
     }
 
     /// Offers a view that was read from Postgres at `read_at`, after a miss.
     pub fn fill(&self, entry: Entry, read_at: Instant) {
-        self.inner.pending.add(std::iter::once(entry), read_at);
+        self.inner
+            .pending
+            .add(std::iter::once(view(entry)), read_at);
+    }
+
+    /// Tells that these payments have reached these versions and will soon move on. Older views are replaced by the version
+    /// alone, a few milliseconds later.
+    pub fn moved(&self, reached: impl Iterator<Item = (Uuid, i64)>) {
+        let changes = reached.map(|(payment, version)| (payment, version, Change::Moved));
+        self.inner.pending.add(changes, Instant::now());
     }
 
     /// Removes the views of these payments that are older than these versions, a few milliseconds later.
     pub fn invalidate(&self, reached: impl Iterator<Item = (Uuid, i64)>) {
-        self.inner.pending.invalidate(reached);
+        let changes = reached.map(|(payment, version)| (payment, version, Change::Outdated));
+        self.inner.pending.add(changes, Instant::now());
     }
 
     /// Writes views now, each unless Redis holds that version or a newer one.
@@ -154,25 +166,29 @@ impl Cache {
     /// # Errors
     /// [`CacheError::Redis`]; then any part of the views may have been written.
     pub async fn put(&self, entries: &[Entry]) -> Result<(), CacheError> {
-        self.inner.store.put(entries).await
+        self.inner.store.put(entries, &[]).await
     }
 
-    /// Reads the view of a payment. The caller must check its account.
+    /// Reads the view of a payment. The caller must check its account. While a change that this process has committed is
+    /// not written yet, there is none.
     ///
     /// # Errors
     /// Any [`CacheError`], within 200 ms, and at once while Redis is known to be unavailable.
     pub async fn read(&self, payment: Uuid) -> Result<Option<Cached>, CacheError> {
-        let value: Result<Option<Vec<u8>>, CacheError> = self
-            .query(&redis::cmd("GET").arg(view_key(payment)).take())
-            .await;
-        let view = value.map(|value| value.and_then(|value| parse(&Bytes::from(value))));
+        if self.inner.pending.has(payment) {
+            // Redis may hold the view from before a change that this process has just committed.
+            READS.with_labels(["miss"]).increment(1);
+            return Ok(None);
+        }
+        let value = self.inner.reads.get(view_key(payment)).await;
+        let view = value.map(|value| value.and_then(|value| parse(&value)));
         let result = match &view {
             Ok(Some(_)) => "hit",
             Ok(None) => "miss",
             Err(_) => "away",
         };
         READS.with_labels([result]).increment(1);
-        view
+        Ok(view?)
     }
 
     /// Finds the payment with this intent.
@@ -180,24 +196,8 @@ impl Cache {
     /// # Errors
     /// As for [`Cache::read`].
     pub async fn read_intent(&self, intent_id: &str) -> Result<Option<Uuid>, CacheError> {
-        let value: Option<String> = self
-            .query(&redis::cmd("GET").arg(intent_key(intent_id)).take())
-            .await?;
-        Ok(value.and_then(|value| value.parse().ok()))
-    }
-
-    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, CacheError> {
-        if !self.inner.breaker.allows_call() {
-            return Err(CacheError::Unavailable);
-        }
-        let mut redis = self.inner.reads.clone();
-        let answer = match timeout(READ_TIMEOUT, command.query_async(&mut redis)).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(CacheError::Redis(error)),
-            Err(_) => Err(CacheError::Timeout),
-        };
-        self.inner.breaker.record(answer.is_ok());
-        answer
+        let value = self.inner.reads.get(intent_key(intent_id)).await?;
+        Ok(value.and_then(|value| Uuid::try_parse_ascii(&value).ok()))
     }
 }
 
@@ -206,28 +206,24 @@ impl Cache {
 struct Store(ConnectionManager);
 
 impl Store {
-    async fn put(&self, entries: &[Entry]) -> Result<(), CacheError> {
-        for portion in entries.chunks(PORTION) {
+    /// Writes views, and versions without a view.
+    async fn put(&self, entries: &[Entry], moved: &[(Uuid, i64)]) -> Result<(), CacheError> {
+        let moved = moved.iter().map(|(payment, version)| Stored {
+            view: view_key(*payment),
+            intent: None,
+            value: digits(*version).into_bytes(),
+        });
+        let all: Vec<Stored> = entries.iter().map(Stored::view).chain(moved).collect();
+        for portion in all.chunks(PORTION) {
             let mut call = PUT.prepare_invoke();
             call.arg(KEPT_SECONDS);
-            for entry in portion {
-                let (view, payment) = (view_key(entry.payment), entry.payment.to_string());
-                let mut value = Vec::with_capacity(HEAD + entry.body.len());
-                let head = format!(
-                    "{:0VERSION_WIDTH$}{}{}",
-                    entry.version,
-                    entry.account,
-                    u8::from(entry.settled)
-                );
-                value.extend_from_slice(head.as_bytes());
-                value.extend_from_slice(&entry.body);
-                let intent = entry.intent_id.as_deref().map(intent_key);
-                call.key(&view).key(intent.as_ref().unwrap_or(&view));
-                call.arg(value).arg(if intent.is_some() {
-                    payment.as_str()
-                } else {
-                    ""
-                });
+            for stored in portion {
+                let (intent, payment) = match &stored.intent {
+                    Some((intent, payment)) => (intent, payment.as_str()),
+                    None => (&stored.view, ""),
+                };
+                call.key(&stored.view).key(intent);
+                call.arg(&stored.value).arg(payment);
             }
             call.invoke_async::<()>(&mut self.0.clone()).await?;
         }
@@ -239,13 +235,45 @@ impl Store {
         for portion in outdated.chunks(PORTION) {
             let mut call = REMOVE.prepare_invoke();
             for (payment, version) in portion {
-                call.key(view_key(*payment))
-                    .arg(format!("{version:0VERSION_WIDTH$}"));
+                call.key(view_key(*payment)).arg(digits(*version));
             }
             call.invoke_async::<()>(&mut self.0.clone()).await?;
         }
         Ok(())
     }
+}
+
+/// What `put.lua` writes for one payment.
+struct Stored {
+    view: String,
+    /// The key of the intent, and the payment as its value.
+    intent: Option<(String, String)>,
+    value: Vec<u8>,
+}
+
+impl Stored {
+    fn view(entry: &Entry) -> Self {
+        let head = format!(
+            "{}{}{}",
+            digits(entry.version),
+            entry.account,
+            u8::from(entry.settled)
+        );
+        let intent = entry.intent_id.as_deref();
+        Self {
+            view: view_key(entry.payment),
+            intent: intent.map(|intent| (intent_key(intent), entry.payment.to_string())),
+            value: [head.as_bytes(), &entry.body].concat(),
+        }
+    }
+}
+
+fn view(entry: Entry) -> (Uuid, i64, Change) {
+    (entry.payment, entry.version, Change::View(entry))
+}
+
+fn digits(version: i64) -> String {
+    format!("{version:0VERSION_WIDTH$}")
 }
 
 fn view_key(payment: Uuid) -> String {
@@ -256,7 +284,7 @@ fn intent_key(intent_id: &str) -> String {
     format!("pawl:intent:{intent_id}")
 }
 
-/// Parses a stored value; `None` if it does not have our format.
+/// Parses a stored value; `None` if it is a version alone, or does not have our format.
 fn parse(value: &Bytes) -> Option<Cached> {
     let head = std::str::from_utf8(value.get(..HEAD)?).ok()?;
     let (version, rest) = head.split_at_checked(VERSION_WIDTH)?;

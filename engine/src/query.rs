@@ -13,6 +13,7 @@ use uuid::Uuid;
 use workflows::payment::Status;
 use workflows::refund;
 
+use crate::cache::Cached;
 use crate::record::{Record, RefundRecord, View};
 use crate::store::{payment, transition};
 use crate::{Engine, Error, Page, store};
@@ -49,7 +50,26 @@ impl Engine {
     /// # Errors
     /// [`Error::Unavailable`] when neither answers.
     pub async fn payment(&self, account: Uuid, id: Uuid) -> Result<Option<View>, Error> {
-        if let Ok(Some(cached)) = self.inner.cache.read(id).await {
+        let cached = self.cached(id).await;
+        self.payment_from(account, id, cached).await
+    }
+
+    /// What the cache holds of a payment, for [`Engine::payment_from`]. Within 200 ms.
+    pub async fn cached(&self, id: Uuid) -> Option<Cached> {
+        self.inner.cache.read(id).await.ok().flatten()
+    }
+
+    /// [`Engine::payment`] with what the cache was just found to hold.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it is not cached and Postgres does not answer.
+    pub async fn payment_from(
+        &self,
+        account: Uuid,
+        id: Uuid,
+        cached: Option<Cached>,
+    ) -> Result<Option<View>, Error> {
+        if let Some(cached) = cached {
             let view = View {
                 version: cached.version,
                 settled: cached.settled,

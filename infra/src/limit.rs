@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -15,19 +15,13 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use parking_lot::Mutex;
-use redis::aio::ConnectionManager;
-use redis::{RedisResult, Script};
-use tokio::time::timeout;
+use redis::RedisResult;
 
-use crate::breaker::Breaker;
 use crate::metrics::Counters;
+use crate::redis::{Lookups, Unavailable};
 
-/// How long Redis may take to answer before a request goes on without it.
-const TIMEOUT: Duration = Duration::from_millis(200);
 /// The most buckets kept in this process while Redis is unavailable; beyond it, full buckets are dropped.
 const KEPT: usize = 10_000;
-
-static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("limit/take.lua")));
 
 static DECISIONS: Counters<2> = Counters::new(
     "pawl_rate_limit_decisions_total",
@@ -117,8 +111,7 @@ impl Decision {
 pub struct Limiter(Arc<Inner>);
 
 struct Inner {
-    redis: ConnectionManager,
-    breaker: Breaker,
+    redis: Lookups,
     local: LocalBuckets,
 }
 
@@ -134,11 +127,16 @@ impl Limiter {
     /// # Errors
     /// If `url` is not a Redis URL.
     pub fn connect(url: &str) -> RedisResult<Self> {
-        Ok(Self(Arc::new(Inner {
-            redis: crate::redis::manager(url, TIMEOUT)?,
-            breaker: Breaker::new(),
+        Ok(Self::new(Lookups::connect(url)?))
+    }
+
+    /// A limiter whose questions to Redis share the round trips of these lookups.
+    #[must_use]
+    pub fn new(redis: Lookups) -> Self {
+        Self(Arc::new(Inner {
+            redis,
             local: LocalBuckets::default(),
-        })))
+        }))
     }
 
     /// Takes a token from every bucket, or from none if one of them is empty. Returns the decision of the bucket with the
@@ -167,41 +165,22 @@ impl Limiter {
     }
 
     async fn take_in_redis(&self, buckets: &[Bucket]) -> Result<Vec<Decision>, Unavailable> {
-        let inner = &*self.0;
-        if !inner.breaker.allows_call() {
-            return Err(Unavailable);
-        }
-        let mut call = TAKE.prepare_invoke();
-        for bucket in buckets {
-            call.key(format!("pawl:limit:{}", bucket.name))
-                .arg(bucket.per_minute.get());
-        }
-        let mut redis = inner.redis.clone();
-        let answer = timeout(TIMEOUT, call.invoke_async::<Vec<u32>>(&mut redis)).await;
-        let answer = answer.ok().and_then(|answer| match answer {
-            Ok(numbers) => Some(numbers),
-            Err(error) => {
-                tracing::debug!(%error, "failed to take a rate-limit token in Redis; the request is treated as while Redis is unavailable");
-                None
-            }
-        });
-        inner.breaker.record(answer.is_some());
-        let numbers = answer.ok_or(Unavailable)?;
+        let keys = buckets
+            .iter()
+            .map(|bucket| (format!("pawl:limit:{}", bucket.name), bucket.per_minute));
+        let tokens = self.0.redis.take(keys.collect()).await?;
         Ok(buckets
             .iter()
-            .zip(numbers.chunks_exact(3))
-            .map(|(bucket, answer)| Decision {
-                allowed: answer[0] == 1,
+            .zip(tokens)
+            .map(|(bucket, tokens)| Decision {
+                allowed: tokens.had,
                 limit: bucket.per_minute.get(),
-                remaining: answer[1],
-                retry_after: Duration::from_millis(answer[2].into()),
+                remaining: tokens.left,
+                retry_after: tokens.wait,
             })
             .collect())
     }
 }
-
-/// Redis does not answer.
-struct Unavailable;
 
 /// Buckets in this process, by their size.
 #[derive(Default)]

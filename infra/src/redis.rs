@@ -1,9 +1,13 @@
 //! Connections to Redis.
 
+mod lookups;
+
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisResult};
+
+pub use lookups::{Lookups, Tokens, Unavailable};
 
 /// A shared connection that is opened at its first command, and reopened whenever it breaks.
 ///

@@ -8,6 +8,7 @@ mod body;
 pub mod code;
 mod commands;
 mod deliveries;
+mod early_view;
 mod error;
 mod events;
 mod extract;
@@ -22,6 +23,7 @@ mod webhook;
 mod webhook_endpoints;
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +40,7 @@ use infra::health::Readiness;
 use infra::http::openapi::exact;
 use infra::http::routes::with_documents;
 use infra::limit::Limiter;
+use infra::redis::Lookups;
 use redis::aio::ConnectionManager;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -111,15 +114,26 @@ fn webhook_secrets(env: &mut Env) -> Vec<SecretString> {
 
 /// The state of every handler. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Gateway {
+pub(crate) struct Gateway(Arc<Shared>);
+
+/// What all requests share.
+pub(crate) struct Shared {
     engine: Engine,
     verifier: authz::Verifier,
     /// Verifies that a webhook is Stripe's.
     stripe: signature::Verifier,
     guard: Guard,
     redis: ConnectionManager,
-    limits: Arc<Limits>,
+    limits: Limits,
     limiter: Limiter,
+}
+
+impl Deref for Gateway {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
 }
 
 /// Serves the API on `listener` until `shutdown`, then finishes the open requests.
@@ -139,21 +153,23 @@ pub async fn serve(
         config.database_connections,
     )?;
     let redis_url = config.redis_url.expose_secret();
+    // A request that needs a token and a view gets both in one round trip.
+    let lookups = Lookups::connect(redis_url)?;
     let engine = Engine::start(Parts {
         pool: pool.clone(),
         queue: Queue::connect(redis_url, engine::queue::JOBS)?,
-        cache: Cache::connect(redis_url)?,
+        cache: Cache::with_reads(redis_url, lookups.clone())?,
     });
-    let gateway = Gateway {
+    let gateway = Gateway(Arc::new(Shared {
         engine,
         verifier: authz::Verifier::new(&config.authz, pool.clone())?,
         stripe: signature::Verifier::new(&config.webhook_secrets)
             .context("STRIPE_WEBHOOK_SECRET")?,
         guard: Guard::new(config.webhook_reach),
         redis: infra::redis::manager(redis_url, REDIS_PATIENCE)?,
-        limits: Arc::new(config.limits),
-        limiter: Limiter::connect(redis_url)?,
-    };
+        limits: config.limits,
+        limiter: Limiter::new(lookups),
+    }));
     infra::postgres::watch(SERVICE, pool, shutdown.clone());
     tracing::info!(address = %listener.local_addr()?, "gateway listens");
     infra::http::serve(SERVICE, listener, router(gateway), shutdown).await

@@ -14,6 +14,7 @@ use infra::http::code::RATE_LIMITED;
 use infra::http::problem::Problem;
 use infra::limit::{Bucket, Decision, WithoutRedis};
 
+use crate::early_view::EarlyView;
 use crate::error::Error;
 use crate::{Gateway, openapi};
 
@@ -137,7 +138,18 @@ pub(crate) async fn limit(
         Err(error @ authz::Error::Unavailable) => return Error::from(error).into_response(),
     };
     let decision = match bucket {
-        Some(bucket) => gateway.limiter.take(&[bucket], without).await,
+        Some(bucket) => {
+            let buckets = [bucket];
+            let token = gateway.limiter.take(&buckets, without);
+            match EarlyView::wanted_by(&request).filter(|_| caller.is_ok()) {
+                Some(id) => {
+                    let (decision, cached) = tokio::join!(token, gateway.engine.cached(id));
+                    request.extensions_mut().insert(EarlyView { id, cached });
+                    decision
+                }
+                None => token.await,
+            }
+        }
         None => None,
     };
     let mut response = match (decision, caller) {

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use workflows::payment::CaptureMethod;
 
+use crate::early_view::FoundEarly;
 use crate::error::Error;
 use crate::extract::{Account, IdempotentBody, IfNoneMatch};
 use crate::prefer::{PREFERENCE_APPLIED, Wait};
@@ -82,13 +83,15 @@ pub(crate) async fn read(
     State(gateway): State<Gateway>,
     Account(account): Account,
     PathId(id): PathId<Payment>,
+    FoundEarly(early): FoundEarly,
     IfNoneMatch(known): IfNoneMatch,
 ) -> Result<Response, Error> {
-    let view = gateway
-        .engine
-        .payment(account, id.uuid())
-        .await?
-        .ok_or_else(Error::not_found)?;
+    let (engine, id) = (&gateway.engine, id.uuid());
+    let found = match early {
+        Some(early) if early.id == id => engine.payment_from(account, id, early.cached).await?,
+        _ => engine.payment(account, id).await?,
+    };
+    let view = found.ok_or_else(Error::not_found)?;
     Ok(answer::view(view, known.as_ref()))
 }
 

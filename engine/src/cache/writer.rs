@@ -1,7 +1,8 @@
 //! The background task that writes offered views.
 //!
 //! If an offered view were dropped, an older one would stay in Redis for a day. So when a view is too old to be written, or
-//! too many wait, the payment's view is removed from Redis instead, as soon as Redis answers.
+//! too many wait, the payment's view is removed from Redis instead, as soon as Redis answers. Until a change is written,
+//! this process reads the payment from Postgres.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
@@ -26,66 +27,90 @@ const DELAY: Duration = Duration::from_millis(5);
 /// The pause between two tries while Redis is unavailable.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// What happens to the view of a payment in Redis.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// It becomes this one, unless it is as new.
+    View(Entry),
+    /// It becomes the version alone, unless it is as new: readers read Postgres, and no older view is written later.
+    Moved,
+    /// It is removed if it is older.
+    Outdated,
+}
+
 /// A version of a payment, and when it was read or committed.
 #[derive(Debug)]
 struct Offer {
     version: i64,
     at: Instant,
-    /// Without a view (too many wait, or none was offered), an older view is removed.
-    view: Option<Entry>,
+    change: Change,
 }
 
 /// The offers that wait to be written.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    offers: Mutex<HashMap<Uuid, Offer>>,
+    offers: Mutex<Offers>,
     wake: Notify,
 }
 
+#[derive(Debug, Default)]
+struct Offers {
+    waiting: HashMap<Uuid, Offer>,
+    /// The payments of the portion that is being written.
+    writing: Vec<Uuid>,
+}
+
 impl Pending {
-    /// Adds views that were read or committed `at` that moment; only the latest version of each payment is kept.
-    pub(super) fn add(&self, entries: impl Iterator<Item = Entry>, at: Instant) {
+    /// Adds versions that were read or committed `at` that moment; only the latest one of each payment is kept.
+    pub(super) fn add(&self, changes: impl Iterator<Item = (Uuid, i64, Change)>, at: Instant) {
         let mut offers = self.offers.lock();
-        for entry in entries {
-            let (payment, version) = (entry.payment, entry.version);
-            let fits = offers.len() < VIEWS;
-            let view = fits.then_some(entry);
-            if fits || offers.len() < PAYMENTS || offers.contains_key(&payment) {
-                keep(&mut offers, payment, Offer { version, at, view });
+        let waiting = &mut offers.waiting;
+        for (payment, version, mut change) in changes {
+            if waiting.len() >= VIEWS && matches!(change, Change::View(_)) {
+                change = Change::Outdated;
+            }
+            if waiting.len() < PAYMENTS || waiting.contains_key(&payment) {
+                let offer = Offer {
+                    version,
+                    at,
+                    change,
+                };
+                keep(waiting, payment, offer);
             }
         }
         drop(offers);
         self.wake.notify_one();
     }
 
-    /// Adds versions without views: older views are removed.
-    pub(super) fn invalidate(&self, reached: impl Iterator<Item = (Uuid, i64)>) {
-        let (mut offers, at) = (self.offers.lock(), Instant::now());
-        for (payment, version) in reached {
-            if offers.len() < PAYMENTS || offers.contains_key(&payment) {
-                let view = None;
-                keep(&mut offers, payment, Offer { version, at, view });
-            }
-        }
-        drop(offers);
-        self.wake.notify_one();
+    /// Whether a change of this payment is not yet written.
+    pub(super) fn has(&self, payment: Uuid) -> bool {
+        let offers = self.offers.lock();
+        offers.waiting.contains_key(&payment) || offers.writing.contains(&payment)
     }
 
     /// Takes a portion of the offers.
     fn take(&self) -> Portion {
         let mut offers = self.offers.lock();
-        let payments: Vec<Uuid> = offers.keys().take(PORTION).copied().collect();
+        let Offers { waiting, writing } = &mut *offers;
+        writing.clear();
+        writing.extend(waiting.keys().take(PORTION));
         let mut portion = Portion::default();
-        for payment in payments {
-            let Some(mut offer) = offers.remove(&payment) else {
+        for payment in writing {
+            let Some(Offer {
+                version,
+                at,
+                change,
+            }) = waiting.remove(payment)
+            else {
                 continue;
             };
-            match offer.view.take().filter(|_| offer.at.elapsed() < FRESH) {
-                Some(view) => {
+            match change {
+                Change::View(view) if at.elapsed() < FRESH => {
                     portion.views.push(view);
-                    portion.times.push(offer.at);
+                    portion.times.push(at);
                 }
-                None => portion.stale.push((payment, offer)),
+                Change::Moved => portion.moved.push((*payment, version)),
+                Change::View(_) | Change::Outdated => portion.outdated.push((*payment, version)),
             }
         }
         portion
@@ -93,25 +118,42 @@ impl Pending {
 
     /// Puts back a portion that could not be written, except offers of which a newer version has arrived.
     fn restore(&self, portion: Portion) {
-        let mut offers = self.offers.lock();
+        let (mut offers, now) = (self.offers.lock(), Instant::now());
+        offers.writing.clear();
+        let mut back = |payment, version, at, change| {
+            let offer = Offer {
+                version,
+                at,
+                change,
+            };
+            keep(&mut offers.waiting, payment, offer);
+        };
         for (view, at) in portion.views.into_iter().zip(portion.times) {
-            let (payment, version) = (view.payment, view.version);
-            let view = Some(view);
-            keep(&mut offers, payment, Offer { version, at, view });
+            back(view.payment, view.version, at, Change::View(view));
         }
-        for (payment, offer) in portion.stale {
-            keep(&mut offers, payment, offer);
+        for (payment, version) in portion.moved {
+            back(payment, version, now, Change::Moved);
+        }
+        for (payment, version) in portion.outdated {
+            back(payment, version, now, Change::Outdated);
         }
     }
 }
 
-/// The offers of one round of writing: views to write, and versions whose older views are removed.
+/// The offers of one round of writing.
 #[derive(Default)]
 struct Portion {
     views: Vec<Entry>,
     /// When each of `views` was read or committed.
     times: Vec<Instant>,
-    stale: Vec<(Uuid, Offer)>,
+    moved: Vec<(Uuid, i64)>,
+    outdated: Vec<(Uuid, i64)>,
+}
+
+impl Portion {
+    fn is_empty(&self) -> bool {
+        self.views.is_empty() && self.moved.is_empty() && self.outdated.is_empty()
+    }
 }
 
 /// Keeps the offer unless a later version of the payment is there.
@@ -153,17 +195,12 @@ pub(super) async fn run(pending: Arc<Pending>, store: Store, end: CancellationTo
 async fn write(pending: &Pending, store: &Store) -> Result<(), CacheError> {
     loop {
         let portion = pending.take();
-        if portion.views.is_empty() && portion.stale.is_empty() {
+        if portion.is_empty() {
             return Ok(());
         }
-        let stale: Vec<(Uuid, i64)> = portion
-            .stale
-            .iter()
-            .map(|(payment, offer)| (*payment, offer.version))
-            .collect();
         let written = async {
-            store.put(&portion.views).await?;
-            store.remove(&stale).await
+            store.put(&portion.views, &portion.moved).await?;
+            store.remove(&portion.outdated).await
         };
         if let Err(error) = written.await {
             pending.restore(portion);

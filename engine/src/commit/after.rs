@@ -9,7 +9,7 @@ use uuid::Uuid;
 use workflows::stream::Transition;
 
 use super::fold::Fold;
-use crate::cache::{Cache, Entry};
+use crate::cache::Cache;
 use crate::queue::Queue;
 
 static TRANSITIONS: Counters<2> = Counters::new(
@@ -51,17 +51,21 @@ impl After {
                 .map(|(record, _)| &record.stream.payment)
                 .map(|payment| (payment.id, payment.version + 1)),
         );
+        // Between two calls to Stripe a view would be replaced before anybody reads it.
+        let (settled, moving): (Vec<_>, Vec<_>) =
+            moved.iter().partition(|(record, _)| record.is_settled());
+        self.cache.moved(
+            moving
+                .iter()
+                .map(|(record, _)| &record.stream.payment)
+                .map(|payment| (payment.id, payment.version)),
+        );
         self.cache
-            .offer(moved.iter().map(|(record, _)| record.cache_entry()));
+            .offer(settled.iter().map(|(record, _)| record.cache_entry()));
     }
 
-    /// Called after the commit of new payments, with the jobs that are due.
-    pub(crate) fn created(&self, jobs: Vec<Uuid>, entries: impl Iterator<Item = Entry>) {
-        self.push(jobs);
-        self.cache.offer(entries);
-    }
-
-    fn push(&self, jobs: Vec<Uuid>) {
+    /// Pushes jobs that are due, after their commit.
+    pub(crate) fn push(&self, jobs: Vec<Uuid>) {
         if !jobs.is_empty() && self.jobs.try_send(jobs).is_err() {
             tracing::debug!("failed to push jobs: too many wait; the sweeper will push them");
         }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::cache::{Cache, Cached, Entry};
+use futures::future::join_all;
+use infra::limit::{Bucket, Limiter, WithoutRedis};
+use infra::redis::Lookups;
 use infra::testing::{redis_url, unique};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -167,15 +170,17 @@ async fn a_change_made_while_redis_is_away_leaves_no_old_view_behind() {
     cache.offer([view(soon, 2)].into_iter());
     // As if Redis had been away for longer than a view may wait.
     cache.fill(view(late, 2), Instant::now() - Duration::from_secs(6));
+    // What another process sees: this one reads no view of a payment whose change is not yet written.
+    let other = Cache::connect(&redis.url()).unwrap();
     until("the new view is there", async || {
-        cache
+        other
             .read(soon)
             .await
             .is_ok_and(|view| view.is_some_and(|view| view.version == 2))
     })
     .await;
     until("the old view is gone", async || {
-        cache.read(late).await.is_ok_and(|view| view.is_none())
+        other.read(late).await.is_ok_and(|view| view.is_none())
     })
     .await;
 }
@@ -189,16 +194,114 @@ async fn a_view_older_than_what_the_world_was_told_is_removed_and_no_other() {
         .await
         .unwrap();
     cache.invalidate([newer, same, old].map(|payment| (payment, 10)).into_iter());
+    let other = Cache::connect(&redis_url()).unwrap();
     until("the old view is gone", async || {
-        cache.read(old).await.unwrap().is_none()
+        other.read(old).await.unwrap().is_none()
     })
     .await;
     assert_eq!(
-        cache.read(same).await.unwrap(),
+        other.read(same).await.unwrap(),
         Some(found(&view(same, 10)))
     );
     assert_eq!(
-        cache.read(newer).await.unwrap(),
+        other.read(newer).await.unwrap(),
         Some(found(&view(newer, 11)))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_payment_moves_no_older_view_is_shown_or_written() {
+    let cache = Cache::connect(&redis_url()).unwrap();
+    let payment = Uuid::now_v7();
+    cache.put(&[view(payment, 5)]).await.unwrap();
+    cache.moved([(payment, 6)].into_iter());
+    assert_eq!(
+        cache.read(payment).await.unwrap(),
+        None,
+        "its writer never reads the view from before its change"
+    );
+    let other = Cache::connect(&redis_url()).unwrap();
+    until("the version is there", async || {
+        other.read(payment).await.unwrap().is_none()
+    })
+    .await;
+    other.put(&[view(payment, 5)]).await.unwrap();
+    assert_eq!(other.read(payment).await.unwrap(), None);
+
+    other.put(&[view(payment, 6)]).await.unwrap();
+    let six = Some(found(&view(payment, 6)));
+    assert_eq!(other.read(payment).await.unwrap(), six);
+    cache.moved([(payment, 6), (payment, 4)].into_iter());
+    until("the versions are written", async || {
+        cache.read(payment).await.unwrap().is_some()
+    })
+    .await;
+    assert_eq!(cache.read(payment).await.unwrap(), six);
+}
+
+/// How many commands of this name the server has performed, and `None` before the first.
+async fn calls(redis: &RedisServer, command: &str) -> Option<usize> {
+    let statistics = redis.command(&["INFO", "commandstats"]).await;
+    let statistics: String = redis::from_redis_value(statistics).unwrap();
+    let (_, rest) = statistics.split_once(&format!("cmdstat_{command}:calls="))?;
+    rest.split(',').next()?.parse().ok()
+}
+
+#[tokio::test]
+async fn reads_and_tokens_that_are_wanted_together_share_a_round_trip() {
+    let redis = RedisServer::start().await;
+    let lookups = Lookups::connect(&redis.url()).unwrap();
+    let cache = Cache::with_reads(&redis.url(), lookups.clone()).unwrap();
+    let limiter = Limiter::new(lookups);
+    let payments: Vec<Uuid> = (0..64).map(|_| Uuid::now_v7()).collect();
+    let views: Vec<Entry> = payments.iter().map(|id| view(*id, 1)).collect();
+    cache.put(&views).await.unwrap();
+    let bucket = |name: &str| [Bucket::new(name, 40).unwrap()];
+    let (mine, yours) = (bucket("mine"), bucket("yours"));
+    // The script is known to Redis from here on.
+    limiter.take(&yours, WithoutRedis::Pass).await.unwrap();
+    let (reads, scripts) = (calls(&redis, "mget").await, calls(&redis, "evalsha").await);
+
+    let asked = payments.iter().map(|payment| async {
+        let token = limiter.take(&mine, WithoutRedis::Pass);
+        let (view, decision) = tokio::join!(cache.read(*payment), token);
+        assert_eq!(view.unwrap(), Some(found(&self::view(*payment, 1))));
+        decision.unwrap()
+    });
+    let decisions = join_all(asked).await;
+    let mut left: Vec<u32> = decisions
+        .iter()
+        .filter(|decision| decision.allowed)
+        .map(|decision| decision.remaining)
+        .collect();
+    left.sort_unstable();
+    assert_eq!(left, (0..40).collect::<Vec<_>>(), "one token, one request");
+    let other = limiter.take(&yours, WithoutRedis::Pass).await.unwrap();
+    assert_eq!(other.remaining, 38, "a bucket of its own");
+
+    assert_eq!(reads, None);
+    let reads = calls(&redis, "mget").await.unwrap();
+    assert!(reads <= 2, "64 reads took {reads} commands");
+    let scripts = calls(&redis, "evalsha").await.unwrap() - scripts.unwrap();
+    assert!(scripts <= 4, "65 tokens took {scripts} commands");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_longer_for_a_redis_that_hangs_because_others_wait_too() {
+    let redis = RedisServer::start().await;
+    let cache = Cache::connect(&redis.url()).unwrap();
+    assert_eq!(cache.read(Uuid::now_v7()).await.unwrap(), None);
+    redis.command(&["CLIENT", "PAUSE", "5000", "ALL"]).await;
+    let readers = (0..300_u64).map(|number| {
+        let cache = cache.clone();
+        async move {
+            // The later ones ask while the call of the first ones is waited for.
+            tokio::time::sleep(Duration::from_millis(number / 2)).await;
+            let begun = Instant::now();
+            assert!(cache.read(Uuid::now_v7()).await.is_err());
+            begun.elapsed()
+        }
+    });
+    let longest = join_all(readers).await.into_iter().max().unwrap();
+    assert!(longest < Duration::from_millis(300), "{longest:?}");
 }

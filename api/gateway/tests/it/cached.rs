@@ -10,9 +10,21 @@ use crate::stage::{Stage, body, path_of, problem};
 
 #[tokio::test]
 async fn a_cached_read_touches_no_postgres_and_still_knows_the_owner() {
-    let stage = Stage::start().await;
+    reads_without_postgres(Stage::start().await).await;
+}
+
+#[tokio::test]
+async fn a_limited_cached_read_does_the_same() {
+    let limits = [("RATE_LIMIT_USER_PER_MINUTE", "1000")];
+    let stage = Stage::limited(&redis_url(), &limits).await;
+    reads_without_postgres(stage).await;
+}
+
+async fn reads_without_postgres(stage: Stage) {
     let payment = stage.payment().await;
     let path = path_of(&payment, "");
+    // A payment that moves is cached once somebody has read it.
+    body(stage.get(&path).await, StatusCode::OK).await;
     let id: contracts::id::PaymentId = serde_json::from_value(payment["id"].clone()).unwrap();
     let mut redis = infra::redis::manager(&redis_url(), Duration::from_secs(1)).unwrap();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);

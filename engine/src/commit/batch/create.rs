@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::record::Record;
 use crate::request::{Answer, Idempotency, NewPayment, RequestKey, SavedAnswer};
 use crate::store::{idempotency, job, outbox, payment, timer, transition};
-use crate::{cache, commit, message, store};
+use crate::{commit, message, store};
 
 static CREATED: Counters<0> = Counters::new(
     "pawl_payments_created_total",
@@ -37,7 +37,6 @@ pub(crate) struct Create {
     expires_seconds: Option<f64>,
     idempotency: Idempotency,
     answer: Answer,
-    cache_entry: cache::Entry,
     since: Option<trace::PendingSpan>,
 }
 
@@ -87,20 +86,19 @@ impl Create {
             created_at: now,
             updated_at: now,
         };
-        let cache_entry = record.cache_entry();
+        let view = record.render();
         Ok(Self {
             transitions: transitions.collect(),
             jobs: jobs.collect(),
             expires_seconds: new.expires_in.map(|after| after.as_secs_f64()),
             answer: Answer {
                 status: 201,
-                body: cache_entry.body.clone(),
+                body: view.body,
                 replayed: false,
                 payment: id,
                 subject: id,
-                version: cache_entry.version,
+                version: view.version,
             },
-            cache_entry,
             record,
             idempotency,
             since: trace::begin(),
@@ -216,8 +214,7 @@ impl Creates {
             create.observe();
             outcomes.insert(create.id(), Outcome::Answered(create.answer.clone()));
         }
-        let entries = creates.iter().map(|create| create.cache_entry.clone());
-        self.after.created(due, entries);
+        self.after.push(due);
         Ok(outcomes)
     }
 
