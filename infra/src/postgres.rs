@@ -1,6 +1,7 @@
 //! Connections to Postgres with timeouts, so that a stalled client cannot block others; and its errors by kind.
 
 mod bound;
+mod direct;
 mod watch;
 
 use std::time::Duration;
@@ -11,7 +12,11 @@ use sqlx::postgres::types::PgInterval;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub use bound::{ANSWER_WITHIN, COMMIT_WITHIN, commit, within};
+pub use direct::refuse_pooler;
 pub use watch::{check_clock, clock_skew, schema_version, watch};
+
+/// How long a statement waits for a lock, as Postgres writes it.
+const LOCK_TIMEOUT: &str = "2s";
 
 /// A connection that was idle for longer is pinged before it is used.
 const FRESH_FOR: Duration = Duration::from_secs(2);
@@ -47,9 +52,33 @@ fn parsed(url: &str) -> anyhow::Result<PgConnectOptions> {
 /// [`pool`] for options that are already parsed.
 #[must_use]
 pub fn pool_with(options: PgConnectOptions, max: u32) -> PgPool {
-    let mut options = options
+    let mut options = with_settings(options);
+    if options.get_application_name().is_none() {
+        options = options.application_name(&program());
+    }
+    PgPoolOptions::new()
+        .max_connections(max)
+        .acquire_timeout(Duration::from_secs(3))
+        // sqlx would ping before each use: a round trip for every statement of the hot path.
+        .test_before_acquire(false)
+        .after_connect(|connection, _| Box::pin(direct::check_settings(connection)))
+        .before_acquire(|connection, usage| {
+            Box::pin(async move {
+                if usage.idle_for > FRESH_FOR {
+                    bound::ping(connection).await?;
+                }
+                Ok(bound::is_trusted(usage.age))
+            })
+        })
+        .after_release(|_, usage| Box::pin(async move { Ok(bound::is_trusted(usage.age)) }))
+        .connect_lazy_with(options)
+}
+
+/// Options whose connections have our settings.
+fn with_settings(options: PgConnectOptions) -> PgConnectOptions {
+    options
         .options([
-            ("lock_timeout", "2s"),
+            ("lock_timeout", LOCK_TIMEOUT),
             ("statement_timeout", "8s"),
             ("idle_in_transaction_session_timeout", "10s"),
             ("tcp_keepalives_idle", "5"),
@@ -65,25 +94,7 @@ pub fn pool_with(options: PgConnectOptions, max: u32) -> PgPool {
             ("enable_mergejoin", "off"),
             ("jit", "off"),
         ])
-        .statement_cache_capacity(256);
-    if options.get_application_name().is_none() {
-        options = options.application_name(&program());
-    }
-    PgPoolOptions::new()
-        .max_connections(max)
-        .acquire_timeout(Duration::from_secs(3))
-        // sqlx would ping before each use: a round trip for every statement of the hot path.
-        .test_before_acquire(false)
-        .before_acquire(|connection, usage| {
-            Box::pin(async move {
-                if usage.idle_for > FRESH_FOR {
-                    bound::ping(connection).await?;
-                }
-                Ok(bound::is_trusted(usage.age))
-            })
-        })
-        .after_release(|_, usage| Box::pin(async move { Ok(bound::is_trusted(usage.age)) }))
-        .connect_lazy_with(options)
+        .statement_cache_capacity(256)
 }
 
 /// Checks that Postgres answers a query now.

@@ -7,6 +7,7 @@
     reason = "only tests are built with this module"
 )]
 
+mod pgbouncer;
 mod proxy;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use crate::Env;
 
+pub use pgbouncer::PgBouncer;
 pub use proxy::Proxy;
 
 /// A migrated database for one test; it is dropped together with this guard.

@@ -70,12 +70,13 @@ pub(crate) struct Core {
 /// Serves operators on `listener` until `shutdown`, then finishes the open requests.
 ///
 /// # Errors
-/// If the configuration cannot be used.
+/// If the configuration cannot be used, or `DATABASE_URL` leads to a connection pooler.
 pub async fn serve(
     config: Config,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    infra::postgres::refuse_pooler(config.database_url.expose_secret()).await?;
     let pool = infra::postgres::pool_as(
         DATABASE_ROLE,
         config.database_url.expose_secret(),

@@ -130,7 +130,7 @@ struct Auth {
 /// Postgres and Redis may be away at the start; `/readyz` says so.
 ///
 /// # Errors
-/// If the configuration cannot be used.
+/// If the configuration cannot be used, or `DATABASE_URL` leads to a connection pooler.
 pub async fn serve(
     config: Config,
     listener: TcpListener,
@@ -138,6 +138,7 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let signing_keys = SigningKeys::new(&config.private_key, &config.tokens);
     let signing_keys = Arc::new(signing_keys.context("JWT_PRIVATE_KEY cannot be used")?);
+    infra::postgres::refuse_pooler(config.database_url.expose_secret()).await?;
     let pool = infra::postgres::pool_as(
         DATABASE_ROLE,
         config.database_url.expose_secret(),

@@ -12,6 +12,7 @@ mod http;
 mod kafka;
 mod limit;
 mod metrics;
+mod pooler;
 mod postgres;
 mod redis;
 mod slow;
