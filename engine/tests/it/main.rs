@@ -11,6 +11,7 @@ mod edges;
 mod isolation;
 mod lifecycle;
 mod permutations;
+mod plans;
 mod queue;
 mod receiver;
 mod reconciliation;
