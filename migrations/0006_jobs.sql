@@ -46,7 +46,6 @@ create unique index job_one_refund_call on job (subject)
     where kind = 'create_refund' and state <> 'done';
 create unique index job_one_resync on job (payment_id)
     where kind = 'resync' and state in ('queued', 'running');
-create index job_payment on job (payment_id);
 
 -- When a payment is compared with Stripe's object (check) or canceled (expire), even if no webhook arrives.
 create table timer (
