@@ -35,7 +35,8 @@ $$;
 grant select, insert on history, attempt to pawl_engine;
 grant select on transition, edge, switch to pawl_engine;
 grant select, insert, update on payment, refund to pawl_engine;
-grant select, insert, update, delete on job, inbox, timer, outbox, idempotency to pawl_engine;
+grant select, insert, update, delete on job, inbox_open, timer, outbox, idempotency to pawl_engine;
+grant select, insert, delete on inbox, inbox_result to pawl_engine;
 
 -- Deliveries are written with the transitions that they report.
 grant select on webhook_endpoint to pawl_engine;

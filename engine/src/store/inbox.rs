@@ -1,4 +1,8 @@
-//! Table `inbox`: Stripe's webhooks, from when they are durable until they are applied, and afterwards for 30 days.
+//! Tables `inbox`, `inbox_open`, `inbox_result`: Stripe's webhooks, from when they are durable until they are applied, and
+//! afterwards for 30 days.
+//!
+//! The body of an event is written once. That it waits, or is dead, is a small row of its own in `inbox_open`, which is
+//! deleted in the transaction that applies the event and adds its result.
 
 use std::time::Duration;
 
@@ -63,6 +67,11 @@ impl Disposition {
         }
     }
 
+    /// Whether the event waits, or needs an operator.
+    const fn is_open(&self) -> bool {
+        matches!(self, Self::Deferred(_) | Self::Retrying(_) | Self::Dead(_))
+    }
+
     fn error(&self) -> Option<&str> {
         match self {
             Self::Applied | Self::Ignored => None,
@@ -97,9 +106,12 @@ pub(crate) async fn add(pool: &PgPool, rows: &[New], delay: Duration) -> sqlx::R
     let types: Vec<String> = ordered.iter().map(|row| row.r#type.clone()).collect();
     let payloads: Vec<Vec<u8>> = ordered.iter().map(|row| row.payload.clone()).collect();
     sqlx::query!(
-        "insert into inbox (id, type, payload, status, due_at, received_at)
-         select id, type, payload, 'received', now() + $4::interval, now() from unnest($1::text[], $2::text[], $3::bytea[]) as t (id, type, payload)
-         on conflict (id) do nothing",
+        "with kept as (
+            insert into inbox (id, type, payload, received_at)
+            select id, type, payload, now() from unnest($1::text[], $2::text[], $3::bytea[]) as t (id, type, payload)
+            on conflict (id) do nothing
+            returning id)
+         insert into inbox_open (id, status, due_at) select id, 'received', now() + $4::interval from kept",
         &ids,
         &types,
         &payloads,
@@ -113,8 +125,7 @@ pub(crate) async fn add(pool: &PgPool, rows: &[New], delay: Duration) -> sqlx::R
 /// Whether any event is due.
 pub(crate) async fn is_due(pool: &PgPool) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
-        r#"select exists (select 1 from inbox
-           where status in ('received', 'retrying', 'deferred') and due_at <= now()) as "due!""#
+        r#"select exists (select 1 from inbox_open where status <> 'dead' and due_at <= now()) as "due!""#
     )
     .fetch_one(pool)
     .await
@@ -124,7 +135,7 @@ pub(crate) async fn is_due(pool: &PgPool) -> sqlx::Result<bool> {
 pub(crate) async fn waiting(pool: &PgPool) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!" from
-           (select 1 from inbox where status in ('received', 'retrying', 'deferred') limit 100000) as w"#
+           (select 1 from inbox_open where status <> 'dead' limit 100000) as w"#
     )
     .fetch_one(pool)
     .await
@@ -134,9 +145,11 @@ pub(crate) async fn waiting(pool: &PgPool) -> sqlx::Result<i64> {
 pub(crate) async fn take(connection: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Waiting>> {
     sqlx::query_as!(
         Waiting,
-        r#"select id, payload, tries, extract(epoch from now() - received_at)::float8 as "age_seconds!"
-         from inbox where status in ('received', 'retrying', 'deferred') and due_at <= now()
-         order by due_at limit $1 for update skip locked"#,
+        r#"select open.id as "id!", payload as "payload!", tries as "tries!", extract(epoch from now() - received_at)::float8 as "age_seconds!"
+         from (select id, tries, due_at from inbox_open where status <> 'dead' and due_at <= now()
+               order by due_at limit $1 for update skip locked) as open
+              cross join lateral (select payload, received_at from inbox where inbox.id = open.id offset 0) as event
+         order by due_at"#,
         limit,
     )
     .fetch_all(connection)
@@ -150,20 +163,63 @@ pub(crate) async fn take_one(
 ) -> sqlx::Result<Option<Waiting>> {
     sqlx::query_as!(
         Waiting,
-        r#"select id, payload, tries, extract(epoch from now() - received_at)::float8 as "age_seconds!"
-         from inbox where id = $1 and status in ('received', 'retrying', 'deferred') for update skip locked"#,
+        r#"select open.id, payload, tries, extract(epoch from now() - received_at)::float8 as "age_seconds!"
+         from inbox_open as open join inbox on inbox.id = open.id
+         where open.id = $1 and status <> 'dead' for update of open skip locked"#,
         id,
     )
     .fetch_optional(connection)
     .await
 }
 
-/// Writes the dispositions of events. One that is to be processed again is due after a second, then twice as late each
-/// time, up to ten minutes.
+/// Writes the dispositions of events: those that wait or are dead stay open, the others get a result. One that is to be
+/// processed again is due after a second, then twice as late each time, up to ten minutes.
 pub(crate) async fn mark(
     connection: &mut PgConnection,
     processed: &[Processed],
 ) -> sqlx::Result<()> {
+    let (open, done): (Vec<&Processed>, Vec<&Processed>) = processed
+        .iter()
+        .partition(|event| event.disposition.is_open());
+    if !done.is_empty() {
+        close(connection, &done).await?;
+    }
+    if !open.is_empty() {
+        keep_open(connection, &open).await?;
+    }
+    Ok(())
+}
+
+async fn close(connection: &mut PgConnection, done: &[&Processed]) -> sqlx::Result<()> {
+    let ids: Vec<String> = done.iter().map(|event| event.id.clone()).collect();
+    let dispositions: Vec<String> = done
+        .iter()
+        .map(|event| event.disposition.status().to_owned())
+        .collect();
+    let payments: Vec<Option<Uuid>> = done.iter().map(|event| event.payment).collect();
+    let errors: Vec<Option<String>> = done
+        .iter()
+        .map(|event| event.disposition.error().map(str::to_owned))
+        .collect();
+    sqlx::query!(
+        "with closed as (
+            delete from inbox_open
+            using unnest($1::text[], $2::text[], $3::uuid[], $4::text[]) as t (id, disposition, payment_id, error)
+            where inbox_open.id = t.id
+            returning t.id, t.disposition, t.payment_id, t.error, inbox_open.tries)
+         insert into inbox_result (id, disposition, payment_id, error, tries, done_at)
+         select id, disposition, payment_id, error, tries + 1, now() from closed",
+        &ids,
+        &dispositions,
+        &payments as &[Option<Uuid>],
+        &errors as &[Option<String>],
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn keep_open(connection: &mut PgConnection, open: &[&Processed]) -> sqlx::Result<()> {
     #[derive(Serialize)]
     struct Row<'a> {
         id: &'a str,
@@ -171,7 +227,7 @@ pub(crate) async fn mark(
         error: Option<&'a str>,
         payment_id: Option<Uuid>,
     }
-    let marked: Vec<Row<'_>> = processed
+    let marked: Vec<Row<'_>> = open
         .iter()
         .map(|event| Row {
             id: &event.id,
@@ -181,12 +237,11 @@ pub(crate) async fn mark(
         })
         .collect();
     sqlx::query!(
-        "update inbox set
-            status = t.status, error = t.error, payment_id = t.payment_id, tries = inbox.tries + 1,
-            due_at = now() + least(interval '1 second' * power(2, least(inbox.tries, 12)), interval '10 minutes'),
-            done_at = case when t.status not in ('deferred', 'retrying') then now() end
-         from json_populate_recordset(null::inbox, $1::text::json) as t
-         where inbox.id = t.id",
+        "update inbox_open as open set
+            status = t.status, error = t.error, payment_id = t.payment_id, tries = open.tries + 1,
+            due_at = now() + least(interval '1 second' * power(2, least(open.tries, 12)), interval '10 minutes')
+         from json_populate_recordset(null::inbox_open, $1::text::json) as t
+         where open.id = t.id",
         rows(&marked)?,
     )
     .execute(connection)
@@ -201,7 +256,7 @@ pub(crate) async fn put_off(
     delay: Duration,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "update inbox set due_at = now() + $2::interval where id = any($1)",
+        "update inbox_open set due_at = now() + $2::interval where id = any($1)",
         ids,
         interval(delay),
     )
@@ -210,14 +265,23 @@ pub(crate) async fn put_off(
     Ok(())
 }
 
-/// Deletes processed events that were received more than 30 days ago; Stripe lists them no longer either.
+/// Deletes events that were received more than 30 days ago and are not open, and results as old; Stripe lists the events no
+/// longer either. Returns how many rows of the larger share there were.
 pub(crate) async fn delete_expired(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
-    let done = sqlx::query!(
+    let events = sqlx::query!(
         "delete from inbox where ctid in
-            (select ctid from inbox where received_at < now() - interval '30 days' and status not in ('received', 'retrying', 'deferred', 'dead') limit $1)",
+            (select ctid from inbox where received_at < now() - interval '30 days'
+               and not exists (select from inbox_open where inbox_open.id = inbox.id) limit $1)",
+        limit,
+    )
+    .execute(&mut *connection)
+    .await?;
+    let results = sqlx::query!(
+        "delete from inbox_result where ctid in
+            (select ctid from inbox_result where done_at < now() - interval '30 days' limit $1)",
         limit,
     )
     .execute(connection)
     .await?;
-    Ok(done.rows_affected())
+    Ok(events.rows_affected().max(results.rows_affected()))
 }

@@ -120,7 +120,7 @@ async fn webhooks_of_a_locked_payment_wait_and_those_of_others_are_applied() {
     .await;
     assert!(began.elapsed() < SOON * 2, "{:?}", began.elapsed());
     assert_eq!(world.view(all[0]).await.amount_refunded, 0);
-    let waiting = "select count(*) from inbox where status = 'received' and tries = 0";
+    let waiting = "select count(*) from inbox_open where status = 'received' and tries = 0";
     assert!(world.count(waiting).await > 0, "its events wait untouched");
     drop(stranger);
     until("the other one's too", async || {

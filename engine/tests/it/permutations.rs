@@ -20,8 +20,17 @@ struct End {
     waiting_events: i64,
 }
 
-const TABLES: [&str; 8] = [
-    "payment", "attempt", "refund", "history", "job", "inbox", "outbox", "timer",
+const TABLES: [&str; 10] = [
+    "payment",
+    "attempt",
+    "refund",
+    "history",
+    "job",
+    "inbox",
+    "inbox_open",
+    "inbox_result",
+    "outbox",
+    "timer",
 ];
 
 /// Keeps the rows as they are, to come back to them before each order.
@@ -98,7 +107,7 @@ async fn end_of(world: &World, payment: Uuid, order: &[&Value]) -> End {
             .count("select count(*) from job where state <> 'done'")
             .await,
         waiting_events: world
-            .count("select count(*) from inbox where done_at is null")
+            .count("select count(*) from inbox_open where status <> 'dead'")
             .await,
     }
 }

@@ -19,8 +19,16 @@ async fn retention_keeps_up_with_any_number_of_expired_rows() {
                 gen_random_uuid(), gen_random_uuid(), '{\"kind\": \"resync\"}', 'done', now() - age, n::text, now() - age, now() - age
          from generate_series(1, $1) as n,
               lateral (select case when n <= 10 then interval '6 days' else interval '8 days' end as age) as it",
-        "insert into inbox (id, type, payload, status, due_at, received_at)
-         select 'evt_' || n, 'charge.updated', '', 'applied', now(),
+        // Of the events that are old enough, three are still open.
+        "with event as (
+            insert into inbox (id, type, payload, received_at)
+            select 'evt_' || n, 'charge.updated', '',
+                   now() - case when n <= 7 then interval '29 days' else interval '31 days' end
+            from generate_series(1, $1) as n returning id)
+         insert into inbox_open (id, status, due_at)
+         select id, 'dead', now() from event where id in ('evt_8', 'evt_9', 'evt_10')",
+        "insert into inbox_result (id, disposition, tries, done_at)
+         select 'evt_' || n, 'applied', 1,
                 now() - case when n <= 10 then interval '29 days' else interval '31 days' end
          from generate_series(1, $1) as n",
     ] {
@@ -31,7 +39,7 @@ async fn retention_keeps_up_with_any_number_of_expired_rows() {
             .unwrap();
     }
     world.worker.delete_expired().await.unwrap();
-    for table in ["idempotency", "job", "inbox"] {
+    for table in ["idempotency", "job", "inbox", "inbox_result"] {
         let count = format!("select count(*) from {table}");
         let left: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count))
             .fetch_one(world.database.pool())

@@ -105,6 +105,8 @@ async fn a_service_reaches_nothing_that_its_work_does_not_need() {
                 "select * from transition",
                 "select * from job",
                 "select * from inbox",
+                "select * from inbox_open",
+                "select * from inbox_result",
                 "select * from webhook_secret",
                 "delete from account",
                 "delete from app_user",

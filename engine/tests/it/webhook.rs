@@ -3,5 +3,6 @@
 mod foreign;
 mod meaning;
 mod parse;
+mod results;
 mod signature;
 mod source;

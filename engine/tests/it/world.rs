@@ -220,7 +220,7 @@ impl World {
         let signed = verifier.accept(&body, &sign(&body, &secret, now), now);
         self.engine.receive(signed.unwrap()).await.unwrap();
         // Without the moment that it is otherwise given: here no answer is on its way.
-        sqlx::query("update inbox set due_at = now() where status = 'received'")
+        sqlx::query("update inbox_open set due_at = now() where status = 'received'")
             .execute(self.database.pool())
             .await
             .unwrap();

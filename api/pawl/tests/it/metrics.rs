@@ -148,8 +148,9 @@ async fn waiting_work_is_counted(fleet: &Fleet) {
            select id, id, id, '{"kind": "resync"}', state, now() + due * interval '1 hour', id::text, now()
            from (values (gen_random_uuid(), 'dead', -1), (gen_random_uuid(), 'dead', -1), (gen_random_uuid(), 'queued', 1))
                 as it (id, state, due)"#,
-        "insert into inbox (id, type, payload, status, due_at, received_at)
-         values ('evt_waits', 'charge.updated', '{}', 'deferred', now() + interval '1 hour', now())",
+        "with event as (insert into inbox (id, type, payload, received_at)
+                        values ('evt_waits', 'charge.updated', '{}', now()) returning id)
+         insert into inbox_open (id, status, due_at) select id, 'deferred', now() + interval '1 hour' from event",
     ] {
         sqlx::query(statement).execute(&pool).await.unwrap();
     }

@@ -118,8 +118,8 @@ pub(crate) async fn open(pool: &PgPool) -> Result<Open> {
     let dead = "select id, kind, payment_id, state || coalesce(', ' || error, '') as state from job
         where state = 'dead' order by id limit 100";
     let unknown = "select id, kind, payment_id, state from job where unknown order by id limit 100";
-    let inbox = "select id, type as kind, payment_id, status || coalesce(', ' || error, '') as state from inbox
-        where status not in ('applied', 'ignored') order by received_at limit 100";
+    let inbox = "select id, type as kind, payment_id, coalesce(status, 'lost') || coalesce(', ' || error, '') as state from inbox_status
+        where status is null or status in ('received', 'retrying', 'deferred', 'dead') order by received_at limit 100";
     let outbox = "select seq::text as id, 'messages' as kind, null::uuid as payment_id, 'number ' || count as state from outbox
         order by seq limit 100";
     Ok(Open {

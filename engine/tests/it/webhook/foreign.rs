@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::world::World;
 
 async fn dispositions(world: &World) -> Vec<(String, String)> {
-    sqlx::query_as("select id, status from inbox order by id")
+    sqlx::query_as("select id, status from inbox_status order by id")
         .fetch_all(world.database.pool())
         .await
         .unwrap()

@@ -68,7 +68,7 @@ async fn a_strangers_event_is_kept_and_moves_nothing() {
     world.drain().await;
     assert_eq!(world.view(payment).await.version, before.version);
     let kept: Vec<(String, String)> =
-        sqlx::query_as("select id, status from inbox where error is not null order by id")
+        sqlx::query_as("select id, status from inbox_status where error is not null order by id")
             .fetch_all(world.database.pool())
             .await
             .unwrap();

@@ -72,7 +72,7 @@ impl End {
                 .await,
             unfinished_work: world.open_work().await,
             waiting_events: world
-                .count("select count(*) from inbox where done_at is null")
+                .count("select count(*) from inbox_open where status <> 'dead'")
                 .await,
             unsent_messages: world.count("select count(*) from outbox").await,
             gaps: world
