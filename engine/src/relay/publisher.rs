@@ -292,3 +292,6 @@ fn is_final(error: &KafkaError) -> bool {
         )
     )
 }
+
+#[cfg(test)]
+mod tests;
