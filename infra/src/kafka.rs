@@ -3,13 +3,30 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::JoinHandle;
 
-use anyhow::Context;
+use anyhow::Context as _;
 use rdkafka::ClientConfig;
+use rdkafka::client::{ClientContext, DefaultClientContext};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaResult;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::FutureProducer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+
+/// A producer of messages whose deliveries are futures.
+pub type Producer = FutureProducer<ClientLog>;
+
+/// Logs what a client reports, but for its warning at each start that a setting of [`producer`] is experimental.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientLog;
+
+impl ClientContext for ClientLog {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility != "CONFWARN" {
+            DefaultClientContext.log(level, facility, message);
+        }
+    }
+}
 
 /// A producer whose acknowledgement means that every in-sync replica has the message, once and in order.
 ///
@@ -19,12 +36,12 @@ use tokio::sync::oneshot;
 ///
 /// # Errors
 /// If librdkafka refuses the configuration. Unavailable brokers are no error here.
-pub fn producer(brokers: &str) -> KafkaResult<FutureProducer> {
+pub fn producer(brokers: &str) -> KafkaResult<Producer> {
     producer_config(brokers)
         .set("enable.gapless.guarantee", "true")
         // A message that times out would let the later ones of its partition pass.
         .set("message.timeout.ms", "0")
-        .create()
+        .create_with_context(ClientLog)
 }
 
 /// A producer that sends each message in a batch of its own. A broker refuses whole batches, so only this producer finds out
@@ -34,11 +51,11 @@ pub fn producer(brokers: &str) -> KafkaResult<FutureProducer> {
 ///
 /// # Errors
 /// As of [`producer`].
-pub fn single_message_producer(brokers: &str) -> KafkaResult<FutureProducer> {
+pub fn single_message_producer(brokers: &str) -> KafkaResult<Producer> {
     producer_config(brokers)
         .set("batch.num.messages", "1")
         .set("message.timeout.ms", "10000")
-        .create()
+        .create_with_context(ClientLog)
 }
 
 fn producer_config(brokers: &str) -> ClientConfig {

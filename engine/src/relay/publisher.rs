@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use contracts::event::{CONTENT_TYPE, TOPIC};
 use futures::future::join_all;
+use infra::kafka::Producer;
 use infra::metrics::Counters;
 use infra::trace;
 use infra::trace::{KeyValue, PendingSpan, SpanKind};
 use parking_lot::Mutex;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::FutureRecord;
 use rdkafka::producer::future_producer::DeliveryFuture;
-use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
@@ -36,7 +37,7 @@ const LARGEST: usize = 990_000;
 /// The producer of one shard.
 pub(super) struct Publisher {
     brokers: String,
-    producer: Mutex<FutureProducer>,
+    producer: Mutex<Producer>,
 }
 
 /// A message that the producer has taken.
@@ -138,13 +139,13 @@ impl Publisher {
 }
 
 /// Drops a producer, which discards its messages, on a thread that may block.
-fn discard(producer: FutureProducer) {
+fn discard(producer: Producer) {
     tokio::task::spawn_blocking(move || drop(producer));
 }
 
 /// Sends messages of one stream, one after the other, up to the first that fails.
 async fn send_in_turn(
-    producer: &FutureProducer,
+    producer: &Producer,
     messages: Vec<&mut Message<'_>>,
     deadline: Instant,
 ) -> Result<(), KafkaError> {
@@ -168,7 +169,7 @@ async fn send_in_turn(
 }
 
 /// Gives the producer a message, or its replacement if the message is too large.
-fn enqueue(producer: &FutureProducer, message: &Message<'_>) -> Result<Sent, KafkaError> {
+fn enqueue(producer: &Producer, message: &Message<'_>) -> Result<Sent, KafkaError> {
     let span = trace::begin();
     let size = message.event.len();
     let (delivery, result) = if size > LARGEST {
@@ -191,17 +192,13 @@ fn enqueue(producer: &FutureProducer, message: &Message<'_>) -> Result<Sent, Kaf
 }
 
 /// Sends a message and waits for its acknowledgement; the producer ends that wait with its own time-out.
-async fn send(
-    producer: &FutureProducer,
-    message: &Message<'_>,
-    event: &[u8],
-) -> Result<(), KafkaError> {
+async fn send(producer: &Producer, message: &Message<'_>, event: &[u8]) -> Result<(), KafkaError> {
     let delivery = queue(producer, message, event)?;
     delivered(delivery.await.ok())
 }
 
 fn queue(
-    producer: &FutureProducer,
+    producer: &Producer,
     message: &Message<'_>,
     event: &[u8],
 ) -> Result<DeliveryFuture, KafkaError> {
