@@ -30,7 +30,7 @@ use report::{Latency, Measured, Report, Round, Setting};
 use servers::Progress;
 use sqlx::postgres::PgPool;
 
-use crate::fleet::{Fleet, FleetOptions, Sharing, commit, run_name};
+use crate::fleet::{Fleet, FleetOptions, Sharing, commit, cpu, run_name};
 use crate::output;
 
 pub use self::options::BenchOptions;
@@ -159,13 +159,13 @@ impl Bench<'_> {
     async fn round(&self, progress: &mut Progress) -> Result<Round> {
         let (fleet, seconds) = (self.fleet, self.options.seconds);
         progress.begin("yardstick");
-        let naive = naive::transitions_per_second(
-            &fleet.pool,
-            &fleet.servers.database_url,
-            seconds,
-            &fleet.run,
-        )
-        .await?;
+        naive::prepare(&fleet.pool).await?;
+        let cpu_before = fleet.cpu().await?;
+        let url = &fleet.servers.database_url;
+        let naive = naive::transitions_per_second(url, seconds, &fleet.run).await?;
+        let cpu_after = fleet.cpu().await?;
+        let transitions = naive * f64::from(u32::try_from(seconds)?);
+        let naive_cpu = per_unit(transitions, &cpu_before, &cpu_after)?;
         progress.done(format!("{naive:.0} naive transitions/s"));
 
         progress.begin("saturated");
@@ -201,6 +201,7 @@ impl Bench<'_> {
         ));
         Ok(Round {
             naive_transitions_per_second: naive,
+            postgres_us_per_naive_transition: naive_cpu.get("postgres").copied(),
             saturated,
             low,
         })
@@ -227,6 +228,7 @@ impl Bench<'_> {
             Load::start(&self.target(connections).await?, pace, Arc::clone(&board)).await?;
         load.run(WARM_UP).await?;
         let cpu_before = self.fleet.cpu().await?;
+        let machine_before = cpu::Machine::now()?;
         board.turn()?;
         let received_before = self.received();
         let start = Instant::now();
@@ -234,6 +236,7 @@ impl Bench<'_> {
         let window = board.turn()?;
         let received = self.received() - received_before;
         let time = start.elapsed();
+        let idle_share = cpu::Machine::now()?.idle_share_since(machine_before);
         let cpu_after = self.fleet.cpu().await?;
 
         let sent = load.finish().await?;
@@ -248,6 +251,7 @@ impl Bench<'_> {
         receiver::wait_until_delivered(&self.fleet.pool).await?;
         Ok(Measured {
             deliveries_per_second: f64::from(u32::try_from(received)?) / time.as_secs_f64(),
+            idle_share,
             ..measured(&window, time, &cpu_before, &cpu_after)?
         })
     }
@@ -304,14 +308,24 @@ fn measured(
         bail!("no payment was done in {time:?}");
     }
     let done = f64::from(done);
-    let cpu = after.iter().map(|(name, after)| {
-        let used = after.saturating_sub(before.get(name).copied().unwrap_or_default());
-        Ok((name.clone(), f64::from(u32::try_from(used)?) / done))
-    });
     Ok(Measured {
         payments_per_second: done / time.as_secs_f64(),
         deliveries_per_second: 0.0,
+        idle_share: 0.0,
         latency: Latency::new(&window.post_latency, &window.done_latency),
-        cpu_us_per_payment: cpu.collect::<Result<_>>()?,
+        cpu_us_per_payment: per_unit(done, before, after)?,
     })
+}
+
+/// The CPU microseconds of each process for one of so many payments or transitions.
+fn per_unit(
+    units: f64,
+    before: &BTreeMap<String, u64>,
+    after: &BTreeMap<String, u64>,
+) -> Result<BTreeMap<String, f64>> {
+    let cpu = after.iter().map(|(name, after)| {
+        let used = after.saturating_sub(before.get(name).copied().unwrap_or_default());
+        Ok((name.clone(), f64::from(u32::try_from(used)?) / units))
+    });
+    cpu.collect()
 }

@@ -1,7 +1,7 @@
 //! All processes of Pawl as an operator runs them: started, killed, restarted, and measured by their CPU time.
 
 mod connection;
-mod cpu;
+pub(crate) mod cpu;
 mod database;
 mod layout;
 mod options;

@@ -38,18 +38,21 @@ pub(crate) async fn settle(pool: &PgPool) -> Result<()> {
     Ok(())
 }
 
-/// Naive transitions per second over so many seconds, on newly created tables.
-pub(crate) async fn transitions_per_second(
-    pool: &PgPool,
-    database_url: &str,
-    seconds: u64,
-    run: &Path,
-) -> Result<f64> {
+/// Creates the tables of the yardstick anew.
+pub(crate) async fn prepare(pool: &PgPool) -> Result<()> {
     sqlx::raw_sql(SCHEMA)
         .execute(pool)
         .await
         .context("making the tables of the yardstick")?;
-    settle(pool).await?;
+    settle(pool).await
+}
+
+/// Naive transitions per second over so many seconds, on the tables of [`prepare`].
+pub(crate) async fn transitions_per_second(
+    database_url: &str,
+    seconds: u64,
+    run: &Path,
+) -> Result<f64> {
     let script = run.join("naive_transition.sql");
     std::fs::write(&script, SCRIPT)?;
     let output = Command::new("pgbench")

@@ -15,6 +15,24 @@ pub(crate) struct Measured {
     pub(crate) latency: Latency,
     /// Microseconds of CPU per payment, by process.
     pub(crate) cpu_us_per_payment: BTreeMap<String, f64>,
+    /// The part of the machine's CPU time that nobody used, from 0 to 1.
+    pub(crate) idle_share: f64,
+}
+
+impl Measured {
+    /// Microseconds of CPU per payment of what an operator of Pawl runs for it: gateway, workers and Postgres.
+    fn own(&self) -> f64 {
+        let own = |name: &str| {
+            ["gateway", "worker", "postgres"]
+                .iter()
+                .any(|it| name.starts_with(it))
+        };
+        self.cpu_us_per_payment
+            .iter()
+            .filter(|(name, _)| own(name))
+            .map(|(_, microseconds)| microseconds)
+            .sum()
+    }
 }
 
 /// Percentiles in milliseconds: until the answer to POST, and until `succeeded` was read from Kafka.
@@ -46,8 +64,39 @@ impl Latency {
 #[derive(Debug, Clone)]
 pub(crate) struct Round {
     pub(crate) naive_transitions_per_second: f64,
+    /// Microseconds of Postgres' CPU; unknown when it runs on another machine.
+    pub(crate) postgres_us_per_naive_transition: Option<f64>,
     pub(crate) saturated: Measured,
     pub(crate) low: Measured,
+}
+
+impl Round {
+    fn postgres_ratio(&self) -> Option<f64> {
+        let payment = self.saturated.cpu_us_per_payment.get("postgres")?;
+        Some(payment / self.postgres_us_per_naive_transition?)
+    }
+
+    fn figures(&self) -> RoundFigures {
+        RoundFigures {
+            payments_per_second: self.saturated.payments_per_second,
+            naive_transitions_per_second: self.naive_transitions_per_second,
+            ratio: self.saturated.payments_per_second / self.naive_transitions_per_second,
+            own: self.saturated.own(),
+            postgres_ratio: self.postgres_ratio(),
+            idle_share: self.saturated.idle_share,
+        }
+    }
+}
+
+/// The figures of one round at saturation, with the meanings that they have in [`Report`].
+#[derive(Debug, Serialize)]
+pub(crate) struct RoundFigures {
+    payments_per_second: f64,
+    naive_transitions_per_second: f64,
+    ratio: f64,
+    own: f64,
+    postgres_ratio: Option<f64>,
+    idle_share: f64,
 }
 
 /// The circumstances of a measurement.
@@ -72,12 +121,20 @@ pub(crate) struct Report {
     pub(crate) payments_per_second: f64,
     pub(crate) naive_transitions_per_second: f64,
     pub(crate) ratio: f64,
+    /// Microseconds of CPU per payment of gateway, workers and Postgres together.
+    pub(crate) own: f64,
+    /// Postgres' CPU per payment ÷ its CPU per naive transition; unknown when Postgres runs on another machine.
+    pub(crate) postgres_ratio: Option<f64>,
+    /// The part of the machine's CPU time that nobody used at saturation, from 0 to 1.
+    pub(crate) idle_share: f64,
     /// At saturation; zero without an endpoint.
     pub(crate) deliveries_per_second: f64,
     #[serde(flatten)]
     pub(crate) low_load: Latency,
     pub(crate) cpu_us_per_payment: BTreeMap<String, f64>,
     pub(crate) saturated: Latency,
+    /// The single rounds, in their order.
+    pub(crate) rounds: Vec<RoundFigures>,
     pub(crate) setting: Setting,
 }
 
@@ -109,6 +166,14 @@ impl Report {
             ratio: median(rounds, |round| {
                 round.saturated.payments_per_second / round.naive_transitions_per_second
             }),
+            own: median(rounds, |round| round.saturated.own()),
+            postgres_ratio: rounds
+                .iter()
+                .map(Round::postgres_ratio)
+                .collect::<Option<Vec<f64>>>()
+                .map(|ratios| median(&ratios, |ratio| *ratio)),
+            idle_share: median(rounds, |round| round.saturated.idle_share),
+            rounds: rounds.iter().map(Round::figures).collect(),
             deliveries_per_second: median(rounds, |round| round.saturated.deliveries_per_second),
             low_load: median_latency(rounds, |round| round.low.latency),
             saturated: median_latency(rounds, |round| round.saturated.latency),
@@ -150,6 +215,12 @@ impl Report {
             &whole(self.cpu_us_per_payment.values().sum()),
         ]);
         table.add_row([
+            "CPU µs/payment, gateway + worker + postgres",
+            "",
+            &whole(self.own),
+        ]);
+        table.add_row(["CPU not used, %", "", &whole(self.idle_share * 100.0)]);
+        table.add_row([
             "naive transitions/s",
             "",
             &whole(self.naive_transitions_per_second),
@@ -158,6 +229,9 @@ impl Report {
             table.add_row(["deliveries/s", "", &whole(self.deliveries_per_second)]);
         }
         table.add_row(["ratio", "", &format!("{:.2}", self.ratio)]);
+        if let Some(ratio) = self.postgres_ratio {
+            table.add_row(["CPU of Postgres, in naive transitions", "", &tenths(ratio)]);
+        }
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -216,10 +290,20 @@ mod tests {
             payments_per_second,
             deliveries_per_second: 0.0,
             latency,
-            cpu_us_per_payment: BTreeMap::from([("gateway".to_owned(), 50.0)]),
+            cpu_us_per_payment: BTreeMap::from(
+                [
+                    ("gateway", 50.0),
+                    ("worker-2", 70.0),
+                    ("postgres", 300.0),
+                    ("kafka", 100.0),
+                ]
+                .map(|(name, microseconds)| (name.to_owned(), microseconds)),
+            ),
+            idle_share: 0.1,
         };
         Round {
             naive_transitions_per_second: 1_000.0,
+            postgres_us_per_naive_transition: Some(150.0),
             saturated: measured.clone(),
             low: measured,
         }
@@ -249,6 +333,9 @@ mod tests {
             "payments_per_second",
             "naive_transitions_per_second",
             "ratio",
+            "own",
+            "postgres_ratio",
+            "idle_share",
             "post_p50_ms",
             "post_p99_ms",
             "done_p50_ms",
@@ -257,6 +344,9 @@ mod tests {
             assert!(json[key].is_number(), "{key}");
         }
         assert!(json["cpu_us_per_payment"]["gateway"].is_number());
+        assert!((report.own - 420.0).abs() < 1e-9);
+        assert!((report.postgres_ratio.unwrap() - 2.0).abs() < 1e-9);
+        assert!((report.rounds[1].ratio - 0.1).abs() < 1e-9);
     }
 
     #[test]

@@ -61,6 +61,47 @@ pub(crate) fn own_microseconds() -> Result<u64> {
     Ok(stat.own * MICROSECONDS_PER_TICK)
 }
 
+/// The time of all processors of this machine since it started, in ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Machine {
+    idle: u64,
+    all: u64,
+}
+
+impl Machine {
+    /// The times so far.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub(crate) fn now() -> Result<Machine> {
+        let stat = fs::read_to_string("/proc/stat")
+            .context("reading /proc (CPU time is measured on Linux only)")?;
+        Machine::parse(&stat).context("reading /proc/stat")
+    }
+
+    /// The part of the time since `before` in which the processors had nothing to do, from 0 to 1.
+    pub(crate) fn idle_share_since(self, before: Machine) -> f64 {
+        let ticks = |after: u64, before: u64| {
+            f64::from(u32::try_from(after.saturating_sub(before)).unwrap_or(u32::MAX))
+        };
+        ticks(self.idle, before.idle) / ticks(self.all, before.all).max(1.0)
+    }
+
+    fn parse(stat: &str) -> Option<Machine> {
+        let line = stat.lines().next()?.strip_prefix("cpu ")?;
+        // User, nice, system, idle, waiting for a disk, interrupts (two), stolen; what follows is part of user and nice.
+        let times: Vec<u64> = line
+            .split_ascii_whitespace()
+            .take(8)
+            .map_while(|field| field.parse().ok())
+            .collect();
+        Some(Machine {
+            idle: times.get(3)?.checked_add(*times.get(4)?)?,
+            all: times.iter().sum(),
+        })
+    }
+}
+
 /// The parent of a process.
 pub(crate) fn parent(pid: i32) -> Option<i32> {
     let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -141,6 +182,14 @@ mod tests {
                 ended_children: 78
             }
         );
+    }
+
+    #[test]
+    fn the_idle_share_counts_waiting_for_a_disk_as_idle() {
+        let before = Machine::parse("cpu  100 0 50 800 50 0 0 0 9 9\ncpu0 1 2 3 4").unwrap();
+        let after = Machine::parse("cpu  160 0 90 870 80 0 0 0 9 9\n").unwrap();
+        assert!((after.idle_share_since(before) - 0.5).abs() < 1e-9);
+        assert_eq!(Machine::parse("intr 1 2"), None);
     }
 
     #[test]
