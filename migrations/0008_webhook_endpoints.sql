@@ -9,7 +9,7 @@ create table webhook_endpoint (
     account_id       uuid         not null,
     url              text         not null check (length(url) <= 2048),
     description      text,
-    -- `*`, `payment.*` or `payment.succeeded`: machine and kind of a transition.
+    -- `*`, `payment.*` or `payment.succeeded`: all types of events, those of a machine, or one.
     enabled_events   text[]       not null check (cardinality(enabled_events) > 0),
     -- deleted: it has no secrets and is not shown; its row is deleted after its deliveries.
     status           text         not null check (status in ('enabled', 'disabled', 'deleted')),

@@ -3,13 +3,14 @@
 //! The outbox keeps a message as Kafka gets it, so a relay reads nothing but its [`Envelope`], and a relay of another
 //! version of the program publishes the same bytes.
 
-use contracts::event::{CloudEvent, EventData};
+use contracts::event::{CloudEvent, EventData, SCHEMA_VERSION};
 use contracts::id;
 use contracts::id::EventId;
 use infra::trace;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
+use workflows::edges::Machine;
 
 use crate::record::Record;
 use crate::store::{outbox, transition};
@@ -19,7 +20,7 @@ use crate::store::{outbox, transition};
 pub(crate) struct Envelope {
     /// The event's id, the same if the message is published twice.
     pub(crate) id: EventId,
-    /// `pawl.{machine}.{kind}`.
+    /// `pawl.` and the type of the event.
     pub(crate) r#type: String,
     #[serde(with = "time::serde::rfc3339")]
     time: OffsetDateTime,
@@ -49,6 +50,7 @@ pub(crate) fn of<'a>(
     let machine = moved.machine.as_str();
     let amount = |name: &str, newest: i64| row.data[name].as_i64().unwrap_or(newest);
     let data = EventData {
+        schema_version: SCHEMA_VERSION,
         payment_id: row.stream.into(),
         account_id: record.account.into(),
         machine: machine.into(),
@@ -58,6 +60,12 @@ pub(crate) fn of<'a>(
         to: moved.to.into(),
         version: moved.version,
         cause: row.cause.clone(),
+        reference: record.notes.reference.clone(),
+        metadata: record.notes.metadata.clone(),
+        refund_amount: match moved.machine {
+            Machine::Refund => row.moved["amount"].as_i64(),
+            Machine::Payment | Machine::Attempt => None,
+        },
         amount: payment.money.amount(),
         currency: payment.money.currency().code(),
         amount_capturable: amount("amount_capturable", payment.capturable),
@@ -66,7 +74,8 @@ pub(crate) fn of<'a>(
         amount_reserved: amount("amount_reserved", payment.reserved),
     };
     let id = EventId::new(row.stream.into(), moved.version);
-    let event = CloudEvent::new(id, now, data).within(trace::traceparent(row.stream));
+    let event =
+        CloudEvent::new(id, row.event_type(), now, data).within(trace::traceparent(row.stream));
     Ok(outbox::New {
         account: record.account,
         row,

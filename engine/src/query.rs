@@ -293,6 +293,7 @@ fn event_view(payment: Uuid, row: transition::Written) -> EventView {
             version: row.version,
         },
         object: "event".into(),
+        r#type: row.event_type().unwrap_or("unknown").into(),
         payment_id: PaymentId::from_uuid(payment),
         subject: contracts::id::subject(&row.machine, row.subject),
         machine: row.machine.into(),

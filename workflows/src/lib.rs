@@ -16,6 +16,7 @@ pub mod drawing;
 mod edge;
 pub mod edges;
 pub mod effect;
+pub mod event_type;
 pub mod job;
 pub mod money;
 mod names;

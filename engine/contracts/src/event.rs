@@ -8,12 +8,16 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::id::{EventId, PaymentId};
+use crate::request::Metadata;
 
 /// The topic of all transitions.
 pub const TOPIC: &str = "pawl.payments.v1";
 
 /// The content type of a structured event.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json";
+
+/// The version of [`EventData`]. It rises when a field changes its meaning or goes; a new field does not change it.
+pub const SCHEMA_VERSION: i32 = 1;
 
 /// One transition as a `CloudEvent`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,7 +28,7 @@ pub struct CloudEvent<D = EventData> {
     pub id: EventId,
     /// Always `/pawl`.
     pub source: Cow<'static, str>,
-    /// `pawl.{machine}.{kind}`, for instance `pawl.payment.succeeded`.
+    /// `pawl.` and the type of the event, which names the outcome: `pawl.payment.succeeded`.
     pub r#type: String,
     /// The payment's id, which is also the key of the message.
     pub subject: PaymentId,
@@ -40,9 +44,11 @@ pub struct CloudEvent<D = EventData> {
     pub data: D,
 }
 
-/// The transition and the payment's money after it.
+/// The transition, and the payment's notes and money after it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EventData {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: i32,
     /// The payment in whose stream it happened.
     pub payment_id: PaymentId,
     /// The merchant it belongs to.
@@ -51,7 +57,7 @@ pub struct EventData {
     pub machine: Cow<'static, str>,
     /// The id of what moved.
     pub subject: String,
-    /// What happened, in the past tense.
+    /// The edge that was taken, in the past tense. Different edges lead to one outcome.
     pub kind: Cow<'static, str>,
     /// The status before; nothing for a start.
     pub from: Option<Cow<'static, str>>,
@@ -61,6 +67,12 @@ pub struct EventData {
     pub version: i64,
     /// What made it happen.
     pub cause: String,
+    /// The merchant's own order id of the payment.
+    pub reference: Option<String>,
+    /// The merchant's notes on the payment by key.
+    pub metadata: Metadata,
+    /// What the refund gives back, in the currency's smallest unit; nothing where the subject is no refund.
+    pub refund_amount: Option<i64>,
     /// What is asked of the customer, in the currency's smallest unit.
     pub amount: i64,
     /// ISO 4217 in lower case.
@@ -76,14 +88,14 @@ pub struct EventData {
 }
 
 impl CloudEvent {
-    /// The event of a transition that was made at `time`.
+    /// The event of a transition that was made at `time`. Its type is `event_type` after `pawl.`.
     #[must_use]
-    pub fn new(id: EventId, time: OffsetDateTime, data: EventData) -> Self {
+    pub fn new(id: EventId, event_type: &str, time: OffsetDateTime, data: EventData) -> Self {
         Self {
             specversion: "1.0".into(),
             id,
             source: "/pawl".into(),
-            r#type: format!("pawl.{}.{}", data.machine, data.kind),
+            r#type: format!("pawl.{event_type}"),
             subject: data.payment_id,
             time,
             datacontenttype: "application/json".into(),

@@ -158,6 +158,8 @@ pub struct EventView {
     pub id: EventId,
     /// Always `event`.
     pub object: Cow<'static, str>,
+    /// The outcome, as endpoints and Kafka get it: `payment.succeeded`.
+    pub r#type: Cow<'static, str>,
     /// The payment in whose stream it happened.
     pub payment_id: PaymentId,
     /// `payment`, `attempt` or `refund`.
@@ -165,7 +167,7 @@ pub struct EventView {
     pub machine: Cow<'static, str>,
     /// The id of what moved.
     pub subject: String,
-    /// What happened, in the past tense.
+    /// The edge that was taken, in the past tense. Different edges lead to one outcome.
     pub kind: Cow<'static, str>,
     /// The status before; nothing for a start.
     pub from: Option<Cow<'static, str>>,

@@ -23,46 +23,8 @@ pub const SECRET_OVERLAP_SECONDS: i64 = 86_400;
 /// The longest time, in seconds, that a replaced secret may sign on.
 pub const LONGEST_OVERLAP_SECONDS: i64 = 604_800;
 
-/// Every type of event, as machine and kind of a transition.
-pub const EVENT_TYPES: [&str; 37] = [
-    "payment.accepted",
-    "payment.action_required",
-    "payment.cancel_requested",
-    "payment.canceled",
-    "payment.capturable_updated",
-    "payment.capture_requested",
-    "payment.forced",
-    "payment.intent_adopted",
-    "payment.intent_created",
-    "payment.intent_rejected",
-    "payment.method_attached",
-    "payment.payment_failed",
-    "payment.processing_started",
-    "payment.resync",
-    "payment.succeeded",
-    "attempt.action_required",
-    "attempt.authorized",
-    "attempt.captured",
-    "attempt.expired",
-    "attempt.failed",
-    "attempt.observed",
-    "attempt.pended",
-    "attempt.resync",
-    "attempt.started",
-    "attempt.voided",
-    "refund.action_required",
-    "refund.auth_release",
-    "refund.canceled",
-    "refund.created",
-    "refund.failed",
-    "refund.forced",
-    "refund.imported",
-    "refund.pended",
-    "refund.rejected",
-    "refund.requested",
-    "refund.resync",
-    "refund.succeeded",
-];
+/// Every type of event.
+pub use workflows::event_type::ALL as EVENT_TYPES;
 
 /// What an endpoint may ask for besides single types: all events, or all of one machine.
 pub const EVENT_GROUPS: [&str; 4] = ["*", "payment.*", "attempt.*", "refund.*"];
@@ -79,7 +41,7 @@ pub fn is_event_filter(word: &str) -> bool {
 /// The body of a delivery: what happened, when, and the facts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Message {
-    /// Machine and kind: `payment.succeeded`.
+    /// The outcome: `payment.succeeded`.
     pub r#type: String,
     /// When it happened.
     #[serde(with = "time::serde::rfc3339")]

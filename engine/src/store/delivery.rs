@@ -23,8 +23,8 @@ pub(crate) struct Event {
     pub(crate) account: Uuid,
     pub(crate) payment: Uuid,
     pub(crate) version: i64,
-    /// Machine and kind: `payment.succeeded`.
-    pub(crate) r#type: String,
+    /// The outcome: `payment.succeeded`.
+    pub(crate) r#type: &'static str,
 }
 
 /// How many more deliveries of an endpoint may be claimed, where that is not the usual number.
@@ -78,7 +78,7 @@ pub(crate) async fn add(
     let payments: Vec<Uuid> = events.iter().map(|event| event.payment).collect();
     let versions: Vec<i64> = events.iter().map(|event| event.version).collect();
     let accounts: Vec<Uuid> = events.iter().map(|event| event.account).collect();
-    let types: Vec<String> = events.iter().map(|event| event.r#type.clone()).collect();
+    let types: Vec<&str> = events.iter().map(|event| event.r#type).collect();
     // `offset 0` keeps the planner from flattening the sub-select: it is then run for each event, by the index of an
     // account's enabled endpoints; flattened, it would read all endpoints.
     sqlx::query!(
@@ -103,7 +103,7 @@ pub(crate) async fn add(
         &payments,
         &versions,
         &accounts,
-        &types,
+        &types as &[&str],
         now,
     )
     .execute(connection)

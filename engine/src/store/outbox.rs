@@ -95,12 +95,11 @@ pub(crate) async fn add(
 }
 
 fn event(new: &New<'_>) -> delivery::Event {
-    let moved = &new.row.transition;
     delivery::Event {
         account: new.account,
         payment: new.row.stream,
-        version: moved.version,
-        r#type: format!("{}.{}", moved.machine.as_str(), moved.kind),
+        version: new.row.transition.version,
+        r#type: new.row.event_type(),
     }
 }
 

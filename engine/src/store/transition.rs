@@ -5,6 +5,8 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
+use workflows::edges::Machine;
+use workflows::event_type;
 use workflows::stream::Transition;
 
 use super::decode::rows;
@@ -22,6 +24,20 @@ pub(crate) struct New {
 }
 
 impl New {
+    /// The type of the event that tells of it.
+    pub(crate) fn event_type(&self) -> &'static str {
+        let moved = &self.transition;
+        event_type::Change {
+            machine: moved.machine,
+            from: moved.from,
+            kind: moved.kind,
+            to: moved.to,
+            has_error: self.moved["error"].is_object(),
+            reason: self.moved["reason"].as_str(),
+        }
+        .event_type()
+    }
+
     /// Whether `next` is the next transition of the same step.
     fn is_followed_by(&self, next: &Self) -> bool {
         self.stream == next.stream
@@ -110,6 +126,26 @@ pub(crate) struct Written {
     pub(crate) to_status: String,
     pub(crate) cause: String,
     pub(crate) created_at: OffsetDateTime,
+    /// Whether its subject shows an error afterwards.
+    pub(crate) has_error: bool,
+    /// The reason of a refund.
+    pub(crate) reason: Option<String>,
+}
+
+impl Written {
+    /// The type of the event that told of it. The database has no machine that this version does not know: it refuses
+    /// what is no edge.
+    pub(crate) fn event_type(&self) -> Option<&'static str> {
+        let change = event_type::Change {
+            machine: self.machine.parse::<Machine>().ok()?,
+            from: &self.from_status,
+            kind: &self.kind,
+            to: &self.to_status,
+            has_error: self.has_error,
+            reason: self.reason.as_deref(),
+        };
+        Some(change.event_type())
+    }
 }
 
 /// The transitions of a stream with versions above `after` and below `before`, in order, the newest first when
@@ -125,7 +161,9 @@ pub(crate) async fn list(
     sqlx::query_as!(
         Written,
         r#"select version as "version!", machine as "machine!", subject as "subject!", from_status as "from_status!",
-                kind as "kind!", to_status as "to_status!", cause as "cause!", created_at as "created_at!"
+                kind as "kind!", to_status as "to_status!", cause as "cause!", created_at as "created_at!",
+                coalesce(jsonb_typeof(data->'moved'->'error') = 'object', false) as "has_error!",
+                data->'moved'->>'reason' as reason
          from transition where stream = $1 and version > $2 and version < $3
          order by case when $5 then -version else version end limit $4"#,
         stream,

@@ -2,12 +2,13 @@
 
 mod addresses;
 mod endpoints;
+mod outcomes;
 mod retries;
 mod workers;
 
 use std::time::Duration;
 
-use contracts::webhook::{DeliveryStatus, DeliveryView, EVENT_TYPES, WebhookEndpointView};
+use contracts::webhook::{DeliveryStatus, DeliveryView, WebhookEndpointView};
 use engine::delivery::{Guard, NewEndpoint, Reach};
 use engine::{Command, Page};
 use uuid::Uuid;
@@ -253,19 +254,6 @@ async fn finished_deliveries_are_forgotten_after_thirty_days_and_counting_goes_o
             "{table}"
         );
     }
-}
-
-#[test]
-fn the_types_of_events_are_the_kinds_of_edges() {
-    let mut kinds: Vec<String> = workflows::edges::all()
-        .iter()
-        .map(|edge| format!("{}.{}", edge.machine.as_str(), edge.kind))
-        .collect();
-    kinds.sort();
-    kinds.dedup();
-    let mut types = EVENT_TYPES.map(str::to_owned).to_vec();
-    types.sort();
-    assert_eq!(types, kinds);
 }
 
 /// Asks until `found`, for 20 s at most.

@@ -254,7 +254,7 @@ async fn an_event_that_the_broker_refuses_is_sent_alone_before_it_is_replaced() 
     let kind = |payment: Uuid| {
         serde_json::from_slice::<serde_json::Value>(&found[&payment][0].1).unwrap()["type"].clone()
     };
-    assert_eq!(kind(innocent), "pawl.payment.accepted");
+    assert_eq!(kind(innocent), "pawl.payment.created");
     assert_eq!(kind(guilty), "pawl.event.withheld");
 }
 

@@ -8,6 +8,7 @@
 
 mod calls;
 mod documents;
+mod event_types;
 mod intents;
 mod machines;
 mod money;

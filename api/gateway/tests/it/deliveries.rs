@@ -135,7 +135,7 @@ async fn a_delivery_shows_its_tries_and_is_sent_again_while_its_endpoint_is_enab
     let one = format!("{path}/{}", list["data"][0]["id"].as_str().unwrap());
     let read = body(merchant.get(&one).await, StatusCode::OK).await;
     assert_eq!(read["object"], "delivery");
-    assert_eq!(read["type"], "payment.accepted");
+    assert_eq!(read["type"], "payment.created");
     assert_eq!((&read["tries"], &read["sequence"]), (&json!(1), &json!(1)));
     assert_eq!(read["log"][0]["number"], 1);
     assert!(

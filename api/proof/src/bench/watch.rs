@@ -56,8 +56,7 @@ impl Watch {
                     // An error means that the broker is away. Then no payment counts as succeeded, and the load stops.
                     if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100))
                         && let (Some(key), Some(payload)) = (message.key(), message.payload())
-                        && contains(payload, br#""machine":"payment""#)
-                        && contains(payload, br#""to":"succeeded""#)
+                        && contains(payload, br#""type":"pawl.payment.succeeded""#)
                         && let Some(name) = name(key)
                     {
                         board.succeeded(name);

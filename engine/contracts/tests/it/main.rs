@@ -6,9 +6,9 @@
 )]
 
 use contracts::CloudEvent;
-use contracts::event::EventData;
+use contracts::event::{EventData, SCHEMA_VERSION};
 use contracts::id::{EventId, PaymentId, RefundId, subject};
-use contracts::request::{CreatePayment, CreateRefund};
+use contracts::request::{CreatePayment, CreateRefund, Metadata};
 use infra::http::list::List;
 use infra::id::AccountId;
 use serde_json::{Value, json};
@@ -121,17 +121,22 @@ fn a_transition_is_a_cloudevent_without_secrets() {
             payment: payment_id,
             version: 3,
         },
+        "payment.succeeded",
         datetime!(2026-11-23 21:30:07.25 UTC),
         EventData {
+            schema_version: SCHEMA_VERSION,
             payment_id,
             account_id: AccountId::from_uuid(UUID),
             machine: "payment".into(),
             subject: payment_id.to_string(),
-            kind: "succeeded".into(),
+            kind: "resync".into(),
             from: Some("processing".into()),
             to: "succeeded".into(),
             version: 3,
             cause: "evt_1".to_owned(),
+            reference: Some("order-1".to_owned()),
+            metadata: Metadata::from([("seat".to_owned(), "14".to_owned())]),
+            refund_amount: None,
             amount: 1099,
             currency: "eur".to_owned(),
             amount_capturable: 0,
@@ -149,6 +154,11 @@ fn a_transition_is_a_cloudevent_without_secrets() {
     assert_eq!(json["time"], "2026-11-23T21:30:07.25Z");
     assert_eq!(json["datacontenttype"], "application/json");
     assert_eq!(json["data"]["version"], 3);
+    assert_eq!(json["data"]["kind"], "resync");
+    assert_eq!(json["data"]["schema_version"], 1);
+    assert_eq!(json["data"]["reference"], "order-1");
+    assert_eq!(json["data"]["metadata"], json!({"seat": "14"}));
+    assert_eq!(json["data"]["refund_amount"], Value::Null);
     let fields: Vec<&String> = json["data"].as_object().unwrap().keys().collect();
     assert!(
         !fields

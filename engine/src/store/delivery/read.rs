@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
-use contracts::event::EventData;
+use contracts::event::{EventData, SCHEMA_VERSION};
 use contracts::id::{EventId, subject};
+use contracts::request::Metadata;
 use contracts::webhook::{Message, MessageData};
+use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -69,6 +71,8 @@ pub(crate) async fn requests(
                         order by number desc) as "secrets!",
                   t.machine as "machine!", t.subject as "subject!", t.from_status as "from_status!", t.kind as "kind!",
                   t.to_status as "to_status!", t.cause as "cause!", t.created_at as "created_at!", p.amount, p.currency,
+                  p.reference, p.metadata as "metadata: Json<Metadata>",
+                  case t.machine when 'refund' then (t.data->'moved'->>'amount')::int8 end as refund_amount,
                   coalesce((t.data->>'amount_capturable')::int8, p.amount_capturable) as "amount_capturable!",
                   coalesce((t.data->>'amount_captured')::int8, p.amount_captured) as "amount_captured!",
                   coalesce((t.data->>'amount_refunded')::int8, p.amount_refunded) as "amount_refunded!",
@@ -96,6 +100,7 @@ pub(crate) async fn requests(
                     endpoint_id: row.endpoint_id.into(),
                     sequence: row.sequence,
                     event: EventData {
+                        schema_version: SCHEMA_VERSION,
                         payment_id: row.payment_id.into(),
                         account_id: row.account_id.into(),
                         subject: subject(&row.machine, row.subject),
@@ -105,6 +110,9 @@ pub(crate) async fn requests(
                         to: row.to_status.into(),
                         version: row.version,
                         cause: row.cause,
+                        reference: row.reference,
+                        metadata: row.metadata.0,
+                        refund_amount: row.refund_amount,
                         amount: row.amount,
                         currency: row.currency,
                         amount_capturable: row.amount_capturable,

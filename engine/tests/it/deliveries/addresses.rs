@@ -175,7 +175,7 @@ async fn inside(url: &str, names: Arc<Names>) -> (String, bool) {
     let new = NewEndpoint {
         address: address.unwrap(),
         description: None,
-        enabled_events: vec!["payment.accepted".into()],
+        enabled_events: vec!["payment.created".into()],
     };
     let made = world.engine.add_webhook_endpoint(world.account, new).await;
     let endpoint = made.unwrap();

@@ -14,7 +14,7 @@ use crate::world::World;
 async fn both_secrets_sign_until_the_old_one_ends() {
     let world = World::start().await;
     let receiver = Receiver::start();
-    let endpoint = listen_to(&world, &receiver, &["payment.accepted"]).await;
+    let endpoint = listen_to(&world, &receiver, &["payment.created"]).await;
     let (id, old) = (endpoint.id.uuid(), endpoint.secret.unwrap());
     let rotate = async |overlap| {
         let rotated = world
@@ -204,7 +204,7 @@ async fn what_waits_for_an_endpoint_that_is_disabled_or_deleted_is_skipped() {
     for delete in [false, true] {
         let receiver = Receiver::start();
         receiver.always(Some(Answer::status(500)));
-        let endpoint = listen_to(&world, &receiver, &["payment.accepted"]).await;
+        let endpoint = listen_to(&world, &receiver, &["payment.created"]).await;
         let id = endpoint.id.uuid();
         world.create("pm_card_visa").await;
         world.worker.drain().await.unwrap();

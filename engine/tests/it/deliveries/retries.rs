@@ -196,7 +196,7 @@ async fn an_old_address_that_is_gone_disables_no_new_one() {
     let (old, new) = (Receiver::start(), Receiver::start());
     let release = std::sync::Arc::new(tokio::sync::Notify::new());
     old.answer([Answer::Held(410, release.clone())]);
-    let endpoint = listen_to(&world, &old, &["payment.accepted"]).await;
+    let endpoint = listen_to(&world, &old, &["payment.created"]).await;
     world.create("pm_card_visa").await;
     let worker = world.worker.clone();
     let working = tokio::spawn(async move { worker.drain().await });

@@ -73,7 +73,7 @@ async fn an_event_whose_worker_died_in_the_call_is_delivered_by_another() {
     let world = World::start().await;
     let receiver = Receiver::start();
     receiver.answer([Answer::Never]);
-    let endpoint = listen_to(&world, &receiver, &["payment.accepted"]).await;
+    let endpoint = listen_to(&world, &receiver, &["payment.created"]).await;
     let dying = world.worker_with(Guard::new(Reach::Anywhere), Duration::from_mins(10));
     world.create("pm_card_visa").await;
     let dying = tokio::spawn(async move { dying.drain().await });
@@ -96,7 +96,7 @@ async fn a_result_that_comes_after_the_lease_ran_out_changes_nothing() {
     let receiver = Receiver::start();
     let release = Arc::new(Notify::new());
     receiver.answer([Answer::Held(500, release.clone())]);
-    let endpoint = listen_to(&world, &receiver, &["payment.accepted"]).await;
+    let endpoint = listen_to(&world, &receiver, &["payment.created"]).await;
     let slow = world.worker_with(Guard::new(Reach::Anywhere), Duration::from_mins(10));
     world.create("pm_card_visa").await;
     let slow = tokio::spawn(async move { slow.drain().await });
@@ -115,7 +115,7 @@ async fn a_result_that_comes_after_the_lease_ran_out_changes_nothing() {
 async fn a_delivery_that_kills_its_process_again_and_again_is_set_aside() {
     let world = World::start().await;
     let receiver = Receiver::start();
-    let endpoint = listen_to(&world, &receiver, &["payment.accepted"]).await;
+    let endpoint = listen_to(&world, &receiver, &["payment.created"]).await;
     world.create("pm_card_visa").await;
     for (picks, status) in [(20, DeliveryStatus::Pending), (21, DeliveryStatus::Failed)] {
         sqlx::query(

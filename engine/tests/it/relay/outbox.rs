@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contracts::event::{CloudEvent, EventData};
+use contracts::event::{CloudEvent, EventData, SCHEMA_VERSION};
 use contracts::id::{EventId, PaymentId};
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -42,12 +42,13 @@ pub(super) async fn write_row(pool: &PgPool, events: &[(Uuid, String)]) {
 
 /// The event of a transition, as the engine writes it into the outbox.
 pub(super) fn event(payment: Uuid, version: i64, cause: String) -> String {
-    let kind = if version == 1 {
-        "accepted"
+    let (kind, event_type) = if version == 1 {
+        ("accepted", "payment.created")
     } else {
-        "cancel_requested"
+        ("cancel_requested", "payment.cancel_requested")
     };
     let data = EventData {
+        schema_version: SCHEMA_VERSION,
         payment_id: payment.into(),
         account_id: payment.into(),
         machine: "payment".into(),
@@ -57,6 +58,9 @@ pub(super) fn event(payment: Uuid, version: i64, cause: String) -> String {
         to: "local_created".into(),
         version,
         cause,
+        reference: None,
+        metadata: BTreeMap::new(),
+        refund_amount: None,
         amount: 1200,
         currency: "eur".into(),
         amount_capturable: 0,
@@ -65,5 +69,11 @@ pub(super) fn event(payment: Uuid, version: i64, cause: String) -> String {
         amount_reserved: 0,
     };
     let id = EventId::new(payment.into(), version);
-    serde_json::to_string(&CloudEvent::new(id, OffsetDateTime::now_utc(), data)).unwrap()
+    serde_json::to_string(&CloudEvent::new(
+        id,
+        event_type,
+        OffsetDateTime::now_utc(),
+        data,
+    ))
+    .unwrap()
 }
