@@ -7,6 +7,7 @@ use engine::{Answer, View};
 use serde::Serialize;
 
 use crate::idempotency::IDEMPOTENT_REPLAYED;
+use crate::if_none_match::IfNoneMatch;
 
 /// A JSON answer. It is private to the client, so no cache on the way may keep it.
 pub(crate) fn json(status: StatusCode, body: Bytes) -> Response {
@@ -42,12 +43,13 @@ pub(crate) fn body(view: &impl Serialize) -> Response {
     )
 }
 
-/// A payment, with its version as the entity tag: 304 if the client has this version.
-pub(crate) fn view(view: View, client_has: Option<&HeaderValue>) -> Response {
+/// A payment, with its version as the entity tag: 304 with the caching headers of the 200 and no body if the client has this
+/// version.
+pub(crate) fn view(view: View, known: &IfNoneMatch) -> Response {
     let tag = header_value(format!("\"{}\"", view.version));
-    let mut response = if client_has == Some(&tag) {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    let mut response = if known.has(&tag) {
+        let mut response = json(StatusCode::NOT_MODIFIED, Bytes::new());
+        response.headers_mut().remove(header::CONTENT_TYPE);
         response
     } else {
         json(StatusCode::OK, view.body)

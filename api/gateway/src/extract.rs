@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use authz::Caller;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::HeaderValue;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, header};
 use engine::Idempotency;
 use infra::http::body::json_or_empty;
 use serde::de::DeserializeOwned;
@@ -94,17 +94,6 @@ async fn read<T: DeserializeOwned + Checked>(
     let body: T = body::parse(&raw)?;
     body.check()?;
     Ok((body, raw))
-}
-
-/// `If-None-Match`: the version that the client has. (Extracting all headers would copy them.)
-pub(crate) struct IfNoneMatch(pub(crate) Option<HeaderValue>);
-
-impl FromRequestParts<Gateway> for IfNoneMatch {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Infallible> {
-        Ok(Self(parts.headers.get(header::IF_NONE_MATCH).cloned()))
-    }
 }
 
 /// `Stripe-Signature`: the signature of a webhook.

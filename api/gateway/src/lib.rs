@@ -14,6 +14,7 @@ mod events;
 mod extract;
 mod filter;
 mod idempotency;
+mod if_none_match;
 mod limits;
 mod openapi;
 mod payments;

@@ -20,7 +20,8 @@ use workflows::payment::CaptureMethod;
 
 use crate::early_view::FoundEarly;
 use crate::error::Error;
-use crate::extract::{Account, IdempotentBody, IfNoneMatch};
+use crate::extract::{Account, IdempotentBody};
+use crate::if_none_match::IfNoneMatch;
 use crate::prefer::{PREFERENCE_APPLIED, Wait};
 use crate::{Gateway, answer, body, filter, openapi};
 
@@ -71,7 +72,7 @@ pub(crate) async fn create(
     security(("token" = []), ("key" = [])),
     params(
         ("id" = PaymentId, Path, description = "The payment"),
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` that the client has"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag`s that the client has, or `*`; compared weakly, ignored if malformed"),
     ),
     responses(
         (status = 200, description = "The payment", body = PaymentView, headers(("ETag" = String))),
@@ -84,7 +85,7 @@ pub(crate) async fn read(
     Account(account): Account,
     PathId(id): PathId<Payment>,
     FoundEarly(early): FoundEarly,
-    IfNoneMatch(known): IfNoneMatch,
+    known: IfNoneMatch,
 ) -> Result<Response, Error> {
     let (engine, id) = (&gateway.engine, id.uuid());
     let found = match early {
@@ -92,7 +93,7 @@ pub(crate) async fn read(
         _ => engine.payment(account, id).await?,
     };
     let view = found.ok_or_else(Error::not_found)?;
-    Ok(answer::view(view, known.as_ref()))
+    Ok(answer::view(view, &known))
 }
 
 /// Read a payment by Stripe's id of its intent.
@@ -104,7 +105,7 @@ pub(crate) async fn read(
     security(("token" = []), ("key" = [])),
     params(
         ("intent_id" = String, Path, description = "Stripe's id, `pi_…`"),
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` that the client has"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag`s that the client has, or `*`; compared weakly, ignored if malformed"),
     ),
     responses(
         (status = 200, description = "The payment", body = PaymentView, headers(("ETag" = String))),
@@ -116,14 +117,14 @@ pub(crate) async fn by_intent(
     State(gateway): State<Gateway>,
     Account(account): Account,
     Path(intent): Path<String>,
-    IfNoneMatch(known): IfNoneMatch,
+    known: IfNoneMatch,
 ) -> Result<Response, Error> {
     let view = gateway
         .engine
         .payment_by_intent(account, &intent)
         .await?
         .ok_or_else(Error::not_found)?;
-    Ok(answer::view(view, known.as_ref()))
+    Ok(answer::view(view, &known))
 }
 
 /// List payments, newest first.

@@ -86,6 +86,51 @@ async fn a_read_of_a_known_version_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn if_none_match_takes_weak_tags_lists_lines_and_a_star() {
+    let stage = Stage::start().await;
+    let path = path_of(&stage.payment().await, "");
+    let cases: &[(&[&str], u16)] = &[
+        (&["W/\"1\""], 304),
+        (&["\"0\", \"1\""], 304),
+        (&[",\"a,b\" ,, W/\"1\","], 304),
+        (&["\"0\"", "\"1\""], 304),
+        (&["*"], 304),
+        (&["\"0\", W/\"2\""], 200),
+        (&["\"0,\"", "\"11\""], 200),
+        // Malformed: the header is ignored, also where one of its tags is the payment's.
+        (&["1"], 200),
+        (&["\"1"], 200),
+        (&["w/\"1\""], 200),
+        (&["\"1\" \"2\""], 200),
+        (&["*, \"1\""], 200),
+        (&["\"1\"", "x"], 200),
+        (&["\"a b\", \"1\""], 200),
+        (&[""], 200),
+    ];
+    let whole = stage.get(&path).await;
+    for (lines, status) in cases {
+        let mut request = stage.request(Method::GET, &path);
+        for line in *lines {
+            request = request.header("if-none-match", *line);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), *status, "{lines:?}");
+        for name in ["etag", "cache-control"] {
+            assert_eq!(
+                answer.headers().get(name),
+                whole.headers().get(name),
+                "{name} of {lines:?}"
+            );
+        }
+        assert_eq!(answer.bytes().await.unwrap().is_empty(), *status == 304);
+    }
+    let ignored = stage
+        .request(Method::GET, &path)
+        .header("if-match", "\"0\"");
+    assert_eq!(ignored.send().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_reference_pays_once() {
     let stage = Stage::start().await;
     let order = json!({"amount": 1099, "currency": "eur", "reference": "order-1042"});
