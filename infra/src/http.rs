@@ -10,6 +10,7 @@ mod current;
 pub mod docs;
 mod idle;
 pub mod list;
+mod long_body;
 pub mod openapi;
 pub mod page;
 pub mod path;
@@ -58,6 +59,7 @@ use crate::{shutdown, trace};
 
 pub use body::BODY_LIMIT;
 pub use current::request_id;
+pub use long_body::{LONG_BODY_LIMIT, LongBodies, LongBody, LongBodyError};
 pub use request_error::RequestError;
 pub use request_id::RequestId;
 
@@ -67,7 +69,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often it is looked whether all connections have been closed by their clients.
 const NOTICED_EVERY: Duration = Duration::from_millis(20);
 
-/// The time limits of the server.
+/// The limits of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Sending the headers of a request, and each pause between two pieces of its body: 15 s.
@@ -86,6 +88,8 @@ pub struct Limits {
     pub notice: Duration,
     /// Finishing the open requests after that: 10 s.
     pub drain: Duration,
+    /// The path whose bodies may have [`LONG_BODY_LIMIT`] bytes: its handler reads them with [`LongBodies`]. None by default.
+    pub long_bodies: Option<&'static str>,
 }
 
 impl Default for Limits {
@@ -98,6 +102,7 @@ impl Default for Limits {
             request: Duration::from_mins(1),
             notice: shutdown::notice(),
             drain: Duration::from_secs(10),
+            long_bodies: None,
         }
     }
 }
@@ -120,7 +125,7 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 ///
 /// Each request gets a [`RequestId`] and the peer's address ([`ConnectInfo`]) as extensions; `X-Request-Id` goes out with
 /// each answer. A handler that panics is a 500, one that takes too long a 503, a body declared longer than
-/// [`BODY_LIMIT`] a 413, each as problem+json; a longer body that was not declared is refused by axum's extractors.
+/// [`BODY_LIMIT`] (or [`Limits::long_bodies`]) a 413, each as problem+json; a longer body that was not declared is refused by axum's extractors.
 ///
 /// # Errors
 /// None today: the failure of one connection does not end the server.
@@ -265,14 +270,15 @@ async fn answer(
     let over_tls = security_headers::came_over_tls(&request);
     let span = trace::request_span(&request, id.as_str());
     let metrics = answering.service.metrics.clone();
-    let (mut response, route) = match rejected::reject(&request) {
-        Some(problem) => (problem.request_id(id.as_str()).into_response(), None),
-        None => {
-            handle(answering, request, &id)
-                .instrument(span.clone())
-                .await
-        }
-    };
+    let (mut response, route) =
+        match rejected::reject(&request, answering.service.limits.long_bodies) {
+            Some(problem) => (problem.request_id(id.as_str()).into_response(), None),
+            None => {
+                handle(answering, request, &id)
+                    .instrument(span.clone())
+                    .await
+            }
+        };
     let (route, status) = (route.as_ref().map(MatchedPath::as_str), response.status());
     trace::record_answer(&span, &method, route, status);
     let took = begun.elapsed();

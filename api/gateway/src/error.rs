@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use engine::webhook::signature::SignatureError;
-use infra::http::RequestError;
 use infra::http::code::{MISSING_FIELD, NOT_FOUND};
 use infra::http::problem::Problem;
+use infra::http::{LongBodyError, RequestError};
 use workflows::stream::Refusal;
 
 use crate::code::{
@@ -30,6 +30,8 @@ pub(crate) enum Error {
     Engine(engine::Error),
     /// The webhook is not signed by Stripe.
     Signature(SignatureError),
+    /// Too many long webhooks are in memory.
+    LongWebhooks,
 }
 
 impl Error {
@@ -57,6 +59,15 @@ impl From<engine::Error> for Error {
     }
 }
 
+impl From<LongBodyError> for Error {
+    fn from(error: LongBodyError) -> Self {
+        match error {
+            LongBodyError::Request(error) => Self::Request(error),
+            LongBodyError::Busy => Self::LongWebhooks,
+        }
+    }
+}
+
 impl From<SignatureError> for Error {
     fn from(error: SignatureError) -> Self {
         Self::Signature(error)
@@ -73,6 +84,7 @@ impl IntoResponse for Error {
             }
             Self::Engine(error) => engine_problem(error),
             Self::Signature(error) => invalid_webhook(&error),
+            Self::LongWebhooks => long_webhooks(),
         };
         problem.into_response()
     }
@@ -170,6 +182,16 @@ fn invalid_webhook(error: &dyn std::error::Error) -> Problem {
         "The body is not an event that was signed by Stripe.",
     )
     .param("Stripe-Signature")
+}
+
+fn long_webhooks() -> Problem {
+    tracing::warn!(
+        "webhook refused: too many webhooks over 64 KiB are in memory; answering 503, and Stripe sends it again"
+    );
+    Problem::unavailable(
+        "Too many long webhooks are being stored. Nothing was done.",
+        1,
+    )
 }
 
 fn amount(detail: String) -> Problem {

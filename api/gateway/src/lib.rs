@@ -38,6 +38,7 @@ use engine::{Engine, Parts};
 use infra::Env;
 use infra::env::{ExposeSecret, SecretString};
 use infra::health::Readiness;
+use infra::http::LongBodies;
 use infra::http::openapi::exact;
 use infra::http::routes::with_documents;
 use infra::limit::Limiter;
@@ -124,6 +125,7 @@ pub(crate) struct Shared {
     /// Verifies that a webhook is Stripe's.
     stripe: signature::Verifier,
     guard: Guard,
+    long_bodies: LongBodies,
     redis: ConnectionManager,
     limits: Limits,
     limiter: Limiter,
@@ -168,13 +170,18 @@ pub async fn serve(
         stripe: signature::Verifier::new(&config.webhook_secrets)
             .context("STRIPE_WEBHOOK_SECRET")?,
         guard: Guard::new(config.webhook_reach),
+        long_bodies: LongBodies::new(webhook::LONG_AT_ONCE),
         redis: infra::redis::manager(redis_url, REDIS_PATIENCE)?,
         limits: config.limits,
         limiter: Limiter::new(lookups),
     }));
     infra::postgres::watch(SERVICE, pool, shutdown.clone());
     tracing::info!(address = %listener.local_addr()?, "gateway listens");
-    infra::http::serve(SERVICE, listener, router(gateway), shutdown).await
+    let limits = infra::http::Limits {
+        long_bodies: Some(webhook::PATH),
+        ..infra::http::Limits::default()
+    };
+    infra::http::serve_within(limits, SERVICE, listener, router(gateway), shutdown).await
 }
 
 /// The description of the API: what the gateway serves at `/openapi.json`, and docs/openapi.json repeats.

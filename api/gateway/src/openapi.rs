@@ -86,6 +86,10 @@ pub(crate) struct OfWebhooks;
 
 impl IntoResponses for OfWebhooks {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 408, 413, 415, 500, 503])
+        let mut problems = problems(&[400, 408, 413, 415, 500, 503]);
+        if let Some(RefOr::T(too_large)) = problems.get_mut("413") {
+            "The body is over 1 MiB".clone_into(&mut too_large.description);
+        }
+        problems
     }
 }

@@ -1,13 +1,19 @@
 //! `POST /webhooks/stripe`: an event is acknowledged when its row is committed, never before. It is applied to its payment
 //! afterwards.
 
+use axum::body::Body;
 use axum::extract::State;
-use infra::http::body::RawBody;
 use time::OffsetDateTime;
 
 use crate::error::Error;
 use crate::extract::StripeSignature;
 use crate::{Gateway, openapi};
+
+/// The path of Stripe's events, whose bodies may have 1 MiB: a dispute's evidence alone has up to 150 KB.
+pub(crate) const PATH: &str = "/webhooks/stripe";
+
+/// How many events over 64 KiB are in memory at the same time. Disputes are rare; past it Stripe sends them again.
+pub(crate) const LONG_AT_ONCE: usize = 16;
 
 /// Stripe's events.
 ///
@@ -26,13 +32,14 @@ use crate::{Gateway, openapi};
 pub(crate) async fn stripe(
     State(gateway): State<Gateway>,
     StripeSignature(signature): StripeSignature,
-    RawBody(body): RawBody,
+    body: Body,
 ) -> Result<(), Error> {
+    let body = gateway.long_bodies.read(body).await?;
     let signature = signature.as_ref().and_then(|value| value.to_str().ok());
     let now = OffsetDateTime::now_utc().unix_timestamp();
     let webhook = gateway
         .stripe
-        .accept(&body, signature.unwrap_or_default(), now)?;
+        .accept(&body.bytes, signature.unwrap_or_default(), now)?;
     gateway.engine.receive(webhook).await?;
     Ok(())
 }

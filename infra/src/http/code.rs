@@ -123,7 +123,7 @@ codes! {
     METHOD_NOT_ALLOWED = 405 "method_not_allowed", "The method is not allowed here";
     /// The body did not arrive in time.
     REQUEST_TIMEOUT = 408 "request_timeout", "The request took too long to arrive", retryable;
-    /// The body is larger than 64 KiB.
+    /// The body is larger than 64 KiB, or a webhook of Stripe larger than 1 MiB.
     BODY_TOO_LARGE = 413 "body_too_large", "The body is too large";
     /// The body is not `application/json`.
     UNSUPPORTED_MEDIA_TYPE = 415 "unsupported_media_type", "The content type is not supported";

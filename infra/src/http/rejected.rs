@@ -4,15 +4,18 @@ use axum::http::{Request, header};
 
 use super::body::BODY_LIMIT;
 use super::code::{BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE};
+use super::long_body::LONG_BODY_LIMIT;
 use super::problem::Problem;
 
-/// The problem of a request whose body is not read.
-pub(super) fn reject<B>(request: &Request<B>) -> Option<Problem> {
-    if declares_too_much(request) {
-        return Some(Problem::new(
-            BODY_TOO_LARGE,
-            "The request's body is over 64 KiB.",
-        ));
+/// The problem of a request whose body is not read; `long_bodies` is the path whose bodies may be longer than others.
+pub(super) fn reject<B>(request: &Request<B>, long_bodies: Option<&str>) -> Option<Problem> {
+    let (limit, detail) = if long_bodies == Some(request.uri().path()) {
+        (LONG_BODY_LIMIT, "The request's body is over 1 MiB.")
+    } else {
+        (BODY_LIMIT, "The request's body is over 64 KiB.")
+    };
+    if declared_length(request).is_some_and(|length| length > limit) {
+        return Some(Problem::new(BODY_TOO_LARGE, detail));
     }
     is_encoded(request).then(|| {
         Problem::new(
@@ -30,11 +33,8 @@ fn is_encoded<B>(request: &Request<B>) -> bool {
         .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// Whether the headers already say that the body is over the limit; a chunked body is cut off while it is read.
-fn declares_too_much<B>(request: &Request<B>) -> bool {
-    request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
-        .is_some_and(|length| length > BODY_LIMIT)
+/// The length of the body as the headers say it; a chunked body is cut off while it is read.
+fn declared_length<B>(request: &Request<B>) -> Option<usize> {
+    let length = request.headers().get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
 }

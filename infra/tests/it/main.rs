@@ -11,6 +11,7 @@ mod house;
 mod http;
 mod kafka;
 mod limit;
+mod long_bodies;
 mod metrics;
 mod pooler;
 mod postgres;

@@ -1,11 +1,15 @@
 //! A webhook is acknowledged when its row is committed; a broken one leaves no row.
 
+use std::time::{Duration, Instant};
+
 use engine::webhook::signature::sign;
 use infra::env::SecretString;
 use infra::testing::unique;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
 use time::OffsetDateTime;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::stage::{Stage, WEBHOOK_SECRETS, problem};
 
@@ -109,4 +113,75 @@ async fn whatever_stripe_signed_is_kept_and_acknowledged() {
     }
     let kept = i64::try_from(bodies.len()).unwrap();
     assert_eq!(stage.count("inbox").await, kept);
+}
+
+/// Evidence of a dispute is text of up to 150 KB.
+fn dispute(id: &str, bytes: usize) -> String {
+    json!({
+        "id": id, "object": "event", "type": "charge.dispute.updated", "created": 1, "livemode": false,
+        "data": {"object": {"id": "dp_1", "object": "dispute", "evidence": {"uncategorized_text": "e".repeat(bytes)}}},
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn an_event_may_be_as_long_as_a_mebibyte() {
+    let stage = Stage::start().await;
+    for kib in [63, 65, 100, 150, 1023] {
+        let body = dispute(&unique("evt"), kib * 1024);
+        let signed = signature(&body, WEBHOOK_SECRETS[1], 0);
+        let response = deliver(&stage, &body, Some(&signed)).await;
+        assert_eq!(response.status(), StatusCode::OK, "{kib} KiB");
+        let kept: Vec<u8> =
+            sqlx::query_scalar("select payload from inbox order by received_at desc limit 1")
+                .fetch_one(stage.database.pool())
+                .await
+                .unwrap();
+        assert_eq!(kept, body.as_bytes(), "{kib} KiB");
+    }
+    let over = dispute("evt_over", 1 << 20);
+    let signed = signature(&over, WEBHOOK_SECRETS[1], 0);
+    let response = deliver(&stage, &over, Some(&signed)).await;
+    problem(response, 413, "body_too_large", None).await;
+    assert_eq!(stage.count("inbox").await, 5);
+}
+
+#[tokio::test]
+async fn past_sixteen_long_events_at_once_stripe_is_told_to_wait_and_short_ones_are_kept() {
+    let stage = Stage::start().await;
+    let host = stage.base.strip_prefix("http://").unwrap();
+    // Clients that send most of a long body and then nothing.
+    let mut stalled = Vec::new();
+    for _ in 0..16 {
+        let mut stream = TcpStream::connect(host).await.unwrap();
+        let head = format!(
+            "POST /webhooks/stripe HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100000\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+            .write_all("x".repeat(90_000).as_bytes())
+            .await
+            .unwrap();
+        stalled.push(stream);
+    }
+    let send = async |bytes: usize| {
+        let body = dispute(&unique("evt"), bytes);
+        let signed = signature(&body, WEBHOOK_SECRETS[1], 0);
+        deliver(&stage, &body, Some(&signed)).await
+    };
+    // The last of the sixteen may not have been read yet.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let refused = loop {
+        let response = send(100 * 1024).await;
+        if response.status() != StatusCode::OK || Instant::now() > deadline {
+            break response;
+        }
+    };
+    assert_eq!(refused.headers()["retry-after"], "1");
+    problem(refused, 503, "unavailable", None).await;
+    assert_eq!(send(1024).await.status(), StatusCode::OK);
+    drop(stalled);
+    while send(100 * 1024).await.status() != StatusCode::OK {
+        assert!(Instant::now() < deadline, "the places are not given back");
+    }
 }

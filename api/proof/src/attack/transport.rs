@@ -13,6 +13,9 @@ use super::seen::Seen;
 use super::visitor::{Visitor, host, random_text, read, status};
 
 const LIMIT: usize = 64 * 1024;
+
+/// The same for Stripe's webhooks.
+const WEBHOOK_LIMIT: usize = 1 << 20;
 /// The connection of a slow client is closed within this time.
 const SLOW: Duration = Duration::from_secs(30);
 
@@ -65,12 +68,12 @@ const ODD: [(&str, &str); 11] = [
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
         case(
-            "a declared body of 64 KiB and a byte",
+            "a declared body of 64 KiB (webhook: 1 MiB) and a byte",
             "413 body_too_large",
             |visitor| declared(visitor).boxed(),
         ),
         case(
-            "a chunked body over 64 KiB",
+            "a chunked body over 64 KiB (webhook: 1 MiB)",
             "413 body_too_large",
             |visitor| chunked(visitor).boxed(),
         ),
@@ -121,15 +124,15 @@ pub(super) fn cases() -> Vec<Case> {
 /// before a client that sends it can read the answer.
 async fn declared(visitor: &Visitor<'_>) -> Result<Seen> {
     let mut seen = Vec::new();
-    for (service, path) in [
-        (&visitor.target.gateway, "/api/v1/payments"),
-        (&visitor.target.gateway, "/webhooks/stripe"),
-        (&visitor.target.auth, "/api/v1/auth/login"),
+    for (service, path, limit) in [
+        (&visitor.target.gateway, "/api/v1/payments", LIMIT),
+        (&visitor.target.gateway, "/webhooks/stripe", WEBHOOK_LIMIT),
+        (&visitor.target.auth, "/api/v1/auth/login", LIMIT),
     ] {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             host(service),
-            LIMIT + 1
+            limit + 1
         );
         let answer = visitor
             .raw(service, head.as_bytes(), Duration::from_secs(2))
@@ -149,20 +152,23 @@ async fn chunked(visitor: &Visitor<'_>) -> Result<Seen> {
     let mut seen = Vec::new();
     let token = visitor.user().await?.token;
     let key = infra::env::ExposeSecret::expose_secret(&visitor.target.api_key).to_owned();
-    for (service, path, credential) in [
+    for (service, path, limit, credential) in [
         (
             &visitor.target.gateway,
             "/api/v1/payments",
+            LIMIT,
             format!("Authorization: Bearer {token}\r\nIdempotency-Key: a"),
         ),
         (
             &visitor.target.gateway,
             "/webhooks/stripe",
+            WEBHOOK_LIMIT,
             "Stripe-Signature: t=1,v1=00".to_owned(),
         ),
         (
             &visitor.target.auth,
             "/api/v1/auth/login",
+            LIMIT,
             format!("X-API-Key: {key}"),
         ),
     ] {
@@ -171,7 +177,7 @@ async fn chunked(visitor: &Visitor<'_>) -> Result<Seen> {
             host(service)
         );
         let chunk = format!("1000\r\n{}\r\n", "a".repeat(0x1000));
-        let text = head + &chunk.repeat(17) + "0\r\n\r\n";
+        let text = head + &chunk.repeat(limit / 0x1000 + 1) + "0\r\n\r\n";
         let answer = visitor
             .raw(service, text.as_bytes(), Duration::from_secs(5))
             .await?;
