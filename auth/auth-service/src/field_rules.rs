@@ -3,6 +3,8 @@
 use infra::env::{ExposeSecret, SecretString};
 use infra::http::RequestError;
 
+use crate::password::normalized;
+
 const MIN_PASSWORD: usize = 8;
 /// The most characters of a password; login hashes no longer one.
 const MAX_PASSWORD: usize = 256;
@@ -42,7 +44,7 @@ pub(crate) fn check_name<'a>(param: &str, name: &'a str) -> Result<&'a str, Requ
 
 /// Checks a new password. Its length is the only rule, and no part of it is trimmed or cut.
 pub(crate) fn check_password(param: &str, password: &SecretString) -> Result<(), RequestError> {
-    let length = password.expose_secret().chars().count();
+    let length = characters(password);
     if (MIN_PASSWORD..=MAX_PASSWORD).contains(&length) {
         Ok(())
     } else {
@@ -58,9 +60,14 @@ pub(crate) fn check_password_length(
     param: &str,
     password: &SecretString,
 ) -> Result<(), RequestError> {
-    if password.expose_secret().chars().count() > MAX_PASSWORD {
+    if characters(password) > MAX_PASSWORD {
         let detail = "This must be at most 256 characters.";
         return Err(RequestError::field(param, detail));
     }
     Ok(())
+}
+
+/// The length of a password in the form in which it is hashed.
+fn characters(password: &SecretString) -> usize {
+    normalized(password).expose_secret().chars().count()
 }

@@ -9,6 +9,7 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use infra::env::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::Error;
 
@@ -20,7 +21,14 @@ const LANES: u32 = 1;
 /// How long a password may wait for its turn before the answer is a 503.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Hashes and verifies passwords. Each call waits for one of a few permits, so that a flood of logins leaves the rest of the
+/// The password in the one form in which it is counted, hashed and verified: Unicode's NFKC, as NIST SP 800-63B advises.
+/// The same letters typed on another system may be sent as other bytes.
+pub(crate) fn normalized(password: &SecretString) -> SecretString {
+    let text: String = password.expose_secret().nfkc().collect();
+    SecretString::from(text)
+}
+
+/// Hashes and verifies passwords, in their [`normalized`] form. Each call waits for one of a few permits, so that a flood of logins leaves the rest of the
 /// service processors and memory.
 #[derive(Debug)]
 pub struct Passwords {
@@ -57,6 +65,7 @@ impl Passwords {
     /// # Errors
     /// [`Error::Busy`] if no permit was free in 20 s.
     pub async fn hash(&self, password: SecretString) -> Result<String, Error> {
+        let password = normalized(&password);
         self.work(move |argon| {
             let hash = argon.hash_password(password.expose_secret().as_bytes());
             hash.map(|hash| hash.to_string()).map_err(Error::Hashing)
@@ -71,6 +80,7 @@ impl Passwords {
     /// [`Error::Busy`] if no permit was free in 20 s; [`Error::Hashing`] if the hash is not one.
     pub async fn verify(&self, password: SecretString, hash: Option<&str>) -> Result<bool, Error> {
         let exists = hash.is_some();
+        let password = normalized(&password);
         let hash = hash.unwrap_or(&self.dummy).to_owned();
         let matches = self
             .work(move |argon| {

@@ -35,6 +35,23 @@ async fn an_unknown_user_costs_the_same_work_as_a_wrong_password() {
 }
 
 #[tokio::test]
+async fn the_same_letters_in_another_unicode_form_are_the_same_password() {
+    let stage = Stage::start().await;
+    let composed = "caf\u{e9} \u{fb01}n \u{212b}";
+    let decomposed = "cafe\u{301} fin A\u{30a}";
+    stage.register("ada@example.org", composed).await;
+    let login = stage.login("ada@example.org", decomposed).await;
+    assert_eq!(login.status(), StatusCode::OK);
+    let login = stage.login("ada@example.org", "cafe fin A").await;
+    assert_eq!(login.status(), StatusCode::UNAUTHORIZED);
+    // Eight characters as they are sent, and four as they are hashed.
+    let refused = stage
+        .register("eve@example.org", &"e\u{301}".repeat(4))
+        .await;
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
 async fn equal_passwords_have_different_hashes() {
     let passwords = Passwords::new().unwrap();
     let one = passwords.hash(secret("correct horse")).await.unwrap();
