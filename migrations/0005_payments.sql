@@ -53,6 +53,8 @@ create table payment (
 
     -- The merchant's own order number guards against a second payment long after the idempotency key is gone.
     reference             text,
+    -- True until Stripe refuses to make the payment, and null for ever after: then another payment may have the reference.
+    holds_reference       boolean      default true check (holds_reference),
     customer              jsonb,
     description           text,
     statement_descriptor  text,
@@ -62,7 +64,9 @@ create table payment (
     updated_at            timestamptz  not null
 ) with (fillfactor = 70);
 
-create unique index payment_reference on payment (account_id, reference) where reference is not null;
+-- Nulls are distinct: of the payments with a reference one at most holds it. The status is not in this index, so that an
+-- update of a payment that moves writes no index.
+create unique index payment_reference on payment (account_id, reference, holds_reference) where reference is not null;
 create index payment_account on payment (account_id, id);
 -- Merchants search payments by their metadata. Only payments that have some are in this index, and metadata never
 -- changes, so it costs one entry at the creation and nothing when a payment moves.

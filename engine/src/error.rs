@@ -20,10 +20,10 @@ pub enum Error {
     /// A request with the same key is being committed; its answer exists in a moment.
     #[error("an equal request is in flight")]
     InFlight,
-    /// Another payment of the account has this reference.
+    /// Another payment of the account holds this reference.
     #[error("the reference is taken by payment {payment}")]
     ReferenceTaken {
-        /// The payment that has it.
+        /// The payment that holds it.
         payment: Uuid,
     },
     /// No new payments are accepted for now: an operator has paused the intake.

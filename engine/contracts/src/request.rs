@@ -79,7 +79,8 @@ pub struct CreatePayment {
         example = "https://shop.example/done"
     )]
     pub return_url: Option<String>,
-    /// The merchant's own order id, unique per account: a second payment with it is refused for ever.
+    /// The merchant's own order id, unique per account: a second payment with it is refused for ever, unless Stripe refused to
+    /// make the first (`local_rejected`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(
         min_length = 1,

@@ -54,6 +54,8 @@ struct Row {
     attempt_payment_method: Option<String>,
     attempt_error: Option<Value>,
     reference: Option<String>,
+    #[expect(dead_code, reason = "only the statements of this module use it")]
+    holds_reference: Option<bool>,
     customer: Option<Value>,
     description: Option<String>,
     statement_descriptor: Option<String>,
@@ -207,14 +209,14 @@ pub(crate) async fn find_by_intents(
         .collect())
 }
 
-/// Finds the account's payment with this reference.
+/// Finds the account's payment that holds this reference: one that Stripe refused to make holds none.
 pub(crate) async fn find_by_reference(
     connection: &mut PgConnection,
     account: Uuid,
     reference: &str,
 ) -> sqlx::Result<Option<Uuid>> {
     sqlx::query_scalar!(
-        "select id from payment where account_id = $1 and reference = $2",
+        "select id from payment where account_id = $1 and reference = $2 and holds_reference",
         account,
         reference
     )
@@ -222,7 +224,8 @@ pub(crate) async fn find_by_reference(
     .await
 }
 
-/// Adds new payments and returns the ids of those added: one whose reference is taken in its account is left out.
+/// Adds new payments and returns the ids of those added: one whose reference another payment of its account
+/// holds is left out.
 pub(crate) async fn add(
     connection: &mut PgConnection,
     records: &[&Record],
@@ -254,7 +257,7 @@ pub(crate) async fn add(
                 return_url, open_call, reference, customer, description, statement_descriptor, metadata,
                 created_at, created_at
          from json_populate_recordset(null::payment, $1::text::json)
-         on conflict (account_id, reference) where reference is not null do nothing
+         on conflict (account_id, reference, holds_reference) where reference is not null do nothing
          returning id",
         rows(&new)?,
     )
@@ -264,6 +267,9 @@ pub(crate) async fn add(
 }
 
 /// Writes the columns that a step may change. The caller has locked the rows.
+///
+/// A payment that Stripe refuses to make releases its reference for ever: another payment may hold it when a resync moves
+/// this one.
 pub(super) async fn write(
     connection: &mut PgConnection,
     changes: &[Change<'_>],
@@ -293,6 +299,9 @@ pub(super) async fn write(
     sqlx::query!(
         "update payment as p set
             status = t.status, version = t.version,
+            holds_reference = case when p.status = 'local_created' and t.status = 'local_rejected'
+                                        and t.intent_id is null
+                                   then null else p.holds_reference end,
             amount_authorized = t.amount_authorized, amount_capturable = t.amount_capturable,
             amount_captured = t.amount_captured, amount_refunded = t.amount_refunded,
             amount_reserved = t.amount_reserved,

@@ -285,6 +285,45 @@ async fn a_payment_that_stripe_refuses_is_rejected_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_payment_that_stripe_refuses_releases_its_reference_to_one_other() {
+    let world = World::start().await;
+    let order = |method: &str| {
+        let mut order = World::order(method);
+        order.notes.reference = Some("order-1042".into());
+        world.engine.create(order, world.key("/api/v1/payments"))
+    };
+    let rejected = order("pm_of_nobody").await.unwrap().payment;
+    let Err(Error::ReferenceTaken { payment }) = order("pm_card_visa").await else {
+        panic!("the reference is free before Stripe has answered");
+    };
+    assert_eq!(payment, rejected);
+    world.drain().await;
+    assert_eq!(world.view(rejected).await.status, "local_rejected");
+
+    let both = tokio::join!(order("pm_card_visa"), order("pm_card_visa"));
+    let (won, lost) = match both {
+        (Ok(won), lost) => (won.payment, lost),
+        (lost, won) => (won.unwrap().payment, lost),
+    };
+    assert!(
+        matches!(lost, Err(Error::ReferenceTaken { payment }) if payment == won),
+        "{lost:?}"
+    );
+    world.drain().await;
+    assert_eq!(world.view(won).await.status, "succeeded");
+    assert!(matches!(
+        order("pm_card_visa").await,
+        Err(Error::ReferenceTaken { .. })
+    ));
+    assert_eq!(
+        world
+            .count("select count(*) from payment where reference = 'order-1042'")
+            .await,
+        2
+    );
+}
+
+#[tokio::test]
 async fn a_refund_made_in_the_dashboard_is_imported() {
     let world = World::start().await;
     let payment = world.create("pm_card_visa").await;

@@ -40,7 +40,7 @@ const CONSTANT: [(&str, &str); 10] = [
     ),
     (
         "where account_id = $1 and reference = $2\n               and case",
-        "account_of(70), md5('70'), uuid_nil, uuid_max, null, 0, 1000000, '2000-01-01', '3000-01-01', 11",
+        "account_of(70), md5('70'), uuid_nil, uuid_max, null, 0, 1000000, '2000-01-01', '3000-01-01', 11, false",
     ),
     (
         "with tagged as materialized",

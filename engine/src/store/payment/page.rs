@@ -93,7 +93,7 @@ async fn oldest(connection: &mut PgConnection, criteria: &Criteria<'_>) -> sqlx:
     .await
 }
 
-/// At most one payment, because an account has a reference once.
+/// Few payments: one that holds the reference, and those with it that Stripe refused to make.
 async fn by_reference(
     connection: &mut PgConnection,
     criteria: &Criteria<'_>,
@@ -104,7 +104,7 @@ async fn by_reference(
          where account_id = $1 and reference = $2
                and case when id > $3 and id < $4 and ($5::text is null or status = $5) and amount between $6 and $7
                              and created_at >= $8 and created_at < $9 then true else false end
-         limit $10",
+         order by case when $11::bool then id end, id desc limit $10",
         criteria.account,
         reference,
         criteria.above,
@@ -115,6 +115,7 @@ async fn by_reference(
         criteria.created.0,
         criteria.created.1,
         criteria.limit,
+        criteria.oldest_first,
     )
     .fetch_all(connection)
     .await
