@@ -1,6 +1,7 @@
 //! From bytes to a valid request: JSON of the right type, without card data, that keeps the rules of each field.
 
 mod card;
+mod charge;
 mod check;
 mod json;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use infra::http::code::MISSING_FIELD;
 use workflows::money;
 use workflows::money::{Money, MoneyError};
 
-use super::card;
+use super::{card, charge};
 use crate::code::{INVALID_AMOUNT, UNKNOWN_CURRENCY};
 
 /// Stripe's limits for metadata.
@@ -98,9 +98,9 @@ fn amount(amount: i64) -> Result<(), RequestError> {
 /// The sum that the customer pays.
 ///
 /// # Errors
-/// If the currency is unknown, or cannot be paid in this amount.
+/// If the currency is unknown, or Stripe does not charge this amount in it.
 pub(crate) fn money(amount: i64, currency: &str) -> Result<Money, RequestError> {
-    Money::parse(amount, currency).map_err(|error| {
+    let money = Money::parse(amount, currency).map_err(|error| {
         let (code, param) = match error {
             MoneyError::UnknownCurrency | MoneyError::UnsupportedCurrency => {
                 (UNKNOWN_CURRENCY, "currency")
@@ -110,6 +110,9 @@ pub(crate) fn money(amount: i64, currency: &str) -> Result<Money, RequestError> 
             }
         };
         RequestError::new(code, param, sentence(&error.to_string()))
+    })?;
+    charge::refusal(money).map_or(Ok(money), |rule| {
+        Err(RequestError::new(INVALID_AMOUNT, "amount", rule))
     })
 }
 

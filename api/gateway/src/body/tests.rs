@@ -202,7 +202,17 @@ fn sums_are_what_the_currency_allows() {
         (1, "", Some("currency")),
         (100, "JPY", None),
         (1000, "kwd", None),
-        (2_147_483_648, "eur", None),
+        (2_147_483_648, "idr", None),
+        (49, "eur", Some("amount")),
+        (50, "eur", None),
+        (29, "GBP", Some("amount")),
+        (30, "gbp", None),
+        (49, "jpy", Some("amount")),
+        (17_499, "huf", Some("amount")),
+        (10, "kwd", None),
+        (99_999_999, "eur", None),
+        (100_000_000, "eur", Some("amount")),
+        (999_999_999_999, "idr", None),
     ] {
         let refused = money(amount, currency).err().map(|error| error.param);
         assert_eq!(refused.as_deref(), expected, "{amount} {currency}");

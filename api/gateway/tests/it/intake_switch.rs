@@ -40,7 +40,7 @@ async fn while_intake_is_paused_only_new_payments_are_refused() {
     assert_eq!(again.headers()["idempotent-replayed"], "true");
     assert_eq!(body(again, StatusCode::CREATED).await, payment);
     let other = stage
-        .post_raw(PAYMENTS, &key, "{\"amount\":1,\"currency\":\"eur\"}")
+        .post_raw(PAYMENTS, &key, "{\"amount\":100,\"currency\":\"eur\"}")
         .await;
     problem(
         other,

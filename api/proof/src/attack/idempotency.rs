@@ -76,7 +76,7 @@ async fn missing(visitor: &Visitor<'_>) -> Result<Seen> {
     let token = visitor.user().await?.token;
     let request = visitor.gateway(Method::POST, PAYMENTS).bearer_auth(token);
     let answer = visitor
-        .ask(request.json(&json!({"amount": 1, "currency": "eur"})))
+        .ask(request.json(&json!({"amount": 100, "currency": "eur"})))
         .await?;
     answer.refused(&["400 idempotency_key_missing"])
 }
@@ -96,7 +96,7 @@ async fn invalid(visitor: &Visitor<'_>) -> Result<Seen> {
         .header("Idempotency-Key", "a")
         .header("Idempotency-Key", "b");
     let answer = visitor
-        .ask(twice.json(&json!({"amount": 1, "currency": "eur"})))
+        .ask(twice.json(&json!({"amount": 100, "currency": "eur"})))
         .await?;
     seen.push(answer.refused(&["400 idempotency_key_invalid"])?);
     Seen::all(seen, "400 idempotency_key_invalid")
