@@ -26,9 +26,6 @@ static EVENTS: Counters<1> = Counters::new(
     ["status"],
 );
 
-/// The most events that one transaction takes.
-const LARGEST: i64 = 256;
-
 /// For how long an event may wait for its payment to appear.
 const DEFERRED_SECONDS: f64 = 24.0 * 60.0 * 60.0;
 
@@ -75,7 +72,7 @@ impl Applier {
         }
         let taken = postgres::within(async {
             let mut transaction = self.pool.begin().await?;
-            let waiting = inbox::take(&mut transaction, LARGEST).await?;
+            let waiting = inbox::take(&mut transaction).await?;
             Ok((transaction, waiting))
         });
         let (transaction, waiting) = taken.await?;

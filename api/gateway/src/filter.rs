@@ -74,7 +74,9 @@ fn amount(name: &str, text: &str) -> Result<i64, RequestError> {
 fn moment(name: &str, text: &str) -> Result<OffsetDateTime, RequestError> {
     let moment = OffsetDateTime::parse(text, &Rfc3339).ok();
     // In UTC it must still be a year of four digits: at the edges an offset leads beyond them.
-    let moment = moment.and_then(|moment| moment.checked_to_offset(UtcOffset::UTC));
+    let moment = moment
+        .and_then(|moment| moment.checked_to_offset(UtcOffset::UTC))
+        .filter(|moment| moment.year() >= 0);
     moment.ok_or_else(|| {
         RequestError::parameter(
             name,

@@ -141,16 +141,15 @@ pub(crate) async fn waiting(pool: &PgPool) -> sqlx::Result<i64> {
     .await
 }
 
-/// Takes events that are due, for the length of the transaction; another worker takes others.
-pub(crate) async fn take(connection: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Waiting>> {
+/// Takes at most 256 events that are due, for the length of the transaction; another worker takes others.
+pub(crate) async fn take(connection: &mut PgConnection) -> sqlx::Result<Vec<Waiting>> {
     sqlx::query_as!(
         Waiting,
         r#"select open.id as "id!", payload as "payload!", tries as "tries!", extract(epoch from now() - received_at)::float8 as "age_seconds!"
          from (select id, tries, due_at from inbox_open where status <> 'dead' and due_at <= now()
-               order by due_at limit $1 for update skip locked) as open
+               order by due_at limit 256 for update skip locked) as open
               cross join lateral (select payload, received_at from inbox where inbox.id = open.id offset 0) as event
          order by due_at"#,
-        limit,
     )
     .fetch_all(connection)
     .await
