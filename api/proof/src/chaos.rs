@@ -15,13 +15,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use campaign::{Campaign, Fault, Goal, Outcome};
+use campaign::{Campaign, Fault, Goal, LOOK_EVERY, Outcome};
 use clap::Args;
 use client::{Client, Memory};
 use serde::Serialize;
 use servers::Progress;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, interval, sleep, timeout_at};
 use uuid::Uuid;
 use verdict::{Evidence, Verdict};
 
@@ -182,11 +182,20 @@ async fn quiet(
 ) -> Result<Option<Duration>> {
     let start = Instant::now();
     let deadline = start + QUIET_LIMIT;
-    // A payment for which a client still waits at the deadline is judged by the verdict.
-    let _ = timeout_at(deadline, async {
-        while clients.join_next().await.is_some() {}
-    })
-    .await;
+    // A payment for which a client still waits at the deadline is judged by the verdict. A client may wait for a payment
+    // whose webhook was lost, so that payments are looked at meanwhile.
+    let mut look = interval(LOOK_EVERY);
+    let wait = async {
+        loop {
+            tokio::select! {
+                joined = clients.join_next() => if joined.is_none() { return Ok(()) },
+                _ = look.tick(), if looks > 0 => engine::reconciliation::look_now(&fleet.pool).await.map(drop)?,
+            }
+        }
+    };
+    if let Ok(Err(error)) = timeout_at(deadline, wait).await {
+        return Err(error);
+    }
     loop {
         let is_quiet = facts::open(&fleet.pool).await?.is_quiet();
         if is_quiet && looks == 0 {

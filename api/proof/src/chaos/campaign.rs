@@ -24,7 +24,7 @@ const OVERTIME: u32 = 4;
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// How often payments are looked at whose webhooks may be lost.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How many payments are locked at once, and for how long: shorter than a command waits for its payment.
 const LOCKED: usize = 5;
 const LOCKED_FOR: Duration = Duration::from_secs(4);
