@@ -207,15 +207,17 @@ impl DeliveryWorker {
                 gone: Some((claim.endpoint, target.url.clone())),
                 ..outcome(DeliveryStatus::Failed, call)
             },
-            Verdict::Failed => match schedule::pause_after(claim.failures, rand::random()) {
-                // Its merchant sees it as failed and may send it again; an operator of Pawl can do nothing about it.
-                None => outcome(DeliveryStatus::Failed, call),
-                Some(pause) => {
-                    let mut outcome = outcome(DeliveryStatus::Pending, call);
-                    outcome.finish.retry_after = pause;
-                    outcome
+            Verdict::Failed => {
+                match schedule::pause_after(claim.failures, sent.retry_after, rand::random()) {
+                    // Its merchant sees it as failed and may send it again; an operator of Pawl can do nothing about it.
+                    None => outcome(DeliveryStatus::Failed, call),
+                    Some(pause) => {
+                        let mut outcome = outcome(DeliveryStatus::Pending, call);
+                        outcome.finish.retry_after = pause;
+                        outcome
+                    }
                 }
-            },
+            }
         }
     }
 

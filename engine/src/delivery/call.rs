@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use contracts::id::DeliveryId;
 use contracts::webhook::Message;
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::address::{AddressError, Guard, Reach};
+use super::schedule::read_retry_after;
 use crate::store::delivery::{Target, Try};
 
 /// How much of an answer is read, and how much of it is stored.
@@ -51,6 +52,8 @@ pub(super) enum Verdict {
 /// A call that was made, and its verdict.
 pub(super) struct Sent {
     pub(super) verdict: Verdict,
+    /// The pause until the next try that the receiver asked for.
+    pub(super) retry_after: Option<Duration>,
     pub(super) call: Try,
 }
 
@@ -102,6 +105,7 @@ impl Caller {
         let started_at = OffsetDateTime::now_utc();
         let began = Instant::now();
         let answered = self.call(delivery, target, message, started_at).await;
+        let retry_after = answered.as_ref().ok().and_then(retry_after);
         let (verdict, code, error, response_body) = match answered {
             Ok(response) => {
                 let status = response.status();
@@ -123,7 +127,11 @@ impl Caller {
             error,
             response_body,
         };
-        Sent { verdict, call }
+        Sent {
+            verdict,
+            retry_after,
+            call,
+        }
     }
 
     async fn call(
@@ -188,6 +196,16 @@ fn sign(secrets: &[Vec<u8>], id: &str, timestamp: i64, body: &[u8]) -> Result<St
         Ok(_) => Err("the endpoint has no secret: rotate it".to_owned()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// The pause that a receiver asks for which takes no deliveries for the moment: 429 or 503 with `Retry-After`.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let status = response.status();
+    if status != StatusCode::TOO_MANY_REQUESTS && status != StatusCode::SERVICE_UNAVAILABLE {
+        return None;
+    }
+    let value = response.headers().get(header::RETRY_AFTER)?;
+    read_retry_after(value.to_str().ok()?, SystemTime::now())
 }
 
 /// The beginning of an answer as text that can be stored; `None` if it has no body.

@@ -24,6 +24,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub(crate) enum Answer {
     Status(u16, String),
     Redirect(String),
+    /// With this `Retry-After`.
+    Later(u16, String),
     /// Only when the test says so.
     Held(u16, Arc<Notify>),
     Never,
@@ -157,6 +159,10 @@ async fn receive(State(seen): State<Arc<Mutex<Seen>>>, headers: HeaderMap, raw: 
         Answer::Redirect(to) => {
             let location = [(header::LOCATION, HeaderValue::try_from(to).unwrap())];
             (StatusCode::TEMPORARY_REDIRECT, location).into_response()
+        }
+        Answer::Later(status, when) => {
+            let status = StatusCode::from_u16(status).unwrap();
+            (status, [(header::RETRY_AFTER, when)]).into_response()
         }
         Answer::Held(status, release) => {
             release.notified().await;

@@ -1,6 +1,6 @@
 //! An event that a receiver does not accept is sent again by the schedule, and never earlier.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use contracts::webhook::{DeliveryStatus, DeliveryView, EndpointStatus};
 use engine::Error;
@@ -40,6 +40,47 @@ async fn pass(world: &World, seconds: i64) {
     .unwrap();
 }
 
+/// Seconds from the last try to the next.
+async fn waits(world: &World) -> f64 {
+    sqlx::query_scalar(
+        "select extract(epoch from next_try_at - started_at)::float8
+         from delivery d join delivery_try t on t.delivery_id = d.id
+         order by number desc limit 1",
+    )
+    .fetch_one(world.database.pool())
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_receiver_that_says_when_is_not_asked_earlier() {
+    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_hours(1));
+    let cases = [
+        (429, "60".to_owned(), 60.0..72.0),
+        (503, "600".to_owned(), 600.0..670.0),
+        (503, date, 3_300.0..3_970.0),
+        (429, "99999999999999999999".to_owned(), 86_400.0..86_410.0),
+        (429, "0".to_owned(), 5.0..10.6),
+        (429, "when I am well".to_owned(), 5.0..10.6),
+        // Only these two statuses mean that a later try may succeed.
+        (500, "60".to_owned(), 5.0..10.6),
+    ];
+    for (status, value, expected) in cases {
+        let world = World::start().await;
+        let receiver = Receiver::start();
+        receiver.answer([Answer::Later(status, value.clone())]);
+        let endpoint = one_event(&world, &receiver).await;
+        let waited = waits(&world).await;
+        assert!(
+            expected.contains(&waited),
+            "{status} with Retry-After: {value} is followed after {waited} s"
+        );
+        world.drain().await;
+        let delivery = only(&world, &endpoint).await;
+        assert_eq!(delivery.status, DeliveryStatus::Delivered, "{value}");
+    }
+}
+
 #[tokio::test]
 async fn a_receiver_that_refuses_is_asked_eight_times_by_the_schedule() {
     let world = World::start().await;
@@ -48,14 +89,7 @@ async fn a_receiver_that_refuses_is_asked_eight_times_by_the_schedule() {
     let endpoint = one_event(&world, &receiver).await;
     for (tries, pause) in (1..).zip(SCHEDULE) {
         assert_eq!(receiver.got().len(), tries);
-        let waited: f64 = sqlx::query_scalar(
-            "select extract(epoch from next_try_at - started_at)::float8
-             from delivery d join delivery_try t on t.delivery_id = d.id
-             order by number desc limit 1",
-        )
-        .fetch_one(world.database.pool())
-        .await
-        .unwrap();
+        let waited = waits(&world).await;
         let seconds = f64::from(i32::try_from(pause).unwrap());
         assert!(
             waited >= seconds && waited <= seconds * 1.1 + 5.0,
