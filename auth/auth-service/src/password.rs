@@ -28,8 +28,8 @@ pub(crate) fn normalized(password: &SecretString) -> SecretString {
     SecretString::from(text)
 }
 
-/// Hashes and verifies passwords, in their [`normalized`] form. Each call waits for one of a few permits, so that a flood of logins leaves the rest of the
-/// service processors and memory.
+/// Hashes and verifies passwords, normalized to NFKC. Each call waits for one of a few permits, so that a flood of logins
+/// leaves the rest of the service processors and memory.
 #[derive(Debug)]
 pub struct Passwords {
     permits: Arc<Semaphore>,
