@@ -97,14 +97,13 @@ async fn if_none_match_takes_weak_tags_lists_lines_and_a_star() {
         (&["*"], 304),
         (&["\"0\", W/\"2\""], 200),
         (&["\"0,\"", "\"11\""], 200),
-        // Malformed: the header is ignored, also where one of its tags is the payment's.
+        // A malformed tag matches nothing; the others count.
         (&["1"], 200),
         (&["\"1"], 200),
         (&["w/\"1\""], 200),
         (&["\"1\" \"2\""], 200),
-        (&["*, \"1\""], 200),
-        (&["\"1\"", "x"], 200),
-        (&["\"a b\", \"1\""], 200),
+        (&["*, \"0\""], 200),
+        (&["\"1\"", "x"], 304),
         (&[""], 200),
     ];
     let whole = stage.get(&path).await;
