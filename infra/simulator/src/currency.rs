@@ -1,8 +1,11 @@
 //! Which currencies Stripe charges in, and the amounts it takes.
 
+use std::ops::RangeInclusive;
+
 use crate::refusal::Refusal;
 
-const KNOWN: &str = "usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl \
+/// The codes of all currencies that Stripe charges in.
+pub const KNOWN: &str = "usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl \
                      bsd bwp byn bzd cad cdf chf clp cny cop crc cve czk djf dkk dop dzd egp etb eur \
                      fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr isk jmd jod jpy \
                      kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop \
@@ -56,25 +59,31 @@ pub(crate) fn parse(text: &str) -> Result<String, Refusal> {
     Err(Refusal::invalid(message).at("currency"))
 }
 
+/// The amounts that Stripe charges in this currency, given by its code in lower case; where none is documented, from 1.
+#[must_use]
+pub fn charge_range(currency: &str) -> RangeInclusive<i64> {
+    let smallest = SMALLEST.iter().find(|(known, _)| *known == currency);
+    let largest = match currency {
+        "idr" => LARGEST_IDR,
+        _ => LARGEST,
+    };
+    smallest.map_or(1, |(_, amount)| *amount)..=largest
+}
+
 /// Refuses an amount that Stripe does not charge in `currency`.
 pub(crate) fn check_amount(amount: i64, currency: &str) -> Result<(), Refusal> {
-    let smallest = SMALLEST.iter().find(|(known, _)| *known == currency);
-    let smallest = smallest.map_or(1, |(_, amount)| *amount);
+    let range = charge_range(currency);
+    let (smallest, largest) = (range.start(), range.end());
     if amount < 1 {
         let message = "This value must be greater than or equal to 1.";
         return Err(Refusal::integer("amount", message));
     }
-    if amount < smallest {
+    if amount < *smallest {
         let message =
             format!("Amount must be at least {smallest} {currency} (in its smallest unit)");
         return Err(Refusal::parameter("amount_too_small", "amount", message));
     }
-    let largest = if currency == "idr" {
-        LARGEST_IDR
-    } else {
-        LARGEST
-    };
-    if amount > largest {
+    if amount > *largest {
         let message =
             format!("Amount must be no more than {largest} {currency} (in its smallest unit)");
         return Err(Refusal::parameter("amount_too_large", "amount", message));

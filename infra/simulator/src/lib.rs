@@ -7,7 +7,7 @@ mod admin;
 mod bank;
 mod clock;
 mod config;
-mod currency;
+pub mod currency;
 mod effects;
 mod faults;
 mod form;

@@ -4,6 +4,7 @@ use contracts::request::{
     CancelPayment, CapturePayment, ConfirmPayment, CreatePayment, CreateRefund,
 };
 use serde::de::DeserializeOwned;
+use workflows::money::Money;
 
 use super::{Checked, money, parse};
 
@@ -226,4 +227,21 @@ fn a_whole_request_is_taken() {
         "customer":{"email":"ada@example.com","name":"Ada"},"description":"A mug\nof tea",
         "statement_descriptor":"MUG SHOP","metadata":{"empty":"","a":"b"},"expires_in":3600} "#;
     assert_eq!(refused::<CreatePayment>(body), None);
+}
+
+#[test]
+fn the_simulator_charges_the_same_amounts() {
+    for currency in stripe_simulator::currency::KNOWN.split_ascii_whitespace() {
+        let simulated = stripe_simulator::currency::charge_range(currency);
+        for amount in [*simulated.start(), *simulated.end()] {
+            for near in [amount - 1, amount, amount + 1] {
+                // Currencies that Pawl does not support, and amounts with a decimal too many, have rules of their own.
+                if Money::parse(near, currency).is_err() {
+                    continue;
+                }
+                let taken = money(near, currency).is_ok();
+                assert_eq!(taken, simulated.contains(&near), "{near} {currency}");
+            }
+        }
+    }
 }
