@@ -95,16 +95,7 @@ async fn every_event_arrives_signed_and_numbered_without_a_gap() {
         assert_eq!(data["endpoint_id"], endpoint.id.to_string());
         // All are told here, so the number is the version.
         assert_eq!(data["sequence"], data["version"]);
-        let events = world.engine.events(
-            world.account,
-            payment,
-            &Page {
-                limit: 100,
-                starting_after: None,
-                ending_before: None,
-            },
-        );
-        let (events, _) = events.await.unwrap();
+        let events = world.history(payment).await;
         let event = events.iter().find(|it| it.kind == "succeeded").unwrap();
         assert_eq!(data["event_id"], event.id.to_string());
         let timestamp = event

@@ -58,10 +58,7 @@ async fn a_move_that_is_no_edge_cannot_be_written() {
     .execute(database.pool())
     .await
     .unwrap_err();
-    let constraint = refused
-        .as_database_error()
-        .and_then(|it| it.constraint().map(str::to_owned));
-    assert_eq!(constraint.as_deref(), Some("transition_is_an_edge"));
+    assert_eq!(constraint(&refused), Some("transition_is_an_edge"));
 }
 
 #[tokio::test]
@@ -76,10 +73,7 @@ async fn an_edge_is_never_deleted_or_renamed() {
             .execute(database.pool())
             .await
             .unwrap_err();
-        let constraint = refused
-            .as_database_error()
-            .and_then(|it| it.constraint().map(str::to_owned));
-        assert_eq!(constraint.as_deref(), Some("edge_stays"), "{statement}");
+        assert_eq!(constraint(&refused), Some("edge_stays"), "{statement}");
     }
     sqlx::query("update edge set retired = true where kind = 'accepted'")
         .execute(database.pool())
@@ -113,10 +107,7 @@ async fn the_database_refuses_to_store_broken_money() {
             .execute(database.pool())
             .await
             .unwrap_err();
-        let constraint = refused
-            .as_database_error()
-            .and_then(|it| it.constraint().map(str::to_owned));
-        assert_eq!(constraint.as_deref(), Some(rule));
+        assert_eq!(constraint(&refused), Some(rule));
     }
 }
 
@@ -142,17 +133,15 @@ async fn the_database_refuses_to_store_a_second_open_attempt() {
     };
     for status in attempt::Status::ALL {
         let added = add(status.as_str()).await;
-        let constraint = added
-            .err()
-            .and_then(|error| Some(error.as_database_error()?.constraint()?.to_owned()));
+        let refused_by = added.as_ref().err().and_then(constraint);
         if status.is_open() {
-            assert_eq!(constraint.as_deref(), Some("attempt_closed"), "{status}");
+            assert_eq!(refused_by, Some("attempt_closed"), "{status}");
         } else {
-            assert_ne!(constraint.as_deref(), Some("attempt_closed"), "{status}");
+            assert_ne!(refused_by, Some("attempt_closed"), "{status}");
         }
     }
     let again = add("failed").await.unwrap_err();
-    let again = again.as_database_error().and_then(|it| it.constraint());
+    let again = constraint(&again);
     assert_eq!(again, Some("attempt_pkey"));
 }
 
@@ -220,4 +209,9 @@ async fn two_transactions_cannot_both_add_the_next_step() {
     );
     let refusals: Vec<String> = [first, second].into_iter().flatten().collect();
     assert_eq!(refusals, ["history_pkey"]);
+}
+
+/// The constraint that refused a statement.
+fn constraint(refused: &sqlx::Error) -> Option<&str> {
+    refused.as_database_error()?.constraint()
 }

@@ -1,18 +1,13 @@
-//! What somebody else holds up delays only whoever needs it: a payment's lock, and connections that swallow what is sent.
+//! A payment that another transaction locks, and connections on which no answer arrives, delay no other payment.
 
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use engine::cache::Cache;
 use engine::delivery::{Guard, Reach};
-use engine::queue::Queue;
-use engine::stripe::{Client, ClientConfig};
-use engine::worker::{Worker, WorkerParts};
-use engine::{Command, Error, delivery};
+use engine::{Command, Error};
 use futures::future::join_all;
 use infra::health::Readiness;
-use infra::testing::{redis_url, unique};
 use sqlx::{Postgres, Transaction};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -134,21 +129,8 @@ async fn webhooks_of_a_locked_payment_wait_and_those_of_others_are_applied() {
 async fn a_worker_whose_connections_swallow_what_is_sent_goes_on_over_new_ones() {
     let world = World::start().await;
     let (proxy, url) = world.database.behind_proxy().await;
-    let config = ClientConfig::new(world.stripe.clone(), "sk_test_engine".into());
-    let worker = Worker::new(WorkerParts {
-        pool: infra::postgres::pool(&url, 8).unwrap(),
-        queue: Queue::connect(&redis_url(), &format!("{{{}}}", unique("engine"))).unwrap(),
-        cache: Cache::connect(&redis_url()).unwrap(),
-        stripe: Client::new(&config).unwrap(),
-        source: engine::webhook::Source::default(),
-        concurrency: 8,
-        lease: Duration::from_secs(30),
-        webhooks: delivery::Config {
-            guard: Guard::new(Reach::Anywhere),
-            timeout: WEBHOOK_TIMEOUT,
-        },
-    })
-    .unwrap();
+    let pool = infra::postgres::pool(&url, 8).unwrap();
+    let worker = world.worker_over(pool, Guard::new(Reach::Anywhere), WEBHOOK_TIMEOUT);
     let stop = CancellationToken::new();
     let running = tokio::spawn({
         let (worker, stop) = (worker.clone(), stop.clone());

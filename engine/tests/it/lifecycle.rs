@@ -261,12 +261,7 @@ async fn a_payment_that_nobody_finishes_in_its_time_is_canceled() {
     world.drain().await;
     assert_eq!(world.view(payment).await.status, "requires_confirmation");
 
-    sqlx::query("update timer set due_at = now() where kind = 'expire'")
-        .execute(world.database.pool())
-        .await
-        .unwrap();
-    world.worker.sweep().await.unwrap();
-    world.drain().await;
+    world.fire_timers("expire").await;
     assert_eq!(world.view(payment).await.status, "canceled");
     assert_eq!(world.count("select count(*) from timer").await, 0);
 }

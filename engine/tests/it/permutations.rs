@@ -89,12 +89,7 @@ async fn end_of(world: &World, payment: Uuid, order: &[&Value]) -> End {
     }
     // Before the late answer, and once more after it: whatever comes last, a look at Stripe follows.
     for _ in 0..2 {
-        sqlx::query("update timer set due_at = now()")
-            .execute(world.database.pool())
-            .await
-            .unwrap();
-        world.worker.sweep().await.unwrap();
-        world.drain().await;
+        world.fire_timers("check").await;
     }
     let view: PaymentView = world.view(payment).await;
     End {

@@ -1,4 +1,4 @@
-//! What waits for word from outside ends right without any: it is looked at by time.
+//! Payments and refunds that wait for a webhook end right without one: a timer compares them with Stripe's objects.
 
 use engine::{Command, NewPayment};
 use serde_json::json;
@@ -7,17 +7,12 @@ use workflows::payment::CaptureMethod;
 
 use crate::world::World;
 
-/// Checks that the payment is looked at soon after it began to wait, and looks at it.
-async fn look(world: &World, what: &str) {
+/// Asserts that the payment's check is due soon after it began to wait, and fires it.
+async fn check(world: &World, what: &str) {
     let soon = "select count(*) from timer where kind = 'check'
                 and due_at between now() + interval '1 minute' and now() + interval '2 minutes'";
     assert_eq!(world.count(soon).await, 1, "{what}");
-    sqlx::query("update timer set due_at = now()")
-        .execute(world.database.pool())
-        .await
-        .unwrap();
-    world.worker.sweep().await.unwrap();
-    world.drain().await;
+    world.fire_timers("check").await;
 }
 
 async fn create(world: &World, new: NewPayment) -> Uuid {
@@ -67,7 +62,7 @@ async fn with_all_webhooks_lost_everything_that_waits_ends_right() {
             intent(&world, payment).await
         );
         world.post(&path, &[]).await;
-        look(&world, what).await;
+        check(&world, what).await;
         assert_eq!(world.view(payment).await.status, to, "{what}");
     }
 }
@@ -85,7 +80,7 @@ async fn captures_and_confirmations_by_others_are_found_without_a_webhook() {
         intent(&world, payment).await
     );
     world.post(&path, &[("amount_to_capture", "700")]).await;
-    look(&world, "a capture in the dashboard").await;
+    check(&world, "a capture in the dashboard").await;
     let captured = world.view(payment).await;
     assert_eq!(
         (&*captured.status, captured.amount_captured),
@@ -104,7 +99,7 @@ async fn captures_and_confirmations_by_others_are_found_without_a_webhook() {
     );
     let form = [("return_url", "https://shop.example/back")];
     world.post(&path, &form).await;
-    look(&world, "a confirmation by the browser").await;
+    check(&world, "a confirmation by the browser").await;
     assert_eq!(world.view(payment).await.status, "succeeded");
 }
 
@@ -132,7 +127,7 @@ async fn refunds_that_are_pending_end_without_a_webhook_and_each_begins_a_new_wa
         world
             .post(&format!("/_sim/refunds/{stripe_id}/{what}"), &[])
             .await;
-        look(&world, what).await;
+        check(&world, what).await;
         let view = world.view(payment).await;
         assert_eq!(
             (view.amount_refunded, view.amount_reserved),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use contracts::id::PaymentId;
-use contracts::view::PaymentView;
+use contracts::view::{EventView, PaymentView};
 use engine::cache::Cache;
 use engine::delivery::{Guard, Reach};
 use engine::queue::Queue;
@@ -16,12 +16,13 @@ use engine::stripe::{Client, ClientConfig};
 use engine::webhook::signature::{Verifier, sign};
 use engine::worker::Worker;
 use engine::{
-    Answer, Command, Engine, Error, Idempotency, MIGRATIONS, NewPayment, Notes, Parts, delivery,
-    worker,
+    Answer, Command, Engine, Error, Idempotency, MIGRATIONS, NewPayment, Notes, Page, Parts,
+    delivery, worker,
 };
 use infra::env::SecretString;
 use infra::testing::{TestDatabase, redis_url, unique};
 use serde_json::{Value, json};
+use sqlx::PgPool;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 use workflows::money::Money;
@@ -61,21 +62,9 @@ impl World {
             queue: queue.clone(),
             cache: cache.clone(),
         });
-        let worker = Worker::new(worker::WorkerParts {
-            pool: database.pool().clone(),
-            queue,
-            cache,
-            stripe: Client::new(&ClientConfig::new(stripe.clone(), "sk_test_engine".into()))
-                .unwrap(),
-            source: engine::webhook::Source::default(),
-            concurrency: 8,
-            lease: Duration::from_secs(30),
-            webhooks: delivery::Config {
-                guard: Guard::new(Reach::Anywhere),
-                timeout: WEBHOOK_TIMEOUT,
-            },
-        })
-        .unwrap();
+        let guard = Guard::new(Reach::Anywhere);
+        let pool = database.pool().clone();
+        let worker = worker(pool, queue, cache, &stripe, guard, WEBHOOK_TIMEOUT);
         Self {
             database,
             engine,
@@ -89,18 +78,36 @@ impl World {
 
     /// Another worker on the same database and Stripe, which calls merchants like this.
     pub(crate) fn worker_with(&self, guard: Guard, timeout: Duration) -> Worker {
-        let config = ClientConfig::new(self.stripe.clone(), "sk_test_engine".into());
-        Worker::new(worker::WorkerParts {
-            pool: self.database.pool().clone(),
-            queue: Queue::connect(&redis_url(), &format!("{{{}}}", unique("engine"))).unwrap(),
-            cache: Cache::connect(&redis_url()).unwrap(),
-            stripe: Client::new(&config).unwrap(),
-            source: engine::webhook::Source::default(),
-            concurrency: 8,
-            lease: Duration::from_secs(30),
-            webhooks: delivery::Config { guard, timeout },
-        })
-        .unwrap()
+        self.worker_over(self.database.pool().clone(), guard, timeout)
+    }
+
+    /// Another worker over this pool, with a queue of its own.
+    pub(crate) fn worker_over(&self, pool: PgPool, guard: Guard, timeout: Duration) -> Worker {
+        let queue = Queue::connect(&redis_url(), &format!("{{{}}}", unique("engine"))).unwrap();
+        let cache = Cache::connect(&redis_url()).unwrap();
+        worker(pool, queue, cache, &self.stripe, guard, timeout)
+    }
+
+    /// Fires all timers of this kind before their times, and does what follows.
+    pub(crate) async fn fire_timers(&self, kind: &str) {
+        sqlx::query("update timer set due_at = now() where kind = $1")
+            .bind(kind)
+            .execute(self.database.pool())
+            .await
+            .unwrap();
+        self.worker.sweep().await.unwrap();
+        self.drain().await;
+    }
+
+    /// The history of a payment, the newest transition first.
+    pub(crate) async fn history(&self, payment: Uuid) -> Vec<EventView> {
+        let page = Page {
+            limit: 100,
+            starting_after: None,
+            ending_before: None,
+        };
+        let events = self.engine.events(self.account, payment, &page);
+        events.await.unwrap().0
     }
 
     pub(crate) fn key(&self, path: &str) -> Idempotency {
@@ -285,4 +292,26 @@ impl World {
             .await
             .unwrap()
     }
+}
+
+fn worker(
+    pool: PgPool,
+    queue: Queue,
+    cache: Cache,
+    stripe: &str,
+    guard: Guard,
+    timeout: Duration,
+) -> Worker {
+    let config = ClientConfig::new(stripe.to_owned(), "sk_test_engine".into());
+    Worker::new(worker::WorkerParts {
+        pool,
+        queue,
+        cache,
+        stripe: Client::new(&config).unwrap(),
+        source: engine::webhook::Source::default(),
+        concurrency: 8,
+        lease: Duration::from_secs(30),
+        webhooks: delivery::Config { guard, timeout },
+    })
+    .unwrap()
 }

@@ -1,7 +1,7 @@
 //! What an endpoint is told: outcomes, with the notes of the payment and the money of what moved.
 
 use contracts::event::CloudEvent;
-use engine::{Command, NewPayment, Notes, Page};
+use engine::{Command, NewPayment, Notes};
 use serde_json::{Value, json};
 
 use super::listen_to;
@@ -64,16 +64,7 @@ async fn kafka_and_endpoints_get_the_same_facts_with_the_notes_and_a_refunds_amo
     let last = got.last().unwrap();
     assert_eq!(last.kind(), "refund.succeeded");
     // The history shows the same types, the newest first.
-    let events = world.engine.events(
-        world.account,
-        payment,
-        &Page {
-            limit: 100,
-            starting_after: None,
-            ending_before: None,
-        },
-    );
-    let (mut events, _) = events.await.unwrap();
+    let mut events = world.history(payment).await;
     events.reverse();
     let types: Vec<&str> = events.iter().map(|event| event.r#type.as_ref()).collect();
     assert_eq!(types, got.iter().map(Got::kind).collect::<Vec<_>>());
@@ -91,12 +82,7 @@ async fn an_outcome_that_only_a_resync_shows_has_the_type_of_the_outcome() {
         let intent = world.view(payment).await.intent_id.unwrap();
         let path = format!("/_sim/payment_intents/{intent}/{what}");
         world.post(&path, &[]).await;
-        sqlx::query("update timer set due_at = now()")
-            .execute(world.database.pool())
-            .await
-            .unwrap();
-        world.worker.sweep().await.unwrap();
-        world.drain().await;
+        world.fire_timers("check").await;
         let got = receiver.got();
         assert_eq!(got.len(), 1, "{what}");
         assert_eq!(got[0].kind(), outcome);
@@ -105,7 +91,7 @@ async fn an_outcome_that_only_a_resync_shows_has_the_type_of_the_outcome() {
 }
 
 #[tokio::test]
-async fn a_declined_card_is_told_as_a_failed_payment() {
+async fn a_declined_card_is_reported_as_a_failed_payment() {
     let world = World::start().await;
     let receiver = Receiver::start();
     listen_to(&world, &receiver, &["payment.failed"]).await;
