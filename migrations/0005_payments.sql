@@ -142,8 +142,8 @@ from history
 cross join lateral unnest(history.transitions) with ordinality
     as change (machine, subject, from_status, kind, to_status, facts, place);
 
--- Every transition is an edge. This is a foreign key in all but its form: rows are only inserted, so one look at the edges of
--- a whole statement costs less than a look for each of its rows. It fails like a foreign key of this name.
+-- Every transition is an edge. This is a foreign key in all but its form: rows are only inserted, so one read of the edges of
+-- a whole statement costs less than a read for each of its rows. It fails like a foreign key of this name.
 --
 -- Versions have no gap and none is there twice: a step begins where the one before it ends. Two transactions that add the
 -- same next step at once, without the payment's lock, meet in the primary key.

@@ -22,7 +22,7 @@ use crate::{commit, store, webhook};
 
 static EVENTS: Counters<1> = Counters::new(
     "pawl_inbox_total",
-    "Stripe's events by what became of them; one that waits is counted each time it is looked at.",
+    "Stripe's events by disposition; a waiting event is counted at each try.",
     ["status"],
 );
 
@@ -32,7 +32,7 @@ const DEFERRED_SECONDS: f64 = 24.0 * 60.0 * 60.0;
 /// How often an event that fails to be applied is tried.
 const TRIES: i32 = 20;
 
-/// When an event is looked at again whose payment another transaction has locked.
+/// The pause before an event is processed again whose payment another transaction has locked.
 const LOCKED_FOR: Duration = Duration::from_millis(200);
 
 /// Applies the webhooks that wait in the inbox.

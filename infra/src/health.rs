@@ -112,7 +112,7 @@ impl Readiness {
     }
 
     /// Adds the database: whether it answers, whether this machine's clock agrees with its own, and whether its schema is at
-    /// least of version `needed`. A newer schema is only told, since services are restarted after a migration.
+    /// least of version `needed`. A newer schema is named in the answer and does not make the process unready, since services are restarted after a migration.
     #[must_use]
     pub async fn database(self, pool: &PgPool, needed: i64) -> Self {
         let (skew, found) =

@@ -1,10 +1,10 @@
-//! The types of the events that tell merchants of transitions. A type names the outcome, so that it does not matter
+//! The types of the events that report transitions to merchants. A type names the outcome, so that it does not matter
 //! which edge led to it: an answer, a webhook, a resync or an operator.
 
 use crate::edge::Machine;
 use crate::{attempt, payment, refund};
 
-/// The status that each type tells of, machine by machine. A type may tell of more than one status.
+/// The status that each type reports, machine by machine. A type may report more than one status.
 pub const OUTCOMES: &[(Machine, &str, &str)] = &[
     (
         Machine::Payment,
@@ -185,7 +185,7 @@ pub struct Change<'a> {
 }
 
 impl Change<'_> {
-    /// The type of the event that tells of the transition.
+    /// The type of the event that reports the transition.
     ///
     /// A transition that leaves the status as it was has a type that says what was asked, or that something else than
     /// the status changed.
@@ -199,7 +199,7 @@ impl Change<'_> {
                 CAPTURE_REQUESTED
             }
             Machine::Payment if self.is_failed_attempt() => PAYMENT_FAILED,
-            // Money that was never captured: no outcome of a refund may be told of it.
+            // Money that was never captured: no event may report an outcome of a refund.
             Machine::Refund if refund::is_release(self.reason) => match self.outcome() {
                 Some("refund.succeeded") => RELEASED,
                 _ => "refund.updated",

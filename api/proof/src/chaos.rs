@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use campaign::{Campaign, Fault, Goal, LOOK_EVERY, Outcome};
+use campaign::{Campaign, Fault, Goal, Outcome, RESYNC_EVERY};
 use clap::Args;
 use client::{Client, Memory};
 use serde::Serialize;
@@ -30,8 +30,8 @@ use crate::output;
 
 /// The time after the last fault in which all work must be finished.
 const QUIET_LIMIT: Duration = Duration::from_mins(1);
-/// Looks at payments after the last webhook may have been lost.
-const LAST_LOOKS: u32 = 2;
+/// Checks of the waiting payments against Stripe after the last webhook may have been lost.
+const LAST_CHECKS: u32 = 2;
 /// Offenders shown of each rule; the JSON file has them all.
 const SHOWN: usize = 10;
 
@@ -130,12 +130,12 @@ async fn campaign(options: &ChaosOptions) -> Result<Report> {
     let (outcome, clients) = Campaign::new(&mut fleet, client.clone(), &goal)?
         .run()
         .await?;
-    let looks = if goal.faults.contains_key(&Fault::LoseWebhook) {
-        LAST_LOOKS
+    let checks = if goal.faults.contains_key(&Fault::LoseWebhook) {
+        LAST_CHECKS
     } else {
         0
     };
-    let quiet = quiet(&fleet, clients, looks).await?;
+    let quiet = quiet(&fleet, clients, checks).await?;
     let evidence = evidence(&mut fleet, client.memory(), outcome).await?;
     let verdict = Verdict::new(&evidence);
     // The database of a failed campaign is kept if it is in a server of the environment.
@@ -173,23 +173,23 @@ fn goal(options: &ChaosOptions) -> Goal {
     }
 }
 
-/// Waits until all clients have their answers and all work is finished, also that of so many looks at payments whose
+/// Waits until all clients have their answers and all work is finished, also that of so many checks of payments whose
 /// webhooks were lost; `None` if that takes too long.
 async fn quiet(
     fleet: &Fleet,
     mut clients: JoinSet<()>,
-    mut looks: u32,
+    mut checks: u32,
 ) -> Result<Option<Duration>> {
     let start = Instant::now();
     let deadline = start + QUIET_LIMIT;
     // A payment for which a client still waits at the deadline is judged by the verdict. A client may wait for a payment
-    // whose webhook was lost, so that payments are looked at meanwhile.
-    let mut look = interval(LOOK_EVERY);
+    // whose webhook was lost, so that payments are checked meanwhile.
+    let mut next = interval(RESYNC_EVERY);
     let wait = async {
         loop {
             tokio::select! {
                 joined = clients.join_next() => if joined.is_none() { return Ok(()) },
-                _ = look.tick(), if looks > 0 => engine::reconciliation::look_now(&fleet.pool).await.map(drop)?,
+                _ = next.tick(), if checks > 0 => engine::reconciliation::check_now(&fleet.pool).await.map(drop)?,
             }
         }
     };
@@ -198,12 +198,12 @@ async fn quiet(
     }
     loop {
         let is_quiet = facts::open(&fleet.pool).await?.is_quiet();
-        if is_quiet && looks == 0 {
+        if is_quiet && checks == 0 {
             return Ok(Some(start.elapsed()));
         }
         if is_quiet {
-            engine::reconciliation::look_now(&fleet.pool).await?;
-            looks -= 1;
+            engine::reconciliation::check_now(&fleet.pool).await?;
+            checks -= 1;
             // The sweeper finds them within a second.
             sleep(Duration::from_secs(2)).await;
         }

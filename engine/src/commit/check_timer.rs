@@ -1,12 +1,12 @@
-//! When Stripe is asked about a payment of which nothing is heard. docs/reconciliation.md states the times.
+//! When a payment that waits is compared with Stripe's object. docs/reconciliation.md states the times.
 
 use workflows::payment::{Payment, Status};
 
-/// Seconds that a payment may wait for word from outside before Stripe is asked how it stands. Later looks are rarer:
+/// Seconds that a payment may wait before it is compared with Stripe's object for the first time. Later checks are rarer:
 /// see `store::timer::fire`.
-pub(super) const FIRST_LOOK: f64 = 100.0;
+pub(super) const FIRST_CHECK: f64 = 100.0;
 
-/// What a payment waits for. A new wait begins when this changes, and its first look is soon again.
+/// What a payment waits for. A new wait begins when this changes, and its first check is soon again.
 #[derive(Debug, PartialEq)]
 pub(super) struct Wait {
     status: Status,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use workflows::stream::{Effect, Event, Needs};
 
 use super::check_timer;
-use super::check_timer::FIRST_LOOK;
+use super::check_timer::FIRST_CHECK;
 use super::fold::Fold;
 use crate::record::Change;
 use crate::store::{job, outbox, timer, transition};
@@ -74,7 +74,7 @@ fn check(change: &Change<'_>) -> Option<timer::Check> {
     let after = check_timer::wait(&change.after.stream.payment);
     (before != after).then_some(timer::Check {
         payment: change.after.stream.payment.id,
-        after_seconds: after.map(|_| FIRST_LOOK),
+        after_seconds: after.map(|_| FIRST_CHECK),
     })
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct New {
 }
 
 impl New {
-    /// The type of the event that tells of it.
+    /// The type of the event that reports it.
     pub(crate) fn event_type(&self) -> &'static str {
         let moved = &self.transition;
         event_type::Change {
@@ -133,7 +133,7 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// The type of the event that told of it. The database has no machine that this version does not know: it refuses
+    /// The type of the event that reported it. The database has no machine that this version does not know: it refuses
     /// what is no edge.
     pub(crate) fn event_type(&self) -> Option<&'static str> {
         let change = event_type::Change {

@@ -1,7 +1,7 @@
 //! The bound of this process on Postgres' answers, for connections that take what is sent and never answer.
 //!
 //! The server bounds each statement by itself (`statement_timeout`), so a statement that is later than that will never be
-//! answered on its connection: after a failover, a proxy or a NAT may swallow what is sent without closing anything. Then
+//! answered on its connection: after a failover, a proxy or a NAT may drop what is sent without closing the connection. Then
 //! all connections that were opened before are distrusted, because they go the same way: the pool closes each of them
 //! instead of using it, and opens new ones.
 

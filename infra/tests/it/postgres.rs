@@ -159,7 +159,7 @@ async fn readiness_names_a_schema_that_is_missing_older_or_newer_and_what_to_do(
         checks["schema"],
         "schema version 1 found, 3 needed: run `pawl migrate`"
     );
-    // A newer schema is told, and does not stop a service whose successor is about to start.
+    // A newer schema is named, and does not stop a service whose successor is about to start.
     let (status, checks) = readiness(&database, 0).await;
     assert_eq!(status, StatusCode::OK);
     assert!(

@@ -23,8 +23,8 @@ const OVERTIME: u32 = 4;
 /// The interval between two checks of the processes and the cache.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 
-/// How often payments are looked at whose webhooks may be lost.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often waiting payments are compared with Stripe's objects while webhooks may be lost.
+pub(super) const RESYNC_EVERY: Duration = Duration::from_secs(5);
 /// How many payments are locked at once, and for how long: shorter than a command waits for its payment.
 const LOCKED: usize = 5;
 const LOCKED_FOR: Duration = Duration::from_secs(4);
@@ -182,7 +182,7 @@ pub(crate) struct Campaign<'a> {
     restarts: JoinSet<Result<()>>,
     started: u64,
     struck: BTreeMap<Fault, u64>,
-    looked: Instant,
+    checked: Instant,
     outcome: Outcome,
 }
 
@@ -206,7 +206,7 @@ impl<'a> Campaign<'a> {
             restarts: JoinSet::new(),
             started: 0,
             struck: BTreeMap::new(),
-            looked: Instant::now(),
+            checked: Instant::now(),
             outcome: Outcome::default(),
         })
     }
@@ -302,9 +302,9 @@ impl<'a> Campaign<'a> {
 
     async fn check(&mut self) -> Result<()> {
         self.outcome.crashes.extend(self.fleet.revive()?);
-        if self.goal.wants(Fault::LoseWebhook) > 0 && self.looked.elapsed() > LOOK_EVERY {
-            reconciliation::look_now(&self.fleet.pool).await?;
-            self.looked = Instant::now();
+        if self.goal.wants(Fault::LoseWebhook) > 0 && self.checked.elapsed() > RESYNC_EVERY {
+            reconciliation::check_now(&self.fleet.pool).await?;
+            self.checked = Instant::now();
         }
         let recent: Vec<_> = self
             .client
