@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use infra::metrics::Counters;
-use infra::redis::{Lookups, Unavailable};
-use redis::aio::ConnectionManager;
+use infra::redis::{Connection, Lookups, Unavailable};
 use redis::{RedisError, Script};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -203,7 +202,7 @@ impl Cache {
 
 /// Writes to the cache in Redis.
 #[derive(Debug, Clone)]
-struct Store(ConnectionManager);
+struct Store(Connection);
 
 impl Store {
     /// Writes views, and versions without a view.

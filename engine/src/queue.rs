@@ -20,8 +20,8 @@ use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
 use apalis_redis::RedisStorage;
 use contracts::id::JobId;
+use infra::redis::Connection;
 use redis::RedisError;
-use redis::aio::ConnectionManager;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -70,8 +70,8 @@ pub enum QueueError {
 #[derive(Debug, Clone)]
 pub struct Queue {
     keys: Arc<Keys>,
-    push: ConnectionManager,
-    work: ConnectionManager,
+    push: Connection,
+    work: Connection,
 }
 
 impl Queue {
@@ -103,9 +103,13 @@ impl Queue {
     /// # Errors
     /// [`QueueError::Redis`], after a quarter of a second at most.
     pub async fn backlog(&self) -> Result<u64, QueueError> {
+        let sent = Instant::now();
         timeout(BACKLOG_TIMEOUT, self.keys.backlog(&self.push))
             .await
-            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+            .unwrap_or_else(|_| {
+                self.push.replace(sent);
+                Err(io::Error::from(io::ErrorKind::TimedOut).into())
+            })
             .map_err(QueueError::Redis)
     }
 

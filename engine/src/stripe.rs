@@ -10,6 +10,7 @@ mod call_metrics;
 mod calls;
 mod class;
 mod client;
+mod connections;
 mod failure;
 mod params;
 mod reads;

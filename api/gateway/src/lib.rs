@@ -42,8 +42,7 @@ use infra::http::LongBodies;
 use infra::http::openapi::exact;
 use infra::http::routes::with_documents;
 use infra::limit::Limiter;
-use infra::redis::Lookups;
-use redis::aio::ConnectionManager;
+use infra::redis::{Connection, Lookups};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi as _;
@@ -126,7 +125,7 @@ pub(crate) struct Shared {
     stripe: signature::Verifier,
     guard: Guard,
     long_bodies: LongBodies,
-    redis: ConnectionManager,
+    redis: Connection,
     limits: Limits,
     limiter: Limiter,
 }

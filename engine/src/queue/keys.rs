@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use apalis_core::worker::context::WorkerContext;
 use apalis_redis::Config;
-use redis::aio::ConnectionManager;
+use infra::redis::Connection;
 use redis::{RedisResult, Script};
 use uuid::Uuid;
 
@@ -60,7 +60,7 @@ impl Keys {
 
     /// Appends ids to the list that workers fetch from. Each push has a task id of its own: with the job's id as task id,
     /// apalis would silently drop a later push of the same job.
-    pub(super) async fn push(&self, redis: &ConnectionManager, jobs: &[Uuid]) -> RedisResult<()> {
+    pub(super) async fn push(&self, redis: &Connection, jobs: &[Uuid]) -> RedisResult<()> {
         for portion in jobs.chunks(PORTION) {
             let mut call = PUSH.prepare_invoke();
             call.key(&self.active)
@@ -76,7 +76,7 @@ impl Keys {
     }
 
     /// The number of ids that no worker has fetched.
-    pub(super) async fn backlog(&self, redis: &ConnectionManager) -> RedisResult<u64> {
+    pub(super) async fn backlog(&self, redis: &Connection) -> RedisResult<u64> {
         redis::cmd("LLEN")
             .arg(&self.active)
             .query_async(&mut redis.clone())
@@ -84,7 +84,7 @@ impl Keys {
     }
 
     /// Deletes a portion of the finished tasks; returns whether there may be more.
-    pub(super) async fn trim(&self, redis: &ConnectionManager) -> RedisResult<bool> {
+    pub(super) async fn trim(&self, redis: &Connection) -> RedisResult<bool> {
         let trimmed: usize = TRIM
             .key(&self.done)
             .key(&self.data)
@@ -97,11 +97,7 @@ impl Keys {
 
     /// Removes a worker that ended. Its fetched tasks are queued again, except those whose data Redis has lost (it may
     /// evict any key): such a task would end each worker that fetches it, so it is deleted.
-    pub(super) async fn remove_worker(
-        &self,
-        redis: &ConnectionManager,
-        name: &str,
-    ) -> RedisResult<()> {
+    pub(super) async fn remove_worker(&self, redis: &Connection, name: &str) -> RedisResult<()> {
         let worker = WorkerContext::new(name);
         REMOVE_WORKER
             .key(self.config.inflight_set_for(&worker))

@@ -6,8 +6,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use apalis_core::backend::ext::poll_strategy::{PollSnapshot, PollStrategy};
+use infra::redis::Connection;
 use parking_lot::Mutex;
-use redis::aio::{ConnectionLike, ConnectionManager};
+use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
@@ -50,12 +51,12 @@ impl PollStrategy for Tick {
 /// A connection that leaves a pause between two commands.
 #[derive(Clone)]
 pub(super) struct Paced {
-    connection: ConnectionManager,
+    connection: Connection,
     next: Arc<Mutex<Instant>>,
 }
 
 impl Paced {
-    pub(super) fn new(connection: ConnectionManager) -> Self {
+    pub(super) fn new(connection: Connection) -> Self {
         Self {
             connection,
             next: Arc::new(Mutex::new(Instant::now())),

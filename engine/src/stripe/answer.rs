@@ -88,6 +88,11 @@ impl Answer {
         }
     }
 
+    /// Whether the body did not come in time.
+    pub(super) fn timed_out(&self) -> bool {
+        matches!(self.body, Err(Cut::Broken { timeout: true }))
+    }
+
     pub(super) fn interpret<T: DeserializeOwned>(
         self,
         call: Option<Call>,

@@ -15,6 +15,7 @@ use super::answer::{Answer, transport_failure, transport_health};
 use super::breaker::{Breaker, Paused, State};
 use super::call_metrics::CallMetrics;
 use super::class::Class;
+use super::connections::Connections;
 use super::failure::{Answered, Failure};
 use super::params::{Form, IdempotencyKey};
 
@@ -75,7 +76,7 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Inner {
-    http: reqwest::Client,
+    http: Connections,
     base: String,
     permits: Semaphore,
     breaker: Breaker,
@@ -99,24 +100,29 @@ impl Client {
             (AUTHORIZATION, bearer),
             (STRIPE_VERSION, HeaderValue::from_static(VERSION)),
         ]);
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("pawl/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            .timeout(config.timeout)
-            .connect_timeout(config.connect_timeout)
-            .pool_max_idle_per_host(config.concurrency)
-            .tcp_nodelay(true)
-            .http1_only()
-            .redirect(redirect::Policy::none());
-        if plain {
-            // The simulator runs on this machine: neither a proxy nor the system's certificates are needed.
-            builder = builder.no_proxy().tls_certs_only([]);
-        }
+        let (config, concurrency) = (config.clone(), config.concurrency);
+        let builder = move || {
+            let builder = reqwest::Client::builder()
+                .user_agent(concat!("pawl/", env!("CARGO_PKG_VERSION")))
+                .default_headers(headers.clone())
+                .timeout(config.timeout)
+                .connect_timeout(config.connect_timeout)
+                .pool_max_idle_per_host(config.concurrency)
+                .tcp_nodelay(true)
+                .http1_only()
+                .redirect(redirect::Policy::none());
+            if plain {
+                // The simulator runs on this machine: neither a proxy nor the system's certificates are needed.
+                builder.no_proxy().tls_certs_only([])
+            } else {
+                builder
+            }
+        };
         Ok(Self {
             inner: Arc::new(Inner {
-                http: builder.build()?,
+                http: Connections::new(builder)?,
                 base,
-                permits: Semaphore::new(config.concurrency),
+                permits: Semaphore::new(concurrency),
                 breaker: Breaker::new(Instant::now()),
             }),
         })
@@ -146,6 +152,7 @@ impl Client {
         let request = self
             .inner
             .http
+            .now()
             .post(format!("{}{path}", self.inner.base))
             .header(IDEMPOTENCY_KEY, key.as_str())
             .form(form.pairs());
@@ -161,6 +168,7 @@ impl Client {
         let request = self
             .inner
             .http
+            .now()
             .get(format!("{}{path}", self.inner.base))
             .query(query.pairs());
         self.send(name, None, request).await
@@ -193,13 +201,19 @@ impl Client {
             retry_after: Some(paused.until.saturating_duration_since(now)),
             ..Failure::unsent(Class::Retry, "not sent: the circuit breaker is open")
         })?;
-        let (outcome, health) = match request.send().await {
+        let (outcome, health) = match self.inner.http.send(request).await {
             Ok(response) => {
                 let answer = Answer::read(response).await;
+                if answer.timed_out() {
+                    self.inner.http.replace(now);
+                }
                 let health = answer.health();
                 (answer.interpret(call), health)
             }
             Err(error) => {
+                if error.is_timeout() {
+                    self.inner.http.replace(now);
+                }
                 let health = transport_health(&error);
                 (Err(transport_failure(call, error)), health)
             }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use engine::queue::Queue;
-use infra::testing::unique;
+use infra::testing::{Proxy, unique};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -146,6 +146,31 @@ async fn after_a_restart_of_redis_the_worker_goes_on_by_itself() {
     assert!(queue.push(&jobs[250..]).await.is_err());
     redis.start_again().await;
     sweep(&queue, &worker.seen, &jobs).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_connections_swallow_what_is_sent_goes_on_over_new_ones() {
+    let redis = RedisServer::start().await;
+    let server = redis.url().trim_start_matches("redis://").to_owned();
+    let proxy = Proxy::start(server).await;
+    let url = format!("redis://{}", proxy.address());
+    let queue = Queue::connect(&url, &name()).unwrap();
+    let worker = Worker::start(&queue);
+    let jobs = jobs(40);
+    queue.push(&jobs[..20]).await.unwrap();
+    until("the first jobs are handled", async || {
+        worker.seen.has_all(&jobs[..20])
+    })
+    .await;
+    proxy.swallow();
+    let began = Instant::now();
+    sweep(&queue, &worker.seen, &jobs).await;
+    assert!(
+        began.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        began.elapsed()
+    );
     worker.stop().await;
 }
 

@@ -8,13 +8,13 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use redis::aio::ConnectionManager;
 use redis::{RedisResult, Script};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
+use super::Connection;
 use crate::breaker::Breaker;
 
 /// How long a question waits for its answer at most, including the time behind the questions before it.
@@ -120,11 +120,7 @@ impl Lookups {
 }
 
 /// Answers questions until all [`Lookups`] are gone.
-async fn run(
-    redis: ConnectionManager,
-    mut questions: mpsc::Receiver<Question>,
-    breaker: Arc<Breaker>,
-) {
+async fn run(redis: Connection, mut questions: mpsc::Receiver<Question>, breaker: Arc<Breaker>) {
     let mut waiting = Vec::with_capacity(PORTION);
     while questions.recv_many(&mut waiting, PORTION).await > 0 {
         // Tasks that are ready to run may ask something too. Without this, the first question would go out alone, because
@@ -145,7 +141,7 @@ async fn run(
 }
 
 /// Asks Redis all of `waiting`, which is empty afterwards. Says whether Redis answered.
-async fn answer(redis: &ConnectionManager, waiting: &mut Vec<Question>) -> bool {
+async fn answer(redis: &Connection, waiting: &mut Vec<Question>) -> bool {
     let Some(first) = waiting.first() else {
         return true;
     };
@@ -164,6 +160,7 @@ async fn answer(redis: &ConnectionManager, waiting: &mut Vec<Question>) -> bool 
             }
         }
     }
+    let sent = Instant::now();
     // Both calls leave in one write, because the connection's task runs when both have been made.
     let both = async { tokio::try_join!(values(redis, &keys), tokens(redis, &requests)) };
     let (values, mut tokens) = match timeout(patience, both).await {
@@ -173,6 +170,7 @@ async fn answer(redis: &ConnectionManager, waiting: &mut Vec<Question>) -> bool 
             return false;
         }
         Err(_) => {
+            redis.replace(sent);
             tracing::debug!(
                 "Redis did not answer within 200 ms; it is not asked for a second, and requests go on without it"
             );
@@ -189,7 +187,7 @@ async fn answer(redis: &ConnectionManager, waiting: &mut Vec<Question>) -> bool 
     true
 }
 
-async fn values(redis: &ConnectionManager, keys: &[String]) -> RedisResult<Vec<Option<Vec<u8>>>> {
+async fn values(redis: &Connection, keys: &[String]) -> RedisResult<Vec<Option<Vec<u8>>>> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
@@ -197,7 +195,7 @@ async fn values(redis: &ConnectionManager, keys: &[String]) -> RedisResult<Vec<O
     redis::cmd("MGET").arg(keys).query_async(&mut redis).await
 }
 
-async fn tokens(redis: &ConnectionManager, requests: &[Vec<Bucket>]) -> RedisResult<Vec<Tokens>> {
+async fn tokens(redis: &Connection, requests: &[Vec<Bucket>]) -> RedisResult<Vec<Tokens>> {
     if requests.is_empty() {
         return Ok(Vec::new());
     }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use infra::redis::{manager, ping};
+use infra::redis::{Lookups, manager, ping};
 use infra::testing;
+use infra::testing::Proxy;
 
 #[tokio::test]
 async fn a_connection_opens_at_its_first_command() {
@@ -75,4 +76,43 @@ async fn a_redis_that_is_away_fails_soon_and_is_found_when_it_comes() {
 #[tokio::test]
 async fn what_is_no_redis_url_is_an_error() {
     assert!(manager("postgres://127.0.0.1", Duration::from_secs(1)).is_err());
+}
+
+/// A proxy in front of the tests' Redis, and the URL of Redis there.
+async fn behind_proxy() -> (Proxy, String) {
+    let url = testing::redis_url();
+    let server = url.trim_start_matches("redis://");
+    let server = server.split('/').next().unwrap().to_owned();
+    let proxy = Proxy::start(server).await;
+    let url = format!("redis://{}", proxy.address());
+    (proxy, url)
+}
+
+#[tokio::test]
+async fn a_connection_that_swallows_what_is_sent_costs_one_wait() {
+    let (proxy, url) = behind_proxy().await;
+    let redis = manager(&url, Duration::from_millis(500)).unwrap();
+    ping(&redis).await.unwrap();
+    proxy.swallow();
+    let began = Instant::now();
+    ping(&redis).await.unwrap_err();
+    ping(&redis).await.unwrap();
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn lookups_go_on_over_a_new_connection_after_one_wait() {
+    let (proxy, url) = behind_proxy().await;
+    let lookups = Lookups::connect(&url).unwrap();
+    let key = testing::unique("infra");
+    lookups.get(key.clone()).await.unwrap();
+    proxy.swallow();
+    lookups.get(key.clone()).await.unwrap_err();
+    // The breaker's pause.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(lookups.get(key).await.unwrap(), None);
 }

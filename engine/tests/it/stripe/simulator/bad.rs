@@ -1,6 +1,9 @@
 //! Calls that Stripe refuses, loses or spoils.
 
+use std::time::Duration;
+
 use engine::stripe::{Class, Client, ClientConfig, ConfirmIntent, Created};
+use infra::testing::Proxy;
 use secrecy::SecretString;
 use serde_json::json;
 use uuid::Uuid;
@@ -214,4 +217,30 @@ async fn an_object_that_does_not_exist_is_missing() {
         .unwrap_err();
     assert!(failure.is_missing(), "{failure}");
     assert_eq!(failure.class, Class::Impossible);
+}
+
+#[tokio::test]
+async fn after_a_call_without_an_answer_the_others_leave_the_connections_of_before() {
+    let stripe = Stripe::start().await;
+    let created = stripe.create(Uuid::now_v7(), "pm_card_visa", false).await;
+    let proxy = Proxy::start(stripe.base.trim_start_matches("http://").to_owned()).await;
+    let mut config = ClientConfig::new(
+        format!("http://{}", proxy.address()),
+        SecretString::from("sk_test_client"),
+    );
+    config.timeout = Duration::from_secs(1);
+    let client = Client::new(&config).unwrap();
+    let read_four_times = async || {
+        let reads = (0..4).map(|_| client.retrieve_intent(&created.id));
+        futures::future::join_all(reads).await
+    };
+    // Four connections stay open.
+    for read in read_four_times().await {
+        read.unwrap();
+    }
+    proxy.swallow();
+    client.retrieve_intent(&created.id).await.unwrap_err();
+    for read in read_four_times().await {
+        read.unwrap();
+    }
 }
