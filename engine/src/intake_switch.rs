@@ -21,7 +21,7 @@ pub const OBEYED_WITHIN: Duration = Duration::from_secs(1);
 /// # Errors
 /// When Postgres fails.
 pub async fn read(pool: &PgPool) -> Result<Switch, Error> {
-    Ok(switch::intake(pool).await?)
+    Ok(postgres::within(switch::intake(pool)).await?)
 }
 
 /// Sets the switch; every process obeys it after [`OBEYED_WITHIN`]. False if it was in that state already.
@@ -34,7 +34,8 @@ pub async fn set(
     reason: Option<&str>,
     changed_by: &str,
 ) -> Result<bool, Error> {
-    Ok(switch::set_intake(pool, paused, reason, changed_by).await?)
+    let set = switch::set_intake(pool, paused, reason, changed_by);
+    Ok(postgres::within(set).await?)
 }
 
 /// This process's cached copy of the switch.

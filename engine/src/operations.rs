@@ -2,6 +2,7 @@
 
 use contracts::id::{JobId, PaymentId};
 use contracts::view::JobView;
+use infra::postgres;
 use uuid::Uuid;
 
 use crate::store::job;
@@ -22,14 +23,9 @@ impl Engine {
         starting_after: Option<Uuid>,
         limit: u16,
     ) -> Result<(Vec<JobView>, bool), Error> {
-        let mut rows = job::list(
-            &self.inner.pool,
-            account,
-            state,
-            starting_after,
-            i64::from(limit) + 1,
-        )
-        .await?;
+        let rows = i64::from(limit) + 1;
+        let rows = job::list(&self.inner.pool, account, state, starting_after, rows);
+        let mut rows = postgres::within(rows).await?;
         let more = rows.len() > usize::from(limit);
         rows.truncate(usize::from(limit));
         Ok((rows.into_iter().map(view).collect(), more))
@@ -41,8 +37,11 @@ impl Engine {
     /// # Errors
     /// [`Error::NotFound`] when the account has no such job or it is not dead.
     pub async fn retry(&self, account: Uuid, id: Uuid) -> Result<(), Error> {
-        let mut connection = self.inner.pool.acquire().await?;
-        if !job::revive(&mut connection, account, id).await? {
+        let revived = async {
+            let mut connection = self.inner.pool.acquire().await?;
+            job::revive(&mut connection, account, id).await
+        };
+        if !postgres::within(revived).await? {
             return Err(Error::NotFound);
         }
         if let Err(error) = self.inner.queue.push(&[id]).await {

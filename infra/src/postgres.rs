@@ -11,7 +11,7 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::types::PgInterval;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
-pub use bound::{ANSWER_WITHIN, COMMIT_WITHIN, commit, within};
+pub use bound::{ANSWER_WITHIN, COMMIT_WITHIN, commit, unit, within};
 pub use direct::refuse_pooler;
 pub use watch::{check_clock, clock_skew, schema_version, watch};
 

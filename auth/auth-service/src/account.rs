@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::caller::{Admin, Person};
 use crate::client_ip::ClientIp;
 use crate::field_rules::check_name;
-use crate::{Auth, Error, store};
+use crate::{Auth, Error, store, unit};
 
 /// An account.
 #[derive(Serialize, ToSchema)]
@@ -55,7 +55,7 @@ pub(crate) async fn read(
     State(auth): State<Arc<Auth>>,
     person: Person,
 ) -> Result<Json<AccountView>, Error> {
-    view(&auth, person.caller.account).await
+    unit(view(&auth, person.caller.account)).await
 }
 
 /// Rename the account.
@@ -79,16 +79,19 @@ pub(crate) async fn rename(
 ) -> Result<Json<AccountView>, Error> {
     let account = admin.caller.account;
     let name = check_name("name", &new.name)?;
-    let mut tx = auth.pool.begin().await?;
-    store::rename_account(&mut tx, account, name).await?;
-    let act = Act {
-        target: Some(AccountId::from(account).to_string()),
-        ip,
-        ..Act::new("account_renamed").by(&admin.caller)
+    let renamed = async {
+        let mut tx = auth.pool.begin().await?;
+        store::rename_account(&mut tx, account, name).await?;
+        let act = Act {
+            target: Some(AccountId::from(account).to_string()),
+            ip,
+            ..Act::new("account_renamed").by(&admin.caller)
+        };
+        act.record(&mut *tx).await?;
+        tx.commit().await?;
+        view(&auth, account).await
     };
-    act.record(&mut *tx).await?;
-    tx.commit().await?;
-    view(&auth, account).await
+    unit(renamed).await
 }
 
 async fn view(auth: &Auth, account: Uuid) -> Result<Json<AccountView>, Error> {

@@ -17,6 +17,7 @@ use infra::http::list::List;
 use infra::http::page::ListQuery;
 use infra::http::path::PathId;
 use infra::http::problem::Problem;
+use infra::postgres;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -24,7 +25,7 @@ use utoipa::ToSchema;
 use crate::caller::Admin;
 use crate::client_ip::ClientIp;
 use crate::field_rules::check_name;
-use crate::{Auth, Error, page};
+use crate::{Auth, Error, page, unit};
 
 /// The fields of a new key.
 #[derive(Deserialize, ToSchema)]
@@ -105,16 +106,20 @@ pub(crate) async fn create(
         let detail = "This must be a number from 0 on.";
         return Err(RequestError::field("rate_limit_per_minute", detail).into());
     }
-    let mut tx = auth.pool.begin().await?;
-    let account = admin.caller.account;
-    let (key, listed) = api_key::create(&mut *tx, account, name, new.rate_limit_per_minute).await?;
-    let act = Act {
-        target: Some(KeyId::from(listed.id).to_string()),
-        ip,
-        ..Act::new("api_key_created").by(&admin.caller)
+    let created = async {
+        let mut tx = auth.pool.begin().await?;
+        let account = admin.caller.account;
+        let created = api_key::create(&mut *tx, account, name, new.rate_limit_per_minute).await?;
+        let act = Act {
+            target: Some(KeyId::from(created.1.id).to_string()),
+            ip,
+            ..Act::new("api_key_created").by(&admin.caller)
+        };
+        act.record(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(created)
     };
-    act.record(&mut *tx).await?;
-    tx.commit().await?;
+    let (key, listed) = unit(created).await?;
     let body = Json(KeyView {
         key: Some(key.expose_secret().to_owned()),
         ..listed.into()
@@ -151,7 +156,8 @@ pub(crate) async fn list(
     query: ListQuery,
 ) -> Result<Json<List<KeyView>>, Error> {
     let page = page::parse::<Key>(query)?;
-    let (keys, has_more) = api_key::page(&auth.pool, admin.caller.account, &page).await?;
+    let keys = api_key::page(&auth.pool, admin.caller.account, &page);
+    let (keys, has_more) = postgres::within(keys).await?;
     let keys = keys.into_iter().map(KeyView::from);
     Ok(Json(List::new(keys.collect(), has_more)))
 }
@@ -178,15 +184,18 @@ pub(crate) async fn revoke(
     ClientIp(ip): ClientIp,
     PathId(id): PathId<Key>,
 ) -> Result<Json<KeyView>, Error> {
-    let mut tx = auth.pool.begin().await?;
-    let revoked = api_key::revoke_of(&mut *tx, admin.caller.account, id.uuid()).await?;
-    let revoked = revoked.ok_or(Error::NotFound)?;
-    let act = Act {
-        target: Some(id.to_string()),
-        ip,
-        ..Act::new("api_key_revoked").by(&admin.caller)
+    let revoked = async {
+        let mut tx = auth.pool.begin().await?;
+        let revoked = api_key::revoke_of(&mut *tx, admin.caller.account, id.uuid()).await?;
+        let revoked = revoked.ok_or(Error::NotFound)?;
+        let act = Act {
+            target: Some(id.to_string()),
+            ip,
+            ..Act::new("api_key_revoked").by(&admin.caller)
+        };
+        act.record(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(Json(revoked.into()))
     };
-    act.record(&mut *tx).await?;
-    tx.commit().await?;
-    Ok(Json(revoked.into()))
+    unit(revoked).await
 }

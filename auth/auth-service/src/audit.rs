@@ -10,6 +10,7 @@ use axum::extract::State;
 use infra::http::list::List;
 use infra::http::page::ListQuery;
 use infra::http::problem::Problem;
+use infra::postgres;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -83,7 +84,8 @@ pub(crate) async fn list(
     query: ListQuery,
 ) -> Result<Json<List<RecordView>>, Error> {
     let page = page::parse::<Audit>(query)?;
-    let (records, has_more) = audit::page(&auth.pool, admin.caller.account, &page).await?;
+    let records = audit::page(&auth.pool, admin.caller.account, &page);
+    let (records, has_more) = postgres::within(records).await?;
     let records = records.into_iter().map(RecordView::from);
     Ok(Json(List::new(records.collect(), has_more)))
 }

@@ -1,5 +1,6 @@
 //! `POST /api/v1/auth/password`: a new password, which ends every session of the old one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use authz::audit::Act;
@@ -16,8 +17,9 @@ use crate::caller::Person;
 use crate::client_ip::ClientIp;
 use crate::field_rules::{check_password, check_password_length};
 use crate::session::EndReason;
+use crate::store::User;
 use crate::tokens::{NewSession, Tokens};
-use crate::{Auth, Error, session, store};
+use crate::{Auth, Error, session, store, unit};
 
 /// The current password and the new one.
 #[derive(Deserialize, ToSchema)]
@@ -53,7 +55,7 @@ pub(crate) async fn change(
 ) -> Result<Response, Error> {
     check_password_length("current_password", &renewal.current_password)?;
     check_password("new_password", &renewal.new_password)?;
-    let user = store::user(&auth.pool, person.user).await?;
+    let user = unit(store::user(&auth.pool, person.user)).await?;
     let hash = user.as_ref().map(|user| user.password_hash.as_str());
     let matches = auth
         .passwords
@@ -61,10 +63,20 @@ pub(crate) async fn change(
         .await?;
     let user = user.filter(|_| matches).ok_or(Error::WrongPassword)?;
     let fresh = auth.passwords.hash(renewal.new_password).await?;
+    unit(replace(&auth, &person, &user, &fresh, ip)).await
+}
 
+/// Replaces the password of a user who has proved the present one, and opens a session.
+async fn replace(
+    auth: &Auth,
+    person: &Person,
+    user: &User,
+    fresh: &str,
+    ip: Option<IpAddr>,
+) -> Result<Response, Error> {
     let mut tx = auth.pool.begin().await?;
     // Before all else: a login with the old password commits before this statement or finds the password changed.
-    if !store::change_password(&mut tx, user.id, user.password_version, &fresh).await? {
+    if !store::change_password(&mut tx, user.id, user.password_version, fresh).await? {
         return Err(Error::WrongPassword);
     }
     session::end_all(&mut tx, user.id, None, EndReason::PasswordChanged).await?;
@@ -77,7 +89,7 @@ pub(crate) async fn change(
         ..Act::new("password_changed").by(&person.caller)
     };
     act.record(&mut *tx).await?;
-    let response = NewSession(membership, refresh).into_response(&auth).await?;
+    let response = NewSession(membership, refresh).into_response(auth).await?;
     tx.commit().await?;
     Ok(response)
 }

@@ -107,7 +107,7 @@ impl Error {
                 Problem::new(EMAIL_TAKEN, "A user with this e-mail address exists.").param("email")
             }
             Self::Busy => Problem::unavailable("Too many logins at once.", 5),
-            Self::Database(error) if infra::postgres::is_unavailable(error) => {
+            Self::Database(error) if infra::postgres::is_transient(error) => {
                 Problem::unavailable("The database does not answer for the moment.", 1)
             }
             Self::Database(_) | Self::Hashing(_) | Self::Signing(_) | Self::System(_) => {

@@ -37,10 +37,10 @@ use std::time::Duration;
 use anyhow::Context;
 use authz::Verifier;
 use authz::api_key::{ApiKeys, Bootstrap};
-use infra::Env;
 use infra::client_ip::TrustedProxies;
 use infra::env::{ExposeSecret, SecretString};
 use infra::limit::Limiter;
+use infra::{Env, postgres};
 use signing_keys::SigningKeys;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -138,8 +138,8 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let signing_keys = SigningKeys::new(&config.private_key, &config.tokens);
     let signing_keys = Arc::new(signing_keys.context("JWT_PRIVATE_KEY cannot be used")?);
-    infra::postgres::refuse_pooler(config.database_url.expose_secret()).await?;
-    let pool = infra::postgres::pool_as(
+    postgres::refuse_pooler(config.database_url.expose_secret()).await?;
+    let pool = postgres::pool_as(
         DATABASE_ROLE,
         config.database_url.expose_secret(),
         CONNECTIONS,
@@ -159,15 +159,24 @@ pub async fn serve(
     let mut background = JoinSet::new();
     background.spawn(signing_keys.follow(pool.clone()));
     background.spawn(delete_expired_sessions(pool.clone()));
-    infra::postgres::watch(SERVICE, pool, shutdown.clone());
+    postgres::watch(SERVICE, pool, shutdown.clone());
     tracing::info!(address = %listener.local_addr()?, "auth-service listens");
     infra::http::serve(SERVICE, listener, openapi::router(Arc::new(auth)), shutdown).await
+}
+
+/// Runs the statements of one unit of work, for at most [`postgres::ANSWER_WITHIN`]. A password is hashed outside of it,
+/// because it may wait for longer.
+///
+/// # Errors
+/// Those of `work`, and [`Error::Database`] past the bound; then the work may have been committed.
+fn unit<T>(work: impl Future<Output = Result<T, Error>>) -> impl Future<Output = Result<T, Error>> {
+    postgres::unit(work)
 }
 
 /// Deletes sessions that expired long ago, again and again.
 async fn delete_expired_sessions(pool: PgPool) {
     loop {
-        match session::delete_expired(&pool).await {
+        match postgres::within(session::delete_expired(&pool)).await {
             Ok(0) => tokio::time::sleep(DELETE_EVERY).await,
             Ok(_) => {}
             Err(error) => {

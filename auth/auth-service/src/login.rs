@@ -1,5 +1,6 @@
 //! `POST /api/v1/auth/login`: an access token and a refresh token for a password.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use authz::audit::{Act, Outcome};
@@ -18,7 +19,7 @@ use crate::client_ip::ClientIp;
 use crate::field_rules::{check_password_length, parse_email};
 use crate::store::User;
 use crate::tokens::{NewSession, Tokens};
-use crate::{Auth, Error, session, store};
+use crate::{Auth, Error, session, store, unit};
 
 /// The credentials of a user.
 #[derive(Deserialize, ToSchema)]
@@ -57,7 +58,7 @@ pub(crate) async fn login(
     check_password_length("password", &password)?;
     // Text that is no address belongs to no user; the work is the same.
     let user = match parse_email(&credentials.email) {
-        Ok(email) => store::user_named(&auth.pool, &email).await?,
+        Ok(email) => unit(store::user_named(&auth.pool, &email)).await?,
         Err(_) => None,
     };
     let hash = user.as_ref().map(|user| user.password_hash.as_str());
@@ -69,6 +70,22 @@ pub(crate) async fn login(
     if let Some(tokens) = session {
         return Ok(tokens);
     }
+    let reason = if matches {
+        "no_such_membership"
+    } else {
+        "wrong_credentials"
+    };
+    unit(record_failure(&auth, user, reason, ip)).await?;
+    Err(Error::WrongCredentials)
+}
+
+/// Writes the audit record of a login that was refused.
+async fn record_failure(
+    auth: &Auth,
+    user: Option<User>,
+    reason: &'static str,
+    ip: Option<IpAddr>,
+) -> Result<(), Error> {
     let account = match &user {
         Some(user) => membership::oldest(&auth.pool, user.id).await?,
         None => None,
@@ -77,16 +94,11 @@ pub(crate) async fn login(
         account: account.map(|membership| membership.account),
         target: user.map(|user| UserId::from(user.id).to_string()),
         outcome: Outcome::Refused,
-        reason: Some(if matches {
-            "no_such_membership"
-        } else {
-            "wrong_credentials"
-        }),
+        reason: Some(reason),
         ip,
         ..Act::new("login_failed")
     };
-    act.record(&auth.pool).await?;
-    Err(Error::WrongCredentials)
+    Ok(act.record(&auth.pool).await?)
 }
 
 /// Opens a session for a user whose password was right, unless the password changed meanwhile or the user is not a member of
@@ -95,13 +107,28 @@ async fn open(
     auth: &Auth,
     user: &User,
     account: Option<AccountId>,
-    ip: Option<std::net::IpAddr>,
+    ip: Option<IpAddr>,
     password: SecretString,
 ) -> Result<Option<Response>, Error> {
     if auth.passwords.is_outdated(&user.password_hash) {
         let fresh = auth.passwords.hash(password).await?;
-        store::replace_hash(&auth.pool, user.id, &user.password_hash, &fresh).await?;
+        unit(store::replace_hash(
+            &auth.pool,
+            user.id,
+            &user.password_hash,
+            &fresh,
+        ))
+        .await?;
     }
+    unit(open_session(auth, user, account, ip)).await
+}
+
+async fn open_session(
+    auth: &Auth,
+    user: &User,
+    account: Option<AccountId>,
+    ip: Option<IpAddr>,
+) -> Result<Option<Response>, Error> {
     let mut tx = auth.pool.begin().await?;
     if !store::hold_password(&mut tx, user.id, user.password_version).await? {
         return Ok(None);

@@ -22,7 +22,7 @@ use crate::caller::Admin;
 use crate::client_ip::ClientIp;
 use crate::field_rules::parse_email;
 use crate::session::EndReason;
-use crate::{Auth, Error, page, session, store};
+use crate::{Auth, Error, page, session, store, unit};
 
 /// The fields of a new member.
 #[derive(Deserialize, ToSchema)]
@@ -96,9 +96,12 @@ pub(crate) async fn list(
     query: ListQuery,
 ) -> Result<Json<List<MemberView>>, Error> {
     let page = page::parse::<User>(query)?;
-    let (members, has_more) = membership::page(&auth.pool, admin.caller.account, &page).await?;
-    let users: Vec<_> = members.iter().map(|member| member.user).collect();
-    let mut emails = store::emails(&auth.pool, &users).await?;
+    let found = async {
+        let (members, has_more) = membership::page(&auth.pool, admin.caller.account, &page).await?;
+        let users: Vec<_> = members.iter().map(|member| member.user).collect();
+        Ok((members, has_more, store::emails(&auth.pool, &users).await?))
+    };
+    let (members, has_more, mut emails) = unit(found).await?;
     let members = members.into_iter().map(|member| {
         let email = emails.remove(&member.user).unwrap_or_default();
         MemberView::new(&member, email)
@@ -130,22 +133,26 @@ pub(crate) async fn add(
     ip: ClientIp,
     JsonBody(new): JsonBody<NewMember>,
 ) -> Result<(StatusCode, Json<MemberView>), Error> {
-    let user = store::user_named(&auth.pool, &parse_email(&new.email)?).await?;
-    let user = user.ok_or(Error::NotFound)?.id;
-    let mut tx = auth.pool.begin().await?;
-    let is_new = membership::assign(&mut tx, admin.caller.account, user, new.role).await?;
-    let (status, action) = if is_new {
-        (StatusCode::CREATED, "member_added")
-    } else {
-        (StatusCode::OK, "role_changed")
+    let email = parse_email(&new.email)?;
+    let added = async {
+        let user = store::user_named(&auth.pool, &email).await?;
+        let user = user.ok_or(Error::NotFound)?.id;
+        let mut tx = auth.pool.begin().await?;
+        let is_new = membership::assign(&mut tx, admin.caller.account, user, new.role).await?;
+        let (status, action) = if is_new {
+            (StatusCode::CREATED, "member_added")
+        } else {
+            (StatusCode::OK, "role_changed")
+        };
+        let act = Act {
+            reason: Some(new.role.as_str()),
+            ..act(action, &admin.caller, user.into(), ip)
+        };
+        act.record(&mut *tx).await?;
+        tx.commit().await?;
+        Ok((status, Json(view(&auth, &admin, user.into()).await?)))
     };
-    let act = Act {
-        reason: Some(new.role.as_str()),
-        ..act(action, &admin.caller, user.into(), ip)
-    };
-    act.record(&mut *tx).await?;
-    tx.commit().await?;
-    Ok((status, Json(view(&auth, &admin, user.into()).await?)))
+    unit(added).await
 }
 
 /// Give a member another role.
@@ -173,15 +180,18 @@ pub(crate) async fn change(
     PathId(user): PathId<User>,
     JsonBody(new): JsonBody<NewRole>,
 ) -> Result<Json<MemberView>, Error> {
-    let mut tx = auth.pool.begin().await?;
-    membership::change(&mut tx, admin.caller.account, user.uuid(), new.role).await?;
-    let act = Act {
-        reason: Some(new.role.as_str()),
-        ..act("role_changed", &admin.caller, user, ip)
+    let changed = async {
+        let mut tx = auth.pool.begin().await?;
+        membership::change(&mut tx, admin.caller.account, user.uuid(), new.role).await?;
+        let act = Act {
+            reason: Some(new.role.as_str()),
+            ..act("role_changed", &admin.caller, user, ip)
+        };
+        act.record(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(Json(view(&auth, &admin, user).await?))
     };
-    act.record(&mut *tx).await?;
-    tx.commit().await?;
-    Ok(Json(view(&auth, &admin, user).await?))
+    unit(changed).await
 }
 
 /// Remove a member.
@@ -208,16 +218,19 @@ pub(crate) async fn remove(
     PathId(user): PathId<User>,
 ) -> Result<StatusCode, Error> {
     let account = admin.caller.account;
-    let mut tx = auth.pool.begin().await?;
-    // Sessions first, as in a change of password: transactions that lock in different orders would deadlock.
-    let reason = EndReason::MembershipEnded;
-    session::end_all(&mut tx, user.uuid(), Some(account), reason).await?;
-    membership::remove(&mut tx, account, user.uuid()).await?;
-    act("member_removed", &admin.caller, user, ip)
-        .record(&mut *tx)
-        .await?;
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    let removed = async {
+        let mut tx = auth.pool.begin().await?;
+        // Sessions first, as in a change of password: transactions that lock in different orders would deadlock.
+        let reason = EndReason::MembershipEnded;
+        session::end_all(&mut tx, user.uuid(), Some(account), reason).await?;
+        membership::remove(&mut tx, account, user.uuid()).await?;
+        act("member_removed", &admin.caller, user, ip)
+            .record(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(StatusCode::NO_CONTENT)
+    };
+    unit(removed).await
 }
 
 fn act(

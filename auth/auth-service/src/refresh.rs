@@ -1,5 +1,6 @@
 //! `POST /api/v1/auth/refresh` and `/logout`: continue a session, or end it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use authz::audit::{Act, Outcome};
@@ -17,7 +18,7 @@ use utoipa::ToSchema;
 use crate::client_ip::ClientIp;
 use crate::session::{EndReason, Rotation};
 use crate::tokens::{NewSession, Tokens};
-use crate::{Auth, Error, session};
+use crate::{Auth, Error, session, unit};
 
 /// A refresh token.
 #[derive(Deserialize, ToSchema)]
@@ -49,6 +50,10 @@ pub(crate) async fn refresh(
     ClientIp(ip): ClientIp,
     JsonBody(presented): JsonBody<Presented>,
 ) -> Result<Response, Error> {
+    unit(rotate(&auth, &presented, ip)).await
+}
+
+async fn rotate(auth: &Auth, presented: &Presented, ip: Option<IpAddr>) -> Result<Response, Error> {
     let mut tx = auth.pool.begin().await?;
     match session::rotate(&mut tx, &presented.refresh_token).await? {
         Rotation::Next(session, next) => {
@@ -59,7 +64,7 @@ pub(crate) async fn refresh(
                 return Err(Error::WrongToken);
             };
             // Before the commit: if no answer can be made, the token must stay valid.
-            let response = NewSession(membership, next).into_response(&auth).await?;
+            let response = NewSession(membership, next).into_response(auth).await?;
             tx.commit().await?;
             Ok(response)
         }
@@ -98,6 +103,11 @@ pub(crate) async fn logout(
     ClientIp(ip): ClientIp,
     JsonBody(presented): JsonBody<Presented>,
 ) -> Result<StatusCode, Error> {
+    unit(end(&auth, &presented, ip)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn end(auth: &Auth, presented: &Presented, ip: Option<IpAddr>) -> Result<(), Error> {
     let mut tx = auth.pool.begin().await?;
     if let Some(session) = session::find(&mut tx, &presented.refresh_token).await? {
         session::end(&mut tx, session.id, EndReason::Logout).await?;
@@ -109,6 +119,5 @@ pub(crate) async fn logout(
         };
         act.record(&mut *tx).await?;
     }
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(tx.commit().await?)
 }

@@ -1,5 +1,6 @@
 //! `POST /api/v1/auth/register`: a new user in an account of its own.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use authz::audit::Act;
@@ -15,10 +16,11 @@ use infra::http::problem::Problem;
 use infra::id::AccountId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::client_ip::ClientIp;
 use crate::field_rules::{check_name, check_password, parse_email};
-use crate::{Auth, Error, store};
+use crate::{Auth, Error, store, unit};
 
 /// The fields of a new user.
 #[derive(Deserialize, ToSchema)]
@@ -77,18 +79,7 @@ pub(crate) async fn register(
         None => &email,
     };
     let hash = auth.passwords.hash(registration.password).await?;
-    let mut tx = auth.pool.begin().await?;
-    let user = store::insert_user(&mut tx, &email, &hash).await?;
-    let account = store::insert_account(&mut tx, name).await?;
-    membership::assign(&mut tx, account, user, Role::User).await?;
-    let act = Act {
-        account: Some(account),
-        user: Some(user),
-        ip,
-        ..Act::new("registered")
-    };
-    act.record(&mut *tx).await?;
-    tx.commit().await?;
+    let (user, account) = unit(insert(&auth, &email, &hash, name, ip)).await?;
     let body = Json(Registered {
         id: user.into(),
         account_id: account.into(),
@@ -101,4 +92,27 @@ pub(crate) async fn register(
         body,
     )
         .into_response())
+}
+
+/// Writes the user and the account; answers their ids.
+async fn insert(
+    auth: &Auth,
+    email: &str,
+    hash: &str,
+    name: &str,
+    ip: Option<IpAddr>,
+) -> Result<(Uuid, Uuid), Error> {
+    let mut tx = auth.pool.begin().await?;
+    let user = store::insert_user(&mut tx, email, hash).await?;
+    let account = store::insert_account(&mut tx, name).await?;
+    membership::assign(&mut tx, account, user, Role::User).await?;
+    let act = Act {
+        account: Some(account),
+        user: Some(user),
+        ip,
+        ..Act::new("registered")
+    };
+    act.record(&mut *tx).await?;
+    tx.commit().await?;
+    Ok((user, account))
 }

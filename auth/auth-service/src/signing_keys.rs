@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use infra::env::SecretString;
+use infra::postgres;
 use infra::postgres::interval;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use parking_lot::RwLock;
@@ -86,7 +87,7 @@ impl SigningKeys {
     pub(crate) async fn follow(self: Arc<Self>, pool: PgPool) {
         let mut is_known = true;
         loop {
-            let read = self.read(&pool).await;
+            let read = postgres::within(self.read(&pool)).await;
             if let Err(error) = &read
                 && is_known
             {

@@ -11,9 +11,9 @@ use aws_lc_rs::rand;
 use axum::http::{HeaderMap, HeaderName};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use infra::Env;
 use infra::env::{ExposeSecret, SecretString};
 use infra::http::page::Page;
+use infra::{Env, postgres};
 use sqlx::{PgExecutor, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -109,7 +109,7 @@ impl ApiKeys {
     /// The key with this text, if there is one that is not revoked.
     ///
     /// # Errors
-    /// If the database query fails.
+    /// If the database query fails, after [`postgres::ANSWER_WITHIN`] at the latest.
     pub async fn find(&self, key: &str) -> Result<Option<ApiKey>, sqlx::Error> {
         if key.is_empty() || key.len() > MAX_LENGTH {
             return Ok(None);
@@ -120,12 +120,11 @@ impl ApiKeys {
         }
         // The result may be true only at the time before the query.
         let ends = Instant::now() + CACHED_FOR;
-        let row = sqlx::query!(
+        let query = sqlx::query!(
             "select id, account_id, rate_limit_per_minute from api_key where sha256 = $1 and revoked_at is null",
             &name[..],
-        )
-        .fetch_optional(&self.pool)
-        .await?;
+        );
+        let row = postgres::within(query.fetch_optional(&self.pool)).await?;
         let found = row.map(|row| ApiKey {
             id: row.id,
             account: row.account_id,

@@ -119,7 +119,7 @@ impl Verifier {
                 .await;
         }
         let key = api_key::from_headers(headers).ok_or(Error::Unauthenticated)?;
-        let found = postgres::within(self.0.keys.find(key)).await;
+        let found = self.0.keys.find(key).await;
         let found = found.map_err(|error| {
             tracing::error!(%error, "failed to find an API key; answering 503");
             Error::Unavailable

@@ -9,6 +9,7 @@ use contracts::id::{DeliveryId, EventId, WebhookEndpointId};
 use contracts::webhook::{
     DeliveryStatus, DeliveryTryView, DeliveryView, EndpointStatus, WebhookEndpointView,
 };
+use infra::postgres;
 use uuid::Uuid;
 
 use super::address::Address;
@@ -56,27 +57,31 @@ impl Engine {
         account: Uuid,
         new: NewEndpoint,
     ) -> Result<WebhookEndpointView, Error> {
-        let mut transaction = self.inner.pool.begin().await?;
-        webhook_endpoint::lock_account(&mut transaction, account).await?;
-        let present = webhook_endpoint::of_account(&mut transaction, account).await?;
-        if present.len() >= MOST_ENDPOINTS {
-            return Err(Error::TooManyEndpoints {
-                most: MOST_ENDPOINTS,
-            });
-        }
-        let stored = webhook_endpoint::add(
-            &mut transaction,
-            Uuid::now_v7(),
-            account,
-            new.address.as_str(),
-            new.description.as_deref(),
-            &new.enabled_events,
-        )
-        .await?;
-        let secret = secret();
-        webhook_endpoint::add_secret(&mut transaction, stored.id, &secret, Duration::ZERO).await?;
-        transaction.commit().await?;
-        Ok(with_secret(stored, &secret))
+        postgres::unit(async {
+            let mut transaction = self.inner.pool.begin().await?;
+            webhook_endpoint::lock_account(&mut transaction, account).await?;
+            let present = webhook_endpoint::of_account(&mut transaction, account).await?;
+            if present.len() >= MOST_ENDPOINTS {
+                return Err(Error::TooManyEndpoints {
+                    most: MOST_ENDPOINTS,
+                });
+            }
+            let stored = webhook_endpoint::add(
+                &mut transaction,
+                Uuid::now_v7(),
+                account,
+                new.address.as_str(),
+                new.description.as_deref(),
+                &new.enabled_events,
+            )
+            .await?;
+            let secret = secret();
+            webhook_endpoint::add_secret(&mut transaction, stored.id, &secret, Duration::ZERO)
+                .await?;
+            transaction.commit().await?;
+            Ok(with_secret(stored, &secret))
+        })
+        .await
     }
 
     /// The endpoints of an account, the newest first; the second value says whether there are more.
@@ -88,10 +93,13 @@ impl Engine {
         account: Uuid,
         page: &Page<Uuid>,
     ) -> Result<(Vec<WebhookEndpointView>, bool), Error> {
-        let mut connection = self.inner.pool.acquire().await?;
-        let stored = webhook_endpoint::of_account(&mut connection, account).await?;
-        let (stored, more) = page.select(stored, |it| it.id);
-        Ok((stored.into_iter().map(view).collect(), more))
+        postgres::unit(async {
+            let mut connection = self.inner.pool.acquire().await?;
+            let stored = webhook_endpoint::of_account(&mut connection, account).await?;
+            let (stored, more) = page.select(stored, |it| it.id);
+            Ok((stored.into_iter().map(view).collect(), more))
+        })
+        .await
     }
 
     /// An endpoint of the account.
@@ -103,11 +111,14 @@ impl Engine {
         account: Uuid,
         id: Uuid,
     ) -> Result<WebhookEndpointView, Error> {
-        let mut connection = self.inner.pool.acquire().await?;
-        webhook_endpoint::read(&mut connection, account, id)
-            .await?
-            .map(view)
-            .ok_or(Error::NotFound)
+        postgres::unit(async {
+            let mut connection = self.inner.pool.acquire().await?;
+            webhook_endpoint::read(&mut connection, account, id)
+                .await?
+                .map(view)
+                .ok_or(Error::NotFound)
+        })
+        .await
     }
 
     /// Changes an endpoint. Waiting deliveries go to its new address; if it is disabled they are skipped when they are
@@ -130,11 +141,14 @@ impl Engine {
                 EndpointStatus::Disabled => "disabled",
             }),
         };
-        let mut connection = self.inner.pool.acquire().await?;
-        webhook_endpoint::change(&mut connection, account, id, &change)
-            .await?
-            .map(view)
-            .ok_or(Error::NotFound)
+        postgres::unit(async {
+            let mut connection = self.inner.pool.acquire().await?;
+            webhook_endpoint::change(&mut connection, account, id, &change)
+                .await?
+                .map(view)
+                .ok_or(Error::NotFound)
+        })
+        .await
     }
 
     /// Deletes an endpoint. Its waiting deliveries are skipped.
@@ -142,12 +156,15 @@ impl Engine {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unavailable`].
     pub async fn remove_webhook_endpoint(&self, account: Uuid, id: Uuid) -> Result<(), Error> {
-        let mut connection = self.inner.pool.acquire().await?;
-        if webhook_endpoint::remove(&mut connection, account, id).await? {
-            Ok(())
-        } else {
-            Err(Error::NotFound)
-        }
+        postgres::unit(async {
+            let mut connection = self.inner.pool.acquire().await?;
+            if webhook_endpoint::remove(&mut connection, account, id).await? {
+                Ok(())
+            } else {
+                Err(Error::NotFound)
+            }
+        })
+        .await
     }
 
     /// Gives an endpoint a new secret, which the view shows only this once. The old one signs beside it for `overlap`.
@@ -160,15 +177,18 @@ impl Engine {
         id: Uuid,
         overlap: Duration,
     ) -> Result<WebhookEndpointView, Error> {
-        let mut transaction = self.inner.pool.begin().await?;
-        // An empty change locks the row: two rotations at once come one after the other.
-        let stored =
-            webhook_endpoint::change(&mut transaction, account, id, &Change::default()).await?;
-        let stored = stored.ok_or(Error::NotFound)?;
-        let secret = secret();
-        webhook_endpoint::add_secret(&mut transaction, id, &secret, overlap).await?;
-        transaction.commit().await?;
-        Ok(with_secret(stored, &secret))
+        postgres::unit(async {
+            let mut transaction = self.inner.pool.begin().await?;
+            // An empty change locks the row: two rotations at once come one after the other.
+            let stored =
+                webhook_endpoint::change(&mut transaction, account, id, &Change::default()).await?;
+            let stored = stored.ok_or(Error::NotFound)?;
+            let secret = secret();
+            webhook_endpoint::add_secret(&mut transaction, id, &secret, overlap).await?;
+            transaction.commit().await?;
+            Ok(with_secret(stored, &secret))
+        })
+        .await
     }
 
     /// The deliveries of an endpoint, the newest first; the second value says whether there are more.
@@ -187,19 +207,22 @@ impl Engine {
             .filter(|known| status.is_none_or(|status| status == *known))
             .map(|status| status.as_str().to_owned())
             .collect();
-        let mut connection = self.inner.pool.acquire().await?;
-        own(&mut connection, account, endpoint).await?;
-        let rows = delivery::page(
-            &mut connection,
-            endpoint,
-            &statuses,
-            page.starting_after,
-            page.ending_before,
-            page.rows(),
-        )
-        .await?;
-        let views: Result<Vec<_>, Error> = rows.into_iter().map(delivery_view).collect();
-        Ok(page.cut(views?))
+        postgres::unit(async {
+            let mut connection = self.inner.pool.acquire().await?;
+            own(&mut connection, account, endpoint).await?;
+            let rows = delivery::page(
+                &mut connection,
+                endpoint,
+                &statuses,
+                page.starting_after,
+                page.ending_before,
+                page.rows(),
+            )
+            .await?;
+            let views: Result<Vec<_>, Error> = rows.into_iter().map(delivery_view).collect();
+            Ok(page.cut(views?))
+        })
+        .await
     }
 
     /// A delivery of an endpoint, with its tries.
@@ -212,9 +235,12 @@ impl Engine {
         endpoint: Uuid,
         id: Uuid,
     ) -> Result<DeliveryView, Error> {
-        let mut connection = self.inner.pool.acquire().await?;
-        own(&mut connection, account, endpoint).await?;
-        shown(&mut connection, endpoint, id).await
+        postgres::unit(async {
+            let mut connection = self.inner.pool.acquire().await?;
+            own(&mut connection, account, endpoint).await?;
+            shown(&mut connection, endpoint, id).await
+        })
+        .await
     }
 
     /// Sends a delivery again, at once and then by the schedule, whatever its status is. One that waits is brought
@@ -228,18 +254,21 @@ impl Engine {
         endpoint: Uuid,
         id: Uuid,
     ) -> Result<DeliveryView, Error> {
-        let mut transaction = self.inner.pool.begin().await?;
-        let stored = own(&mut transaction, account, endpoint).await?;
-        delivery::read(&mut transaction, endpoint, id)
-            .await?
-            .ok_or(Error::NotFound)?;
-        if stored.status != "enabled" {
-            return Err(Error::EndpointDisabled);
-        }
-        delivery::send_again(&mut transaction, id).await?;
-        let view = shown(&mut transaction, endpoint, id).await?;
-        transaction.commit().await?;
-        Ok(view)
+        postgres::unit(async {
+            let mut transaction = self.inner.pool.begin().await?;
+            let stored = own(&mut transaction, account, endpoint).await?;
+            delivery::read(&mut transaction, endpoint, id)
+                .await?
+                .ok_or(Error::NotFound)?;
+            if stored.status != "enabled" {
+                return Err(Error::EndpointDisabled);
+            }
+            delivery::send_again(&mut transaction, id).await?;
+            let view = shown(&mut transaction, endpoint, id).await?;
+            transaction.commit().await?;
+            Ok(view)
+        })
+        .await
     }
 }
 

@@ -34,6 +34,17 @@ pub async fn within<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Res
     bounded(ANSWER_WITHIN, work).await
 }
 
+/// [`within`] for work that has errors of its own.
+///
+/// # Errors
+/// Those of `work`, and past the bound the error of [`within`].
+pub fn unit<T, E: From<sqlx::Error>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = Result<T, E>> {
+    // Boxed, because such units are large and few.
+    bounded(ANSWER_WITHIN, Box::pin(work))
+}
+
 /// Commits, waiting for at most [`COMMIT_WITHIN`].
 ///
 /// # Errors
@@ -56,10 +67,10 @@ pub(super) fn is_trusted(age: Duration) -> bool {
     before.is_none_or(|before| age < before.elapsed())
 }
 
-async fn bounded<T>(
+async fn bounded<T, E: From<sqlx::Error>>(
     bound: Duration,
-    work: impl Future<Output = sqlx::Result<T>>,
-) -> sqlx::Result<T> {
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     // Dropped at the end of this function: the connection must be distrusted before it goes back to its pool, which would
     // wait for an answer to a ping without a bound.
     let mut work = pin!(work);
@@ -73,8 +84,5 @@ async fn bounded<T>(
         "Postgres did not answer in time; all open connections to it are closed, and new ones are opened"
     );
     let error = format!("Postgres did not answer within {seconds} s");
-    Err(sqlx::Error::Io(io::Error::new(
-        io::ErrorKind::TimedOut,
-        error,
-    )))
+    Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, error)).into())
 }

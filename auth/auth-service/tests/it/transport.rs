@@ -1,5 +1,7 @@
 //! Health, and requests that are not what a route takes.
 
+use std::time::{Duration, Instant};
+
 use infra::testing::TestDatabase;
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -117,4 +119,34 @@ async fn a_body_that_is_not_json_is_refused_by_kind() {
             .unwrap();
         problem(response, status, code).await;
     }
+}
+
+#[tokio::test]
+async fn when_connections_swallow_what_is_sent_it_answers_503_in_time_and_then_goes_on_over_new_ones()
+ {
+    let database = TestDatabase::create(&MIGRATIONS).await;
+    let (proxy, url) = database.behind_proxy().await;
+    let stage = Stage::start_with(database, &url, Settings::new()).await;
+    let (email, password) = ("ann@shop.example", "correct horse");
+    stage.register(email, password).await;
+    stage.tokens(stage.login(email, password).await).await;
+    proxy.swallow();
+    let began = Instant::now();
+    // Not idle for long enough to be pinged before it is used.
+    let refused = stage.login(email, password).await;
+    assert_eq!(refused.headers()["retry-after"], "1");
+    problem(refused, StatusCode::SERVICE_UNAVAILABLE, "unavailable").await;
+    assert!(
+        began.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        began.elapsed()
+    );
+    let again = Instant::now();
+    stage.tokens(stage.login(email, password).await).await;
+    assert!(
+        again.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        again.elapsed()
+    );
+    assert_eq!(stage.get("/readyz").await.status(), StatusCode::OK);
 }
