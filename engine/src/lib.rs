@@ -117,12 +117,16 @@ impl Engine {
         }
     }
 
-    /// Adds what accepting a payment needs: Postgres with this schema, and that what was accepted is committed. Redis and
+    /// Adds what accepting a payment needs: Postgres with this schema and its tables unlocked, and that what was accepted is committed. Redis and
     /// Kafka are not needed.
     pub async fn check(&self, readiness: Readiness) -> Readiness {
         readiness
             .database(&self.inner.pool, schema_version())
             .await
+            .needs(
+                "tables",
+                store::payment::check_unlocked(&self.inner.pool).await,
+            )
             .needs("loops", self.inner.loops.stalled())
     }
 }

@@ -12,6 +12,7 @@ mod publisher;
 use std::sync::Arc;
 use std::time::Duration;
 
+use infra::health::{Loop, Loops};
 use infra::postgres;
 use rdkafka::error::KafkaError;
 use sqlx::{PgConnection, PgPool};
@@ -38,8 +39,17 @@ const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// How long a sent portion may take to be acknowledged after the shutdown.
 const GRACE: Duration = Duration::from_secs(3);
+/// The names of the shards' loops.
+const NAMES: [&str; outbox::SHARDS as usize] = [
+    "relay of shard 0",
+    "relay of shard 1",
+    "relay of shard 2",
+    "relay of shard 3",
+];
 
 /// Relays until `shutdown`. With several relays, in one process or in many, each shard has one at a time.
+///
+/// `loops` shows a shard whose statements do not end, or whose oldest row cannot be read. Kafka's absence is none of both.
 ///
 /// `published` is called with the payments of which Kafka has just acknowledged transitions, each with the last published
 /// version. It must not block.
@@ -51,15 +61,17 @@ pub async fn run<P>(
     pool: PgPool,
     brokers: &str,
     published: P,
+    loops: &Loops,
     shutdown: CancellationToken,
 ) -> Result<(), KafkaError>
 where
     P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static,
 {
     let mut shards = JoinSet::new();
-    for number in 0..outbox::SHARDS {
+    for (number, name) in (0..outbox::SHARDS).zip(NAMES) {
         let shard = Shard {
             number,
+            rounds: loops.add(name),
             pool: pool.clone(),
             publisher: Arc::new(Publisher::new(brokers)?),
             published: published.clone(),
@@ -83,6 +95,8 @@ pub async fn lag(pool: &PgPool) -> Result<Lag, sqlx::Error> {
 #[derive(Clone)]
 struct Shard<P> {
     number: i16,
+    /// The parts of its rounds that wait for Postgres.
+    rounds: Loop,
     pool: PgPool,
     publisher: Arc<Publisher>,
     published: P,
@@ -119,7 +133,7 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
                 }
                 Err(error) => {
                     if retry == FIRST_RETRY {
-                        tracing::warn!(%error, shard = self.number, "failed to read or to empty the outbox; retrying");
+                        self.log_failure(&error);
                     }
                     let pause = retry;
                     retry = LONGEST_RETRY.min(retry * 2);
@@ -133,16 +147,22 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
     /// Relays while it holds the lock of the shard: until shutdown or an error of Postgres. Returns at once when another
     /// relay holds the lock.
     async fn hold(&self) -> sqlx::Result<()> {
+        let round = self.rounds.round();
         // Detached: the lock belongs to this connection, which the pool must not give to others.
         let mut connection = self.pool.acquire().await?.detach();
         if !postgres::within(outbox::hold(&mut connection, self.number)).await? {
+            self.rounds.unblock();
             return Ok(());
         }
+        drop(round);
         tracing::debug!(shard = self.number, "the relay holds the shard");
         let (mut retry, mut idle) = (None, FIRST_IDLE);
         while !self.shutdown.is_cancelled() {
+            let round = self.rounds.round();
             let rows = postgres::within(outbox::oldest(&mut connection, self.number)).await?;
+            drop(round);
             let mut portion = Portion::read(&rows)?;
+            self.rounds.unblock();
             if portion.messages.is_empty() {
                 self.pause(idle).await;
                 idle = LONGEST_IDLE.min(idle * 2);
@@ -180,6 +200,7 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
         let published = portion.published();
         if !published.is_empty() {
             infra::crash::point("relay.published");
+            let _round = self.rounds.round();
             postgres::within(outbox::remove(connection, self.number, &published)).await?;
         }
         let versions = portion.versions();
@@ -187,6 +208,19 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
             (self.published)(&versions);
         }
         Ok(portion.failure.take())
+    }
+
+    /// Logs why the shard stopped. A row that cannot be read stops it until somebody repairs the row, because its events must
+    /// not be left out.
+    fn log_failure(&self, error: &sqlx::Error) {
+        let sqlx::Error::ColumnDecode { index, .. } = error else {
+            tracing::warn!(%error, shard = self.number, "failed to read or to empty the outbox; retrying");
+            return;
+        };
+        tracing::error!(%error, shard = self.number, "failed to read a row of the outbox; its shard publishes nothing until an operator has repaired the row");
+        self.rounds.block(format!(
+            "the {index} of the outbox cannot be read, and no event behind it is published: repair that row"
+        ));
     }
 
     /// Logs that Kafka is available again, if a try had failed; returns the retry delay to start from.

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use infra::health::Loop;
 use infra::postgres;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -27,6 +28,8 @@ const KEEP_DELIVERIES: Duration = Duration::from_hours(30 * 24);
 
 pub(crate) struct Retention {
     pub(crate) pool: PgPool,
+    /// Each portion is a round.
+    pub(crate) rounds: Loop,
 }
 
 impl Retention {
@@ -43,8 +46,12 @@ impl Retention {
     /// Deletes all rows that are expired now, however many there are.
     pub(crate) async fn delete_expired(&self) -> sqlx::Result<()> {
         let mut connection = self.pool.acquire().await?;
-        while postgres::within(delete_portion(&mut connection)).await? {}
-        Ok(())
+        loop {
+            let _round = self.rounds.round();
+            if !postgres::within(delete_portion(&mut connection)).await? {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -105,7 +105,10 @@ impl Worker {
         let claims = BatchQueue::start(claims, &loops);
         let runner = JobRunner::new(stripe.clone(), claims, Arc::clone(&advances));
         let inner = Inner {
-            retention: Retention { pool: pool.clone() },
+            retention: Retention {
+                pool: pool.clone(),
+                rounds: loops.add("retention"),
+            },
             sweeper: Sweeper {
                 pool: pool.clone(),
                 queue: queue.clone(),
@@ -151,13 +154,23 @@ impl Worker {
         );
     }
 
-    /// Adds what the work needs: Postgres with this schema, and that each loop of this worker has finished a round in the
+    /// Adds what the work needs: Postgres with this schema and its tables unlocked, and that each loop of this worker has finished a round in the
     /// last 10 s.
     pub async fn check(&self, readiness: Readiness) -> Readiness {
         readiness
             .database(&self.inner.pool, crate::schema_version())
             .await
+            .needs(
+                "tables",
+                crate::store::payment::check_unlocked(&self.inner.pool).await,
+            )
             .needs("loops", self.inner.loops.stalled())
+    }
+
+    /// The loops of this worker, which [`Worker::check`] reports, for a loop that runs beside it.
+    #[must_use]
+    pub fn loops(&self) -> &Loops {
+        &self.inner.loops
     }
 
     /// One round of the sweeper, as it otherwise runs every second: fires timers, and pushes overdue jobs again.

@@ -9,13 +9,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use infra::postgres::interval;
+use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::effect::Effect;
 
-pub(crate) use read::{Listed, list, overdue, standing};
+pub(crate) use read::{Listed, Unreadable, list, overdue, standing};
 
 /// How many times a job may be claimed without the end of a try before it is dead: a job that kills its process must not
 /// kill the next one for ever.
@@ -183,7 +184,7 @@ pub(crate) async fn claim(
     pool: &PgPool,
     ids: &[Uuid],
     lease: Duration,
-) -> sqlx::Result<Vec<Claimed>> {
+) -> sqlx::Result<Vec<Result<Claimed, Unreadable>>> {
     sqlx::query_as!(
         ClaimedRow,
         r#"with taken as (
@@ -194,7 +195,7 @@ pub(crate) async fn claim(
          update job set state = 'running', lease = gen_random_uuid(), lease_until = now() + $2,
                 picks = picks + 1, first_sent_at = coalesce(first_sent_at, now()), again = false
          from taken where job.id = taken.id
-         returning job.id, lease as "lease!", payment_id, effect as "effect: Json<Effect>", tries, picks, call_key, unknown,
+         returning job.id, lease as "lease!", payment_id, effect, tries, picks, call_key, unknown,
                    extract(epoch from now() - first_sent_at)::float8 as "key_age!""#,
         ids,
         interval(lease),
@@ -208,7 +209,7 @@ struct ClaimedRow {
     id: Uuid,
     lease: Uuid,
     payment_id: Uuid,
-    effect: Json<Effect>,
+    effect: Value,
     tries: i32,
     picks: i32,
     call_key: String,
@@ -217,18 +218,23 @@ struct ClaimedRow {
 }
 
 impl ClaimedRow {
-    fn read(self) -> Claimed {
-        Claimed {
+    fn read(self) -> Result<Claimed, Unreadable> {
+        let effect = serde_json::from_value(self.effect).map_err(|error| Unreadable {
+            id: self.id,
+            lease: self.lease,
+            error: format!("its effect cannot be read: {error}"),
+        })?;
+        Ok(Claimed {
             id: self.id,
             lease: self.lease,
             payment: self.payment_id,
-            effect: self.effect.0,
+            effect,
             tries: self.tries,
             call_key: self.call_key,
             key_age: Duration::try_from_secs_f64(self.key_age).unwrap_or_default(),
             // An earlier worker leased it and left no result: it died, perhaps after it had sent the call.
             unknown: self.unknown || self.picks > self.tries.saturating_add(1),
-        }
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Table `payment`, which also holds the newest attempt of each payment.
 
+mod lock;
 mod page;
 
 use std::collections::{HashMap, HashSet};
@@ -20,6 +21,7 @@ use workflows::stripe::StripeError;
 use super::decode::{column_error, document, name, rows};
 use crate::record::{Change, Notes, Record};
 
+pub(crate) use lock::check_unlocked;
 pub(crate) use page::Criteria;
 
 /// A row as Postgres holds it, before its names and documents are decoded.

@@ -8,6 +8,7 @@ use engine::delivery::{Guard, Reach};
 use engine::{Command, Error};
 use futures::future::join_all;
 use infra::health::Readiness;
+use serde_json::Value;
 use sqlx::{Postgres, Transaction};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -152,4 +153,49 @@ async fn a_worker_whose_connections_swallow_what_is_sent_goes_on_over_new_ones()
     assert_eq!(ready.into_response().status(), StatusCode::OK);
     stop.cancel();
     running.await.unwrap();
+}
+
+/// The status and the checks of readiness.
+async fn readiness(world: &World) -> (StatusCode, Value) {
+    let ready = world.engine.check(Readiness::new("engine")).await;
+    let answer = ready.into_response();
+    let status = answer.status();
+    let body = axum::body::to_bytes(answer.into_body(), 4096).await;
+    let body: Value = serde_json::from_slice(&body.unwrap()).unwrap();
+    (status, body["checks"].clone())
+}
+
+#[tokio::test]
+async fn while_the_table_is_locked_clients_are_refused_in_time_and_readiness_says_so() {
+    let world = World::start().await;
+    let paid = payments(&world, 1).await[0];
+    let mut stranger = world.database.pool().begin().await.unwrap();
+    sqlx::query("lock table payment in access exclusive mode")
+        .execute(&mut *stranger)
+        .await
+        .unwrap();
+    let began = Instant::now();
+    let create = world
+        .engine
+        .create(World::order("pm_card_visa"), world.key("/payments"));
+    let (created, refunded, (status, checks)) =
+        tokio::join!(create, world.command(paid, refund()), readiness(&world));
+    for error in [created.unwrap_err(), refunded.unwrap_err()] {
+        assert!(
+            matches!(error, Error::Unavailable { .. } | Error::Busy { .. }),
+            "{error:?}"
+        );
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    let reason = checks["tables"].as_str().unwrap();
+    assert!(reason.contains("payment is locked"), "{checks}");
+    assert_eq!(checks["postgres"], "ok");
+    drop(stranger);
+    world.create("pm_card_visa").await;
+    assert_eq!(readiness(&world).await.0, StatusCode::OK);
 }

@@ -12,6 +12,7 @@ mod isolation;
 mod lifecycle;
 mod permutations;
 mod plans;
+mod poison;
 mod queue;
 mod receiver;
 mod reconciliation;

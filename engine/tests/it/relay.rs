@@ -8,6 +8,7 @@ use std::time::Duration;
 use contracts::event::{CloudEvent, TOPIC, Withheld};
 use contracts::id::PaymentId;
 use engine::relay;
+use infra::health::Loops;
 use infra::kafka::MockKafka;
 use infra::testing::{TestDatabase, kafka_brokers, kafka_consumer, unique};
 use rdkafka::Message as _;
@@ -54,10 +55,15 @@ struct Running {
 
 impl Running {
     fn start(pool: &PgPool, brokers: &str) -> Self {
+        Self::watched(pool, brokers, &Loops::default())
+    }
+
+    fn watched(pool: &PgPool, brokers: &str, loops: &Loops) -> Self {
         let stop = CancellationToken::new();
         let (pool, brokers, token) = (pool.clone(), brokers.to_owned(), stop.clone());
+        let loops = loops.clone();
         let task = tokio::spawn(async move {
-            relay::run(pool, &brokers, |_: &[(Uuid, i64)]| {}, token)
+            relay::run(pool, &brokers, |_: &[(Uuid, i64)]| {}, &loops, token)
                 .await
                 .unwrap();
         });
@@ -300,7 +306,7 @@ async fn what_was_told_is_reported_with_its_last_version() {
     };
     let running = tokio::spawn({
         let (pool, brokers, stop) = (pool.clone(), kafka.brokers.clone(), stop.clone());
-        async move { relay::run(pool, &brokers, published, stop).await }
+        async move { relay::run(pool, &brokers, published, &Loops::default(), stop).await }
     });
     let mut reached: BTreeMap<Uuid, i64> = BTreeMap::new();
     let whole: BTreeMap<Uuid, i64> = payments.iter().map(|id| (*id, 3)).collect();
@@ -317,4 +323,36 @@ async fn what_was_told_is_reported_with_its_last_version() {
         .unwrap()
         .unwrap()
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_read_stops_its_shard_alone_and_readiness_says_which_row() {
+    let database = TestDatabase::create(&engine::MIGRATIONS).await;
+    let (pool, kafka) = (database.pool(), Kafka::start());
+    let broken = "insert into outbox (shard, count, messages, created_at) values (1, 1, 'no JSON', now()) returning seq";
+    let seq: i64 = sqlx::query_scalar(broken).fetch_one(pool).await.unwrap();
+    write(pool, &payments(20), 1, "test").await;
+    let loops = Loops::default();
+    let relay = Running::watched(pool, &kafka.brokers, &loops);
+    until("only the broken shard has rows", async || {
+        let shards = "select array_agg(distinct shard) from outbox";
+        let shards: Vec<i16> = sqlx::query_scalar(shards).fetch_one(pool).await.unwrap();
+        shards == [1]
+    })
+    .await;
+    until("readiness names the row", async || {
+        let reason = loops.stalled().err().unwrap_or_default();
+        reason.contains("relay of shard 1") && reason.contains(&format!("seq {seq} "))
+    })
+    .await;
+    sqlx::query("delete from outbox where seq = $1")
+        .bind(seq)
+        .execute(pool)
+        .await
+        .unwrap();
+    until("the shard goes on", async || {
+        is_empty(pool).await && loops.stalled().is_ok()
+    })
+    .await;
+    relay.stop().await;
 }

@@ -15,7 +15,7 @@ use infra::Env;
 use infra::env::{ExposeSecret, SecretString};
 use infra::health::Readiness;
 use infra::http::routes::with_problems;
-use redis::aio::ConnectionManager;
+use infra::redis::Connection;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -157,10 +157,8 @@ pub async fn serve(
             Ok(())
         },
         async {
-            Ok(
-                engine::relay::run(pool, &config.kafka_brokers, published, shutdown.clone())
-                    .await?,
-            )
+            let (brokers, loops) = (&config.kafka_brokers, worker.loops());
+            Ok(engine::relay::run(pool, brokers, published, loops, shutdown.clone()).await?)
         },
     )?;
     Ok(())
@@ -170,7 +168,7 @@ pub async fn serve(
 #[derive(Clone)]
 struct Probe {
     pool: PgPool,
-    redis: ConnectionManager,
+    redis: Connection,
     worker: Worker,
 }
 

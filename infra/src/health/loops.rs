@@ -28,6 +28,8 @@ struct State {
     start: Instant,
     /// Milliseconds after `start` at which the round began that runs now; 0 between two rounds.
     since: AtomicU64,
+    /// Why it cannot go on, if it has said so.
+    blocked: Mutex<Option<String>>,
 }
 
 impl Loops {
@@ -38,15 +40,16 @@ impl Loops {
             name,
             start: Instant::now(),
             since: AtomicU64::new(0),
+            blocked: Mutex::default(),
         });
         self.0.lock().push(Arc::clone(&state));
         Loop(state)
     }
 
-    /// Checks that each loop has finished its round in [`ROUND_LIMIT`].
+    /// Checks that each loop has finished its round in [`ROUND_LIMIT`], and that none is [blocked](Loop::block).
     ///
     /// # Errors
-    /// A sentence that names the loops that have not.
+    /// A sentence that names the loops that have not, or are.
     pub fn stalled(&self) -> Result<(), String> {
         let loops = self.0.lock();
         let stalled: Vec<String> = loops
@@ -55,13 +58,20 @@ impl Loops {
             .filter(|(_, running)| *running > ROUND_LIMIT)
             .map(|(name, running)| format!("{name} for {} s", running.as_secs()))
             .collect();
-        if stalled.is_empty() {
+        let mut reasons: Vec<String> = loops
+            .iter()
+            .filter_map(|state| Some(format!("{}: {}", state.name, state.blocked.lock().clone()?)))
+            .collect();
+        if !stalled.is_empty() {
+            reasons.push(format!(
+                "not finished: {}; see the log for what is waited for",
+                stalled.join(", ")
+            ));
+        }
+        if reasons.is_empty() {
             return Ok(());
         }
-        Err(format!(
-            "not finished: {}; see the log for what is waited for",
-            stalled.join(", ")
-        ))
+        Err(reasons.join("; "))
     }
 }
 
@@ -71,6 +81,17 @@ impl Loop {
     pub fn round(&self) -> Round<'_> {
         self.0.since.store(self.0.now(), Ordering::Relaxed);
         Round(&self.0)
+    }
+
+    /// Says that the loop cannot go on until somebody acts, and what must be done. The process is unready until
+    /// [`Loop::unblock`].
+    pub fn block(&self, reason: String) {
+        *self.0.blocked.lock() = Some(reason);
+    }
+
+    /// Says that the loop goes on.
+    pub fn unblock(&self) {
+        *self.0.blocked.lock() = None;
     }
 }
 
@@ -117,6 +138,20 @@ mod tests {
             "a pause is no round: {stalled}"
         );
         drop(round);
+        assert_eq!(loops.stalled(), Ok(()));
+    }
+
+    #[test]
+    fn a_blocked_loop_is_named_with_its_reason_until_it_goes_on() {
+        let loops = Loops::default();
+        let relay = loops.add("relay");
+        relay.block("row 7 cannot be read".to_owned());
+        drop(relay.round());
+        assert_eq!(
+            loops.stalled(),
+            Err("relay: row 7 cannot be read".to_owned())
+        );
+        relay.unblock();
         assert_eq!(loops.stalled(), Ok(()));
     }
 }

@@ -46,7 +46,7 @@ async fn with_postgres_away_every_door_says_503_and_when_to_come_back() {
     let ready: Value = ready.json().await.unwrap();
     assert_eq!(
         ready["checks"],
-        json!({"postgres": "away", "schema": "ok", "clock": "ok", "loops": "ok", "callers": "ok", "redis": "ok"})
+        json!({"postgres": "away", "schema": "ok", "clock": "ok", "tables": "ok", "loops": "ok", "callers": "ok", "redis": "ok"})
     );
 }
 
@@ -69,7 +69,7 @@ async fn with_redis_away_payments_are_accepted_and_read() {
     let ready = body(ready, StatusCode::OK).await;
     assert_eq!(
         ready["checks"],
-        json!({"postgres": "ok", "schema": "ok", "clock": "ok", "loops": "ok", "callers": "ok", "redis": "away"})
+        json!({"postgres": "ok", "schema": "ok", "clock": "ok", "tables": "ok", "loops": "ok", "callers": "ok", "redis": "away"})
     );
 }
 

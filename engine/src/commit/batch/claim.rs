@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use contracts::id::{JobId, PaymentId};
 use infra::postgres;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -10,9 +11,10 @@ use workflows::stream::{Effect, Needs};
 
 use super::Batch;
 use crate::commit::advance::Claim;
+use crate::record::Record;
 use crate::store;
 use crate::store::job;
-use crate::store::job::Claimed;
+use crate::store::job::{Claimed, Ending, Finish, Unreadable};
 
 /// Commits batches of claims, by the ids of the jobs.
 pub(crate) struct Claims {
@@ -36,11 +38,17 @@ impl Batch for Claims {
 
 impl Claims {
     async fn claim(&self, requests: &[Uuid]) -> sqlx::Result<Vec<Option<Claimable>>> {
-        let mut claimed: HashMap<Uuid, Claimed> = job::claim(&self.pool, requests, self.lease)
-            .await?
-            .into_iter()
-            .map(|job| (job.id, job))
-            .collect();
+        let mut claimed: HashMap<Uuid, Claimed> = HashMap::with_capacity(requests.len());
+        let mut unreadable = Vec::new();
+        for job in job::claim(&self.pool, requests, self.lease).await? {
+            match job {
+                Ok(job) => drop(claimed.insert(job.id, job)),
+                Err(job) => unreadable.push(job),
+            }
+        }
+        if !unreadable.is_empty() {
+            self.dead_letter(unreadable).await?;
+        }
         if claimed.is_empty() {
             return Ok(requests.iter().map(|_| Some(None)).collect());
         }
@@ -49,8 +57,7 @@ impl Claims {
             let needs = needs.entry(job.payment).or_default();
             *needs = needs.and(needs_of(job));
         }
-        let mut connection = self.pool.acquire().await?;
-        let records = store::stream::read(&mut connection, &needs).await?;
+        let records = self.read(&needs).await?;
         // The second of two equal ids in a batch gets none, as it would a moment later.
         Ok(requests
             .iter()
@@ -62,6 +69,54 @@ impl Claims {
                 Some(claim)
             })
             .collect())
+    }
+}
+
+impl Claims {
+    /// Reads the payments of the jobs. Those that cannot be decoded are left out, so that their jobs alone are dead-lettered:
+    /// all are leased already, and the others would wait until their leases run out.
+    async fn read(&self, needs: &BTreeMap<Uuid, Needs>) -> sqlx::Result<HashMap<Uuid, Record>> {
+        let mut connection = self.pool.acquire().await?;
+        match store::stream::read(&mut connection, needs).await {
+            Err(sqlx::Error::ColumnDecode { .. }) => {}
+            read => return read,
+        }
+        let mut records = HashMap::with_capacity(needs.len());
+        for (payment, needs) in needs {
+            let alone = BTreeMap::from([(*payment, *needs)]);
+            match store::stream::read(&mut connection, &alone).await {
+                Ok(read) => records.extend(read),
+                Err(error @ sqlx::Error::ColumnDecode { .. }) => {
+                    let payment = PaymentId::from(*payment);
+                    tracing::error!(%payment, %error, "failed to decode a payment; its jobs are dead-lettered until an operator corrects its row");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(records)
+    }
+
+    /// Dead-letters jobs whose effects cannot be read, so that they stop no other job of their batch.
+    async fn dead_letter(&self, jobs: Vec<Unreadable>) -> sqlx::Result<()> {
+        let dead: Vec<Finish> = jobs
+            .iter()
+            .map(|job| {
+                let error = job.error.clone();
+                tracing::error!(job = %JobId::from(job.id), error, "failed to read a job; it is dead-lettered and needs an operator");
+                Finish::Dead { error }
+            })
+            .collect();
+        let endings: Vec<Ending<'_>> = jobs
+            .iter()
+            .zip(&dead)
+            .map(|(job, finish)| Ending {
+                id: job.id,
+                lease: job.lease,
+                finish,
+            })
+            .collect();
+        job::finish(&mut *self.pool.acquire().await?, &endings).await?;
+        Ok(())
     }
 }
 

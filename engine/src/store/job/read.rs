@@ -23,6 +23,15 @@ pub(crate) async fn overdue(pool: &PgPool, grace: Duration, limit: i64) -> sqlx:
     .await
 }
 
+/// A job that was leased although its effect cannot be read.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) id: Uuid,
+    pub(crate) lease: Uuid,
+    /// What is wrong with it.
+    pub(crate) error: String,
+}
+
 /// The jobs that are not done.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing {
