@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The long proofs, each with release binaries: `chaos` (every fault, at its full count), `attack`, `schemathesis`
+# The long proofs, each with release binaries: `model` (the exhaustive search of docs/correctness.md), `chaos` (every fault, at its full count), `attack`, `schemathesis`
 # (requests made from the API's documents, for ten minutes) and `bench`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -7,6 +7,7 @@ infra/scripts/setup.sh test
 cargo build --workspace --release
 for proof; do
     case $proof in
+    model) cargo test --release --package workflows --test it model -- --ignored --nocapture ;;
     # A token is valid for 15 minutes.
     schemathesis) target/release/pawl services --pawl -- infra/scripts/schemathesis.sh 600 ;;
     *) target/release/pawl "$proof" ;;

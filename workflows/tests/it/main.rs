@@ -9,8 +9,10 @@
 mod calls;
 mod documents;
 mod event_types;
+mod histories;
 mod intents;
 mod machines;
+mod model;
 mod money;
 mod orders;
 mod other_refunds;

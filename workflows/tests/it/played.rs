@@ -8,21 +8,22 @@ use workflows::attempt::Attempt;
 use workflows::edges::{Machine, NONE};
 use workflows::stream::{
     ChargeReport, Effect, Event, IntentReport, RefundReport, Refusal, Snapshot, Step, Stream,
-    VoidCall,
+    Transition, VoidCall,
 };
 use workflows::{edges, stream};
 
 /// A stream with all that was ever decided about it.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Played {
     pub(crate) stream: Stream,
     /// Every attempt as it would be stored.
     pub(crate) attempts: BTreeMap<Uuid, Attempt>,
     /// What the last event asked to be done, and what all of them did.
     pub(crate) asked: Vec<Effect>,
+    /// Every transition so far. A search that compares states clears it.
+    pub(crate) history: Vec<Transition>,
     /// Whether a resync is due.
     pub(crate) resync: bool,
-    minted: u128,
 }
 
 type Key = (Machine, &'static str, &'static str, &'static str);
@@ -40,8 +41,8 @@ impl Played {
         Self {
             attempts: attempts.collect(),
             asked: Vec::new(),
+            history: Vec::new(),
             resync: false,
-            minted: 0,
             stream,
         }
     }
@@ -57,6 +58,7 @@ impl Played {
         self.check_rows(&step);
         self.resync |= step.effects.contains(&Effect::Resync);
         self.asked.clone_from(&step.effects);
+        self.history.extend(&step.transitions);
         self.stream = step.stream.clone();
         // Of the stored attempts only the newest is loaded.
         let older = self.stream.attempts.len().saturating_sub(1);
@@ -64,12 +66,14 @@ impl Played {
         Ok(step)
     }
 
-    /// The caller of `step` mints ids each time anew, for a repeated event too.
-    fn with_fresh_ids(&mut self, event: &Event) -> Event {
+    /// The caller of `step` makes ids that no subject has, for a repeated event too. Here they follow from the state, so that
+    /// two ways to the same state are the same state.
+    fn with_fresh_ids(&self, event: &Event) -> Event {
         let mut event = event.clone();
+        let mut made = self.attempts.len() + self.stream.refunds.len();
         let mut mint = || {
-            self.minted += 1;
-            Uuid::from_u128((1 << 100) + self.minted)
+            made += 1;
+            Uuid::from_u128((1 << 100) + made as u128)
         };
         match &mut event {
             Event::IntentSeen(IntentReport { fresh_attempt, .. })

@@ -11,7 +11,7 @@ use crate::samples::{
 };
 
 /// What comes of a confirm.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Paid,
     Declined,
@@ -19,7 +19,7 @@ pub(crate) enum Outcome {
     Slow,
 }
 
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Stripe {
     pub(crate) intent: Option<Intent>,
     pub(crate) refunds: Vec<Refund>,

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use workflows::payment::{CaptureMethod, Payment};
 use workflows::stream;
+use workflows::stream::Transition;
 
 use crate::played::Played;
 use crate::samples::payment;
@@ -18,12 +19,15 @@ fn world(manual: bool, confirm: bool) -> World {
         },
         ..payment()
     };
-    World::of(Played::new(stream::start(new).unwrap().stream), manual)
+    let first = stream::start(new).unwrap();
+    let mut played = Played::new(first.stream);
+    played.history = first.transitions;
+    World::of(played, manual)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 3_000,
+        cases: 10_000,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -44,17 +48,13 @@ proptest! {
     }
 }
 
-/// A walk that does not get anywhere proves nothing.
-#[test]
-fn walks_reach_every_end() {
-    let mut ends = std::collections::BTreeSet::new();
-    let mut refunds = 0;
-    let mut many_attempts = 0;
+/// The same random walks on every run, each drained to its end.
+fn each_walk(walks: usize, mut check: impl FnMut(&World)) {
     let mut state: u64 = 7;
-    for _ in 0..2_000 {
+    for _ in 0..walks {
         let mut world = world(state >> 63 == 0, (state >> 62) & 1 == 0);
         for _ in 0..40 {
-            // A plain linear congruence: the same walks on every run.
+            // A plain linear congruence.
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
@@ -62,12 +62,28 @@ fn walks_reach_every_end() {
             world.act(act, usize::from(pick));
         }
         world.drain();
+        check(&world);
+    }
+}
+
+/// Every transition of each of those walks, in order.
+pub(crate) fn histories(walks: usize, mut each: impl FnMut(&[Transition])) {
+    each_walk(walks, |world| each(&world.played.history));
+}
+
+/// A walk that does not get anywhere proves nothing.
+#[test]
+fn walks_reach_every_end() {
+    let mut ends = std::collections::BTreeSet::new();
+    let mut refunds = 0;
+    let mut many_attempts = 0;
+    each_walk(2_000, |world| {
         world.agree();
         let payment = &world.played.stream.payment;
         ends.insert(payment.status.as_str());
         refunds += usize::from(payment.refunded > 0);
         many_attempts += usize::from(payment.attempts > 1);
-    }
+    });
     let all = [
         "canceled",
         "processing",

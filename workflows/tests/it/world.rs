@@ -1,5 +1,7 @@
 //! A small world: jobs that speak with Stripe, answers that get lost, and webhooks on their way.
 
+use std::fmt::Debug;
+
 use uuid::Uuid;
 use workflows::attempt;
 use workflows::payment::{Call, Status};
@@ -209,36 +211,57 @@ impl World {
 
     /// Both sides say the same.
     pub(crate) fn agree(&self) {
-        let payment = &self.played.stream.payment;
-        let intent = self.stripe.intent();
-        let theirs = Status::of_intent(intent.status).unwrap();
-        assert_eq!(payment.status, theirs);
-        assert_eq!(payment.captured, intent.amount_received);
-        assert_eq!(payment.capturable, intent.amount_capturable);
-        assert_eq!(payment.open_call, None, "no call is open");
-        assert!(!payment.cancel_requested, "no wish is left");
-        let sum = |statuses: &[RefundStatus]| -> i64 {
-            let those = self
-                .stripe
-                .refunds
-                .iter()
-                .filter(|it| statuses.contains(&it.status));
-            those.map(|it| it.amount).sum()
-        };
-        assert_eq!(payment.refunded, sum(&[RefundStatus::Succeeded]));
-        let open = sum(&[RefundStatus::Pending, RefundStatus::RequiresAction]);
-        assert_eq!(payment.reserved, open);
-        let newest = self.played.stream.newest_attempt().map(|it| it.status);
-        let expected = match theirs {
-            Status::RequiresAction => Some(attempt::Status::RequiresAction),
-            Status::Processing => Some(attempt::Status::Pending),
-            Status::RequiresCapture => Some(attempt::Status::Authorized),
-            Status::Succeeded => Some(attempt::Status::Captured),
-            _ => newest.filter(|status| !status.is_open()),
-        };
-        assert_eq!(newest, expected, "{theirs}");
-        let captured = self.played.attempts.values();
-        let captured = captured.filter(|it| it.status == attempt::Status::Captured);
-        assert!(captured.count() <= 1, "one attempt takes the money");
+        assert_eq!(
+            differences(&self.played, &self.stripe),
+            Vec::<String>::new()
+        );
     }
+}
+
+/// What the two sides say differently once nothing is on its way any more.
+pub(crate) fn differences(played: &Played, stripe: &Stripe) -> Vec<String> {
+    let payment = &played.stream.payment;
+    let intent = stripe.intent();
+    let theirs = Status::of_intent(intent.status).unwrap();
+    let sum = |statuses: &[RefundStatus]| -> i64 {
+        let those = stripe.refunds.iter();
+        let those = those.filter(|it| statuses.contains(&it.status));
+        those.map(|it| it.amount).sum()
+    };
+    let newest = played.stream.newest_attempt().map(|it| it.status);
+    let shown = match theirs {
+        Status::RequiresAction => Some(attempt::Status::RequiresAction),
+        Status::Processing => Some(attempt::Status::Pending),
+        Status::RequiresCapture => Some(attempt::Status::Authorized),
+        Status::Succeeded => Some(attempt::Status::Captured),
+        _ => newest.filter(|status| !status.is_open()),
+    };
+    let captured = played.attempts.values();
+    let captured = captured.filter(|it| it.status == attempt::Status::Captured);
+    let open = [RefundStatus::Pending, RefundStatus::RequiresAction];
+    let mut found = Vec::new();
+    let mut compare = |what: &str, ours: &dyn Debug, theirs: &dyn Debug| {
+        let (ours, theirs) = (format!("{ours:?}"), format!("{theirs:?}"));
+        if ours != theirs {
+            found.push(format!("{what}: {ours} here, {theirs} at Stripe"));
+        }
+    };
+    compare("status", &payment.status, &theirs);
+    compare("captured", &payment.captured, &intent.amount_received);
+    compare("capturable", &payment.capturable, &intent.amount_capturable);
+    compare(
+        "refunded",
+        &payment.refunded,
+        &sum(&[RefundStatus::Succeeded]),
+    );
+    compare("reserved", &payment.reserved, &sum(&open));
+    compare("newest attempt", &newest, &shown);
+    compare("open call", &payment.open_call, &None::<Call>);
+    compare("cancel requested", &payment.cancel_requested, &false);
+    compare(
+        "more than one captured attempt",
+        &(captured.count() > 1),
+        &false,
+    );
+    found
 }
