@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The long proofs, each with release binaries: `model` (the exhaustive search of docs/correctness.md), `chaos` (every fault, at its full count), `attack`, `schemathesis`
-# (requests made from the API's documents, for ten minutes) and `bench`.
+# The long proofs, each with release binaries: `model` (the exhaustive search of docs/correctness.md), `chaos` (every
+# fault, at its full count), `attack`, `schemathesis` (requests made from the API's documents, for ten minutes), `samples`
+# (the shops of docs/samples) and `bench`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 infra/scripts/setup.sh test
@@ -10,6 +11,7 @@ for proof; do
     model) cargo test --release --package workflows --test it model -- --ignored --nocapture ;;
     # A token is valid for 15 minutes.
     schemathesis) target/release/pawl services --pawl -- infra/scripts/schemathesis.sh 600 ;;
+    samples) target/release/pawl services --pawl -- infra/scripts/samples.sh ;;
     *) target/release/pawl "$proof" ;;
     esac
 done

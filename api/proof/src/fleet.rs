@@ -69,7 +69,8 @@ impl Fleet {
             sharing: Sharing::Polite,
             log: "info",
             operations: true,
-            environment: Vec::new(),
+            // The command may receive webhooks on this machine.
+            environment: vec![("WEBHOOK_ALLOW_PRIVATE", "true".to_owned())],
         };
         Fleet::start(&options, progress).await
     }

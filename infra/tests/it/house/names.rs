@@ -84,9 +84,10 @@ fn each_name_of_the_code_that_a_document_mentions_exists() {
 #[test]
 fn each_variable_of_the_documents_is_read_by_the_code() {
     let files = rust();
-    let scripts: String = source::files("infra/scripts", ".sh")
+    let scripts: String = [("infra/scripts", ".sh"), ("docs/samples", ".py")]
         .iter()
-        .map(|it| source::read(it))
+        .flat_map(|(folder, ending)| source::files(folder, ending))
+        .map(|it| source::read(&it))
         .collect();
     let is_known = |name: &str| {
         let is_in = |it: &File| it.literals.contains(name) || it.defined.contains(name);
