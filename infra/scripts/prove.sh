@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The long proofs, each with release binaries: `model` (the exhaustive search of docs/correctness.md), `chaos` (every
 # fault, at its full count), `attack`, `schemathesis` (requests made from the API's documents, for ten minutes), `samples`
-# (the shops of docs/samples) and `bench`.
+# (the shops of docs/samples), `compose` (the containers) and `bench`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 infra/scripts/setup.sh test
@@ -12,6 +12,7 @@ for proof; do
     # A token is valid for 15 minutes.
     schemathesis) target/release/pawl services --pawl -- infra/scripts/schemathesis.sh 600 ;;
     samples) target/release/pawl services --pawl -- infra/scripts/samples.sh ;;
+    compose) infra/scripts/compose-test.sh ;;
     *) target/release/pawl "$proof" ;;
     esac
 done

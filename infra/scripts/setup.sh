@@ -2,7 +2,7 @@
 # Installs the programs that this checkout needs and the system lacks. Without output or network access if none is missing.
 #
 #   infra/scripts/setup.sh run     to build Pawl and run it: a C compiler, Postgres, Redis
-#   infra/scripts/setup.sh test    all of that, and for the tests: PgBouncer, Kafka (Java, Maven), stripe-python, schemathesis, cargo-deny
+#   infra/scripts/setup.sh test    all of that, and for the tests: PgBouncer, HAProxy, Kafka (Java, Maven), stripe-python, schemathesis, cargo-deny
 #
 # Debian's packages are installed as root or with sudo. Other systems get the list of what is missing.
 set -eu
@@ -53,6 +53,7 @@ has curl || missing "curl" curl
 if [ "$want" = test ]; then
     has_java || missing "Java 17" default-jre-headless
     has pgbouncer || missing "PgBouncer" pgbouncer
+    has haproxy || missing "HAProxy" haproxy
     has_kafka || has mvn || missing "Maven" maven
     { has_stripe && has_schemathesis; } || python3 -c 'import ensurepip, venv' 2>/dev/null || missing "Python's venv" python3-venv
 fi
@@ -97,7 +98,7 @@ AS_ROOT='
     esac
     apt install "$@"
     if command -v systemctl >/dev/null; then
-        for name in postgresql redis-server pgbouncer; do
+        for name in postgresql redis-server pgbouncer haproxy; do
             case " $* " in *" $name "*) systemctl disable "$name.service" || : ;; esac
         done
     fi

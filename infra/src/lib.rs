@@ -5,6 +5,7 @@
 
 pub mod breaker;
 pub mod client_ip;
+mod command_line;
 pub mod crash;
 pub mod env;
 pub mod health;
@@ -22,8 +23,11 @@ pub mod telemetry;
 pub mod testing;
 pub mod trace;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use command_line::Options;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use env::Env;
@@ -34,27 +38,39 @@ pub use env::Env;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Runs one service from its environment to its end; a service's `main` is a call of this function.
+/// Runs one service from its command line to its end; a service's `main` is a call of this function.
 ///
 /// It starts logging, and then `configure` reads the environment. If that finds faults, all are printed to stderr and the
-/// process exits with 1, before it binds or connects to anything. `run` gets the configuration and a token that is
-/// cancelled at SIGTERM or Ctrl-C; an error from it is logged, and the process exits with 1.
+/// process exits with 1, before it binds or connects to anything. `serve` gets the configuration, a listener on `address`
+/// and a token that is cancelled at SIGTERM or Ctrl-C; an error from it is logged, and the process exits with 1.
+///
+/// `--help` shows `about` and ends the process with 0, an unknown argument ends it with 2, and `--healthcheck` asks the
+/// instance that listens on `address` and ends with 0 or 1.
 pub fn main<C, F, R>(
     service: &'static str,
+    about: &'static str,
     configure: impl FnOnce(&mut Env) -> C,
-    run: F,
+    address: impl FnOnce(&C) -> SocketAddr,
+    serve: F,
 ) -> ExitCode
 where
-    F: FnOnce(C, CancellationToken) -> R,
+    F: FnOnce(C, TcpListener, CancellationToken) -> R,
     R: Future<Output = anyhow::Result<()>>,
 {
-    telemetry::start(service);
+    let options = Options::read(service, about);
+    if options.healthcheck.is_none() {
+        telemetry::start(service);
+    }
     let mut env = Env::load();
     shutdown::read_notice(&mut env);
     let config = configure(&mut env);
     if let Err(faults) = env.finish() {
         eprintln!("{service} cannot start:\n{faults}");
         return ExitCode::FAILURE;
+    }
+    let address = address(&config);
+    if let Some(probe) = options.healthcheck {
+        return probe.run(service, address);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -66,7 +82,10 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let ended = runtime.block_on(async { run(config, shutdown::signal()).await });
+    let ended = runtime.block_on(async {
+        let listener = http::bind(address).await?;
+        serve(config, listener, shutdown::signal()).await
+    });
     // Work on blocking threads must not delay the end of the process.
     runtime.shutdown_background();
     telemetry::stop();

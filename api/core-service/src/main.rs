@@ -5,10 +5,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     infra::main(
         "core-service",
+        "The API of operators",
         core_service::Config::from_env,
-        |config, shutdown| async move {
-            let listener = infra::http::bind(config.address).await?;
-            core_service::serve(config, listener, shutdown).await
-        },
+        |config| config.address,
+        core_service::serve,
     )
 }

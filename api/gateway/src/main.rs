@@ -5,10 +5,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     infra::main(
         "gateway",
+        "The public REST API for merchants, and the endpoint that receives Stripe's webhooks",
         gateway::Config::from_env,
-        |config, shutdown| async move {
-            let listener = infra::http::bind(config.address).await?;
-            gateway::serve(config, listener, shutdown).await
-        },
+        |config| config.address,
+        gateway::serve,
     )
 }

@@ -2,15 +2,12 @@
 
 use std::process::ExitCode;
 
-use auth_service::Config;
-
 fn main() -> ExitCode {
     infra::main(
         "auth-service",
-        Config::from_env,
-        |config, shutdown| async move {
-            let listener = infra::http::bind(config.address).await?;
-            auth_service::serve(config, listener, shutdown).await
-        },
+        "Users, sessions, API keys, and the tokens that the other services accept",
+        auth_service::Config::from_env,
+        |config| config.address,
+        auth_service::serve,
     )
 }

@@ -5,10 +5,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     infra::main(
         "worker-service",
+        "Performs jobs at Stripe, applies webhooks, notifies merchants and publishes events to Kafka",
         worker_service::Config::from_env,
-        |config, shutdown| async move {
-            let listener = infra::http::bind(config.address).await?;
-            worker_service::serve(config, listener, shutdown).await
-        },
+        |config| config.address,
+        worker_service::serve,
     )
 }

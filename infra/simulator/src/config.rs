@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{ArgGroup, Parser};
 
 /// The settings of a simulator. `Config::default()` has no endpoints, shop or state file.
 #[derive(Debug, Clone)]
@@ -89,12 +89,17 @@ impl Default for Config {
 #[command(
     name = "stripe-simulator",
     about = "A simulator of Stripe for development and tests",
-    version
+    version,
+    group = ArgGroup::new("secrets").multiple(true),
+    group = ArgGroup::new("keys").multiple(true)
 )]
 pub struct Settings {
     /// Address to listen on
     #[arg(long, env = "SIMULATOR_ADDR", default_value = "127.0.0.1:12111")]
     pub addr: SocketAddr,
+    /// Asks the simulator that listens on that address whether it runs, instead of starting one: exit code 0 or 1
+    #[arg(long)]
+    pub healthcheck: bool,
     /// Address of the simulator for browsers
     #[arg(long, env = "SIMULATOR_PUBLIC_URL")]
     public_url: Option<String>,
@@ -102,14 +107,22 @@ pub struct Settings {
     #[arg(long, env = "SIMULATOR_STATE_FILE")]
     state_file: Option<String>,
     /// Endpoint that receives events, signed with the first of `STRIPE_WEBHOOK_SECRET`
-    #[arg(long, env = "SIMULATOR_WEBHOOK_URL", requires = "webhook_secret")]
+    #[arg(long, env = "SIMULATOR_WEBHOOK_URL", requires = "secrets")]
     webhook_url: Option<String>,
     /// Event types that are sent to it, separated by commas
     #[arg(long, env = "SIMULATOR_WEBHOOK_EVENTS", default_value = "*")]
     webhook_events: String,
     /// Secret of that endpoint
-    #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "STRIPE_WEBHOOK_SECRET",
+        hide_env_values = true,
+        group = "secrets"
+    )]
     webhook_secret: Option<String>,
+    /// File that holds that secret
+    #[arg(long, env = "STRIPE_WEBHOOK_SECRET_FILE", value_parser = read_secret, group = "secrets")]
+    webhook_secret_file: Option<Secret>,
     /// Milliseconds that asynchronous charges and refunds take
     #[arg(long, env = "SIMULATOR_SETTLE_MS", default_value_t = 2_000)]
     settle_ms: u64,
@@ -117,18 +130,43 @@ pub struct Settings {
     #[arg(long, env = "SIMULATOR_SEED", default_value_t = 1)]
     seed: u64,
     /// Gateway that the shop page pays through
-    #[arg(long, env = "SHOP_GATEWAY_URL", requires = "shop_api_key")]
+    #[arg(long, env = "SHOP_GATEWAY_URL", requires = "keys")]
     shop_gateway_url: Option<String>,
     /// API key that the shop page pays with
-    #[arg(long, env = "SHOP_API_KEY", hide_env_values = true)]
+    #[arg(long, env = "SHOP_API_KEY", hide_env_values = true, group = "keys")]
     shop_api_key: Option<String>,
+    /// File that holds that API key
+    #[arg(long, env = "SHOP_API_KEY_FILE", value_parser = read_secret, group = "keys")]
+    shop_api_key_file: Option<Secret>,
+}
+
+/// The content of a file that holds a secret; it is never printed.
+#[derive(Clone)]
+struct Secret(String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Secret")
+    }
+}
+
+/// Reads a secret from a file, without the line break at its end. An empty path counts as not given.
+fn read_secret(path: &str) -> Result<Secret, String> {
+    if path.is_empty() {
+        return Ok(Secret(String::new()));
+    }
+    let content =
+        std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
+    Ok(Secret(content.trim_end_matches(['\n', '\r']).to_owned()))
 }
 
 impl From<Settings> for Config {
     fn from(settings: Settings) -> Self {
-        let secret = settings.webhook_secret.as_deref().unwrap_or_default();
-        let secret = secret.split(',').next().unwrap_or_default().trim();
         let given = |setting: Option<String>| setting.filter(|text| !text.is_empty());
+        let either = |value, file: Option<Secret>| given(value).or(given(file.map(|it| it.0)));
+        let secret = either(settings.webhook_secret, settings.webhook_secret_file);
+        let secret = secret.unwrap_or_default();
+        let secret = secret.split(',').next().unwrap_or_default().trim();
         let endpoint = given(settings.webhook_url).map(|url| WebhookEndpoint {
             url,
             secret: secret.to_owned(),
@@ -138,7 +176,8 @@ impl From<Settings> for Config {
                 .map(|name| name.trim().to_owned())
                 .collect(),
         });
-        let shop = given(settings.shop_gateway_url).zip(given(settings.shop_api_key));
+        let shop = given(settings.shop_gateway_url)
+            .zip(either(settings.shop_api_key, settings.shop_api_key_file));
         Self {
             public_url: given(settings.public_url),
             endpoints: endpoint.into_iter().collect(),

@@ -11,6 +11,7 @@ pub mod currency;
 mod effects;
 mod faults;
 mod form;
+mod healthcheck;
 mod http;
 mod id;
 mod json;
@@ -28,4 +29,5 @@ mod validate;
 mod webhooks;
 
 pub use config::{Config, Settings, Shop, WebhookEndpoint};
+pub use healthcheck::check_health;
 pub use server::{serve, stop_signal};

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use mimalloc::MiMalloc;
-use stripe_simulator::{Settings, serve, stop_signal};
+use stripe_simulator::{Settings, check_health, serve, stop_signal};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
@@ -21,6 +21,9 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let settings = Settings::parse();
+    if settings.healthcheck {
+        return check_health(settings.addr).await;
+    }
     let listener = TcpListener::bind(settings.addr).await;
     let listener =
         listener.map_err(|error| anyhow::anyhow!("cannot listen on {}: {error}", settings.addr))?;

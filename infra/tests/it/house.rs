@@ -1,7 +1,9 @@
 //! The repository keeps its own rules: packages, files and documents are read and compared with each other.
 
+mod boards;
 mod circles;
 mod commands;
+mod compose;
 mod documents;
 mod imports;
 mod modules;

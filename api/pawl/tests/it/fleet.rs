@@ -138,17 +138,23 @@ impl Fleet {
     }
 
     fn spawn(&self, binary: &str) -> Child {
+        self.spawn_as(binary, binary, &[])
+    }
+
+    /// Starts a process of this binary with more environment variables; its output goes to the log of that name.
+    pub(crate) fn spawn_as(&self, binary: &str, log: &str, more: &[(&str, String)]) -> Child {
         // Beside the tests' own directory.
         let path = Path::new(env!("CARGO_BIN_EXE_pawl")).with_file_name(binary);
         assert!(
             path.is_file(),
             "{binary} is not built: cargo build -p {binary}"
         );
-        let output = File::create(self.log(binary)).unwrap();
+        let output = File::create(self.log(log)).unwrap();
         Command::new(path)
             .current_dir(self.workshop.path())
             .env_clear()
             .envs(self.environment.iter().cloned())
+            .envs(more.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
@@ -175,6 +181,12 @@ impl Fleet {
             assert!(ended.is_none(), "{binary} ended:\n{}", self.wrote(binary));
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// The process of this binary.
+    pub(crate) fn process(&self, binary: &str) -> &Child {
+        let place = PROCESSES.iter().position(|(name, _)| *name == binary);
+        &self.processes[place.unwrap()]
     }
 
     /// The base of a service's addresses.
@@ -256,6 +268,11 @@ impl Fleet {
         }
     }
 
+    /// The directory of the logs.
+    pub(crate) fn directory(&self) -> &Path {
+        self.workshop.path()
+    }
+
     /// The output of a process so far.
     pub(crate) fn wrote(&self, binary: &str) -> String {
         fs::read_to_string(self.log(binary)).unwrap()
@@ -294,7 +311,7 @@ pub(crate) async fn ask(request: RequestBuilder, status: u16) -> Value {
 }
 
 /// Free addresses of this machine, outside of the range from which connections get ports, so that no connection takes one.
-fn free_addresses(count: usize) -> Vec<SocketAddr> {
+pub(crate) fn free_addresses(count: usize) -> Vec<SocketAddr> {
     let first = 12_000 + u16::try_from(std::process::id() % 6_000).unwrap();
     let start =
         first + u16::try_from(NEXT.fetch_add(50, std::sync::atomic::Ordering::Relaxed)).unwrap();

@@ -8,12 +8,16 @@
 )]
 
 mod collector;
+mod command_line;
 mod dev;
 mod fleet;
+mod haproxy;
 mod id;
+mod load_balancer;
 mod manage;
 mod metrics;
 mod program;
+mod proxied;
 mod secrets;
 mod services;
 mod traces;

@@ -74,3 +74,25 @@ fn the_first_admin_is_made_and_keeps_the_account_and_its_keys() {
         assert!(errors.contains(said), "{said}:\n{errors}");
     }
 }
+
+#[test]
+fn a_key_that_a_deployment_generated_is_stored_once_with_its_account() {
+    let output = run(r#"
+        KEY=pawl_0123456789abcdef0123456789abcdef
+        echo $KEY >key
+        for i in 1 2; do $PAWL api-keys create --account Mugs --name shop --key-file key; done
+        echo short >key
+        ! $PAWL api-keys create --account Mugs --name shop --key-file key 2>error
+        cat error
+        ! $PAWL api-keys create --account Mugs --name shop --key-file nowhere 2>error
+        cat error
+        $PAWL api-keys list --account Mugs
+        psql -qAt "$DATABASE_URL" -c "select count(*) || ' of Mugs' from account where name = 'Mugs'"
+    "#);
+    let text = lines(&output).join("\n");
+    for part in ["shorter than 22", "nowhere cannot be read", "1 of Mugs"] {
+        assert!(text.contains(part), "no {part:?} in:\n{text}");
+    }
+    assert_eq!(text.matches("key_").count(), 1, "{text}");
+    assert!(!text.contains("0123456789abcdef01"), "{text}");
+}

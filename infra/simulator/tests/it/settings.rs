@@ -74,3 +74,42 @@ async fn an_endpoint_of_the_configuration_is_sent_events_from_the_start() {
             .all(crate::support::Webhook::is_signed)
     );
 }
+
+#[test]
+fn secrets_are_read_from_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let config = config(&[
+        "--webhook-url=http://127.0.0.1:8080/webhooks/stripe",
+        "--webhook-secret=",
+        "--webhook-secret-file",
+        &file("secret", "whsec_file\n"),
+        "--shop-gateway-url=http://127.0.0.1:8080",
+        "--shop-api-key-file",
+        &file("key", "key_file\n"),
+    ]);
+    assert_eq!(config.endpoints[0].secret, "whsec_file");
+    assert_eq!(config.shop.unwrap().api_key, "key_file");
+    let missing = ["stripe-simulator", "--shop-api-key-file=/nowhere/key"];
+    let fault = Settings::try_parse_from(missing).unwrap_err().to_string();
+    assert!(fault.contains("cannot be read"), "{fault}");
+}
+
+#[tokio::test]
+async fn the_health_check_succeeds_while_the_simulator_answers() {
+    let stripe = Simulator::start().await;
+    let address = stripe.url.trim_start_matches("http://").parse().unwrap();
+    stripe_simulator::check_health(address).await.unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    let fault = stripe_simulator::check_health(address).await.unwrap_err();
+    assert!(
+        fault.to_string().contains("no simulator answers"),
+        "{fault:#}"
+    );
+}

@@ -132,7 +132,7 @@ fn normal(path: &str) -> String {
 }
 
 /// The anchors that the headings of a page get: small letters, hyphens for spaces, no other signs.
-fn headings(page: &str) -> BTreeSet<String> {
+pub(crate) fn headings(page: &str) -> BTreeSet<String> {
     let slug = |heading: &str| {
         heading
             .to_lowercase()

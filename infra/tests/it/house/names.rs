@@ -84,9 +84,10 @@ fn each_name_of_the_code_that_a_document_mentions_exists() {
 #[test]
 fn each_variable_of_the_documents_is_read_by_the_code() {
     let files = rust();
-    let scripts: String = [("infra/scripts", ".sh"), ("docs/samples", ".py")]
+    let scripts: String = [("infra", ".sh"), ("docs/samples", ".py")]
         .iter()
         .flat_map(|(folder, ending)| source::files(folder, ending))
+        .chain(["infra/compose.yml", "infra/haproxy.cfg"].map(Into::into))
         .map(|it| source::read(&it))
         .collect();
     let is_known = |name: &str| {
