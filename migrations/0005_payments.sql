@@ -33,7 +33,9 @@ create table payment (
     intent_id             text         constraint payment_intent unique,
     client_secret         text,
     next_action           jsonb,
-    last_error            jsonb,
+    last_error            jsonb,       -- why the last attempt or call failed
+    -- The failure that Stripe's intent showed last: another one shows that the newest attempt has failed.
+    shown_error           jsonb,
     cancellation_reason   text,
     capture_before        bigint,      -- Unix seconds, as Stripe gives it
     cancel_requested      boolean      not null default false,

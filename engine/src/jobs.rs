@@ -26,6 +26,15 @@ use crate::stripe::{Answered, Class, Client, Failure, IdempotencyKey, backoff};
 /// between clocks and for waits.
 const KEY_LIVES: Duration = Duration::from_hours(23);
 
+/// From which try on a call without an answer is also resolved by a read of Stripe's object, beside the same key.
+const READ_FROM_TRY: i32 = 2;
+
+/// The pause between two reads of an object whose call is too old to be sent again.
+const PROBE_EVERY: Duration = Duration::from_hours(1);
+
+/// How old a key may get while its call is only probed. After that an operator decides.
+const PROBED_FOR: Duration = Duration::from_hours(7 * 24);
+
 /// The result of a job: how it ends, and the event that it reports.
 #[derive(Debug)]
 pub(crate) struct JobResult {
@@ -66,8 +75,24 @@ impl JobResult {
         let finish = Finish::Again {
             after: backoff(tries, rand::random(), failure.retry_after),
             error: failure.to_string(),
-            unknown: job.unknown || failure.sent,
+            unknown: job.unknown || (job.effect.call().is_some() && failure.may_be_executed()),
             sent: failure.sent,
+        };
+        Self::new(finish, None)
+    }
+
+    /// The key of the call is too old to be sent, and Stripe's object, which `was_read`, does not show its outcome: it is
+    /// read again later. This is no try, and the call stays unknown; after a week an operator decides.
+    fn probe_later(job: &Claimed, was_read: &str) -> Self {
+        let error = format!("its key is older than 23 hours and is not sent again; {was_read}");
+        if job.key_age >= PROBED_FOR {
+            return Self::dead_letter(format!("{error}; it was read for 7 days"));
+        }
+        let finish = Finish::Again {
+            after: PROBE_EVERY,
+            error,
+            unknown: true,
+            sent: false,
         };
         Self::new(finish, None)
     }
@@ -172,13 +197,16 @@ impl Work<'_> {
             Err(failure) => failure,
         };
         match failure.class {
+            Class::Unknown if self.job.tries >= READ_FROM_TRY => {
+                self.retrieve(has_moved, Reason::Unanswered(&failure)).await
+            }
             Class::Retry | Class::Unknown => JobResult::retry(self.job, &failure),
             Class::Business => match failure.intent {
                 Some(intent) => self.report_intent(*intent, Some(Kind::PaymentFailed)),
-                None => self.retrieve(has_moved, Reason::Answered).await,
+                None => self.retrieve(has_moved, Reason::Answered(&failure)).await,
             },
             Class::Conflict | Class::AlreadyDone => {
-                self.retrieve(has_moved, Reason::Answered).await
+                self.retrieve(has_moved, Reason::Answered(&failure)).await
             }
             Class::Saved => self.retrieve(has_moved, Reason::Saved).await,
             Class::Refused => self.refused(call, &failure),
@@ -188,20 +216,29 @@ impl Work<'_> {
     }
 
     /// Retrieves the intent and reports it, or finds that the call had no effect.
-    async fn retrieve(&self, has_moved: impl Fn(&Intent) -> bool, reason: Reason) -> JobResult {
+    async fn retrieve(&self, has_moved: impl Fn(&Intent) -> bool, reason: Reason<'_>) -> JobResult {
         let id = match self.intent_id() {
             Ok(id) => id,
             Err(result) => return result,
         };
-        match self.stripe.retrieve_intent(id).await {
-            Ok(answered) if reason == Reason::Answered || has_moved(&answered.object) => {
-                self.report_intent(answered.object, None)
+        let intent = match self.stripe.retrieve_intent(id).await {
+            Ok(answered) => answered.object,
+            Err(failure) => return self.read_failed(&failure),
+        };
+        if has_moved(&intent) {
+            return self.report_intent(intent, None);
+        }
+        match reason {
+            // The failure that the intent may show is of an earlier attempt: this one ends by its own refusal.
+            Reason::Answered(failure) => match self.job.effect {
+                Effect::ConfirmIntent { .. } => self.refused(Call::ConfirmIntent, failure),
+                _ => self.report_intent(intent, None),
+            },
+            Reason::Unanswered(failure) => JobResult::retry(self.job, failure),
+            Reason::Saved => self.report_void(),
+            Reason::OldKey => {
+                JobResult::probe_later(self.job, "Stripe's intent shows no trace of the call")
             }
-            Ok(_) if reason == Reason::Saved => self.report_void(),
-            Ok(_) => JobResult::dead_letter(
-                "its key is older than 23 hours and Stripe shows no trace of its call",
-            ),
-            Err(failure) => self.read_failed(&failure),
         }
     }
 
@@ -223,10 +260,12 @@ impl Work<'_> {
 }
 
 /// Why an intent is retrieved; this decides what an unmoved intent means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reason {
-    /// Stripe answered that the intent has another status: it is reported as it is.
-    Answered,
+#[derive(Debug, Clone, Copy)]
+enum Reason<'a> {
+    /// Stripe refused the call for good: the intent is reported as it is, or the call was not executed.
+    Answered(&'a Failure),
+    /// No answer came again and again: an unmoved intent proves nothing.
+    Unanswered(&'a Failure),
     /// Stripe saved a 5xx under the key: the call has ended, and an unmoved intent proves that it had no effect.
     Saved,
     /// The key is too old to be sent: an unmoved intent proves nothing.

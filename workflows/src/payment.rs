@@ -114,6 +114,9 @@ pub struct Payment {
     pub next_action: Option<Value>,
     /// Why the last attempt or call failed.
     pub last_error: Option<StripeError>,
+    /// The failure that Stripe's intent showed last. An attempt has failed only when the intent shows another one: see
+    /// [`Payment::fails_anew`].
+    pub shown_error: Option<StripeError>,
     /// Why it was canceled, or is asked to be.
     pub cancellation_reason: Option<String>,
     /// The most that was ever authorized. Never below `captured`.
@@ -166,6 +169,7 @@ impl Payment {
             client_secret: None,
             next_action: None,
             last_error: None,
+            shown_error: None,
             cancellation_reason: None,
             authorized: 0,
             capturable: 0,
@@ -177,6 +181,27 @@ impl Payment {
             open_call: None,
             attempts: 0,
             version: 0,
+        }
+    }
+
+    /// Whether the intent shows a failure that it did not show before: proof that the newest attempt was made and has failed.
+    /// The failure of an earlier attempt stays in the intent until a later one ends, so it proves nothing about that one.
+    ///
+    /// Failures of different charges differ; those without a charge are compared as a whole.
+    #[must_use]
+    pub fn fails_anew(&self, intent: &Intent) -> bool {
+        let Some(shown) = &intent.last_payment_error else {
+            return false;
+        };
+        if intent.status != IntentStatus::RequiresPaymentMethod {
+            return false;
+        }
+        match &self.shown_error {
+            None => true,
+            Some(known) if known.charge.is_some() && shown.charge.is_some() => {
+                known.charge != shown.charge
+            }
+            Some(known) => known != shown,
         }
     }
 
@@ -204,6 +229,7 @@ impl Payment {
         // The error of a refused call stays until the payment moves on or Stripe shows an error of its own.
         if intent.last_payment_error.is_some() || status != Some(self.status) {
             self.last_error.clone_from(&intent.last_payment_error);
+            self.shown_error.clone_from(&intent.last_payment_error);
         }
         if status == Some(Status::Canceled) && intent.cancellation_reason.is_some() {
             self.cancellation_reason

@@ -2,7 +2,8 @@
 
 use uuid::Uuid;
 use workflows::effect::Call;
-use workflows::stripe::{Intent, IntentStatus, StripeError};
+use workflows::payment::Payment;
+use workflows::stripe::{Intent, IntentStatus};
 
 use super::{JobResult, Performed, Reason, Work};
 use crate::stripe::ConfirmIntent;
@@ -17,7 +18,7 @@ pub(super) async fn perform(work: &Work<'_>, attempt: Uuid) -> Performed {
     let (Some(Call::ConfirmIntent), Some(attempt)) = (payment.open_call, attempt) else {
         return Ok(JobResult::obsolete());
     };
-    let has_moved = |intent: &Intent| has_moved(intent, payment.last_error.as_ref());
+    let has_moved = |intent: &Intent| has_moved(intent, payment);
     if work.key_is_too_old() {
         return Ok(work.retrieve(has_moved, Reason::OldKey).await);
     }
@@ -32,13 +33,12 @@ pub(super) async fn perform(work: &Work<'_>, attempt: Uuid) -> Performed {
     Ok(work.settle(Call::ConfirmIntent, answer, has_moved).await)
 }
 
-/// An intent that still waits for a confirmation was not confirmed if it shows no error of one, or the `known` error of an
-/// earlier attempt. An error names its charge, so that two equal declines differ.
-fn has_moved(intent: &Intent, known: Option<&StripeError>) -> bool {
-    let error = intent.last_payment_error.as_ref();
+/// Whether the intent shows that the confirm was executed: it has another status than before, or a new failure. The failure
+/// of an earlier attempt is no proof, nor is the error of a call that Stripe refused.
+fn has_moved(intent: &Intent, payment: &Payment) -> bool {
     match intent.status {
         IntentStatus::RequiresConfirmation => false,
-        IntentStatus::RequiresPaymentMethod => error.is_some() && error != known,
+        IntentStatus::RequiresPaymentMethod => payment.fails_anew(intent),
         _ => true,
     }
 }

@@ -55,16 +55,14 @@ pub(super) async fn perform(work: &Work<'_>) -> Performed {
 }
 
 /// Searches the intent by our id. Where Stripe has ended the call (`over`) and there is none, the call is made anew under
-/// another key; under a key that is too old, only an operator may decide that.
+/// another key; under a key that is too old, the search goes on, and only an operator may decide that.
 async fn find(work: &Work<'_>, over: Option<&Failure>) -> JobResult {
     let payment = work.record.stream.payment.id;
     let found = work.stripe.find_intent(payment, made_within(work, over));
     match found.await.map(|answered| answered.object) {
         Ok(Some(intent)) => work.report_intent(intent, None),
         Ok(None) if over.is_some() => work.report_void(),
-        Ok(None) => JobResult::dead_letter(
-            "its key is older than 23 hours and Stripe shows no intent of this payment",
-        ),
+        Ok(None) => JobResult::probe_later(work.job, "Stripe lists no intent of this payment"),
         Err(failure) => work.read_failed(&failure),
     }
 }

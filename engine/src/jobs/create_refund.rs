@@ -3,9 +3,9 @@
 use uuid::Uuid;
 use workflows::refund::Status;
 use workflows::stream::{Event, RefundReport};
-use workflows::stripe::{REFUND_ID, Refund, StripeError, id_of};
+use workflows::stripe::{REFUND_ID, Refund, id_of};
 
-use super::{JobResult, Performed, Work, stripe_error};
+use super::{JobResult, Performed, READ_FROM_TRY, Reason, Work, stripe_error};
 use crate::stripe::{Class, CreateRefund};
 
 pub(super) async fn perform(work: &Work<'_>, id: Uuid) -> Performed {
@@ -16,7 +16,7 @@ pub(super) async fn perform(work: &Work<'_>, id: Uuid) -> Performed {
     };
     let (intent_id, key) = (work.intent_id()?, work.key()?);
     if work.key_is_too_old() {
-        return settle_by_list(work, id, false).await;
+        return settle_by_list(work, id, Reason::OldKey).await;
     }
     let create = CreateRefund {
         refund: id,
@@ -31,11 +31,15 @@ pub(super) async fn perform(work: &Work<'_>, id: Uuid) -> Performed {
         Err(failure) => failure,
     };
     match failure.class {
+        Class::Unknown if work.job.tries >= READ_FROM_TRY => {
+            settle_by_list(work, id, Reason::Unanswered(&failure)).await
+        }
         Class::Retry | Class::Unknown => Ok(JobResult::retry(work.job, &failure)),
-        Class::Saved => settle_by_list(work, id, true).await,
+        Class::Saved => settle_by_list(work, id, Reason::Saved).await,
         // `charge_already_refunded` among them: too little is left of the charge, so the refund can never be made.
         Class::Refused | Class::Business | Class::Conflict | Class::AlreadyDone => {
-            adopt_or_reject(work, id, stripe_error(&failure)).await
+            // A refusal is believed only where the refund does not exist: the call may repeat one whose answer was lost.
+            settle_by_list(work, id, Reason::Answered(&failure)).await
         }
         Class::Impossible => Ok(JobResult::dead_letter(failure.to_string())),
     }
@@ -60,21 +64,21 @@ async fn find(work: &Work<'_>, id: Uuid) -> Result<Option<Refund>, JobResult> {
     Ok(listed.object.into_iter().find(ours))
 }
 
-/// Decides by the list of refunds, where Stripe has ended the call or the key is too old.
-async fn settle_by_list(work: &Work<'_>, id: Uuid, call_is_over: bool) -> Performed {
-    Ok(match find(work, id).await? {
-        Some(refund) => report(id, refund),
-        None if call_is_over => work.report_void(),
-        None => {
-            JobResult::dead_letter("its key is older than 23 hours and Stripe shows no such refund")
-        }
-    })
-}
-
-/// Believes a refusal only where the refund does not exist: the refused call may repeat one whose answer was lost.
-async fn adopt_or_reject(work: &Work<'_>, id: Uuid, error: StripeError) -> Performed {
-    Ok(match find(work, id).await? {
-        Some(refund) => report(id, refund),
-        None => JobResult::report(Event::RefundRejected { refund: id, error }),
-    })
+/// Decides by the list of refunds, where Stripe has ended the call or does not answer it, or the key is too old.
+async fn settle_by_list(work: &Work<'_>, id: Uuid, reason: Reason<'_>) -> Performed {
+    let Some(refund) = find(work, id).await? else {
+        return match reason {
+            Reason::Saved => Ok(work.report_void()),
+            Reason::OldKey => Ok(JobResult::probe_later(
+                work.job,
+                "Stripe lists no such refund of the payment",
+            )),
+            Reason::Unanswered(failure) => Ok(JobResult::retry(work.job, failure)),
+            Reason::Answered(failure) => Ok(JobResult::report(Event::RefundRejected {
+                refund: id,
+                error: stripe_error(failure),
+            })),
+        };
+    };
+    Ok(report(id, refund))
 }

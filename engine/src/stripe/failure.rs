@@ -60,6 +60,15 @@ impl Failure {
         }
     }
 
+    /// Whether Stripe may have executed the call: no answer came, or one that does not say that it refused.
+    #[must_use]
+    pub fn may_be_executed(&self) -> bool {
+        self.sent
+            && self
+                .status
+                .is_none_or(|status| !(400..500).contains(&status))
+    }
+
     /// Stripe says that the object does not exist.
     #[must_use]
     pub fn is_missing(&self) -> bool {

@@ -159,3 +159,61 @@ async fn a_second_attempt_of_unknown_outcome_is_not_ended_by_the_error_of_the_fi
         assert_eq!(world.charges(payment).await, 1, "{fault}");
     }
 }
+
+#[tokio::test]
+async fn a_third_attempt_of_unknown_outcome_is_not_ended_by_an_error_of_the_first() {
+    for fault in ["error_during", "error_after"] {
+        let world = World::start().await;
+        let payment = create(&world, World::order("pm_card_chargeDeclined")).await;
+        let confirm = async |method: &str| {
+            let again = Command::Confirm {
+                payment_method: Some(method.into()),
+                return_url: None,
+            };
+            world.command(payment, again).await.unwrap();
+            world.drain().await;
+        };
+        // Stripe refuses the request, so that its intent goes on to show the error of the first attempt.
+        confirm("pm_of_nobody").await;
+        let error = world.view(payment).await.last_error.unwrap();
+        assert_eq!(error.code.as_deref(), Some("resource_missing"));
+        let rules = json!([{"fault": fault, "count": 1, "should_retry": false, "route": "payment_intents.confirm"}]);
+        world.fault(rules).await;
+        confirm("pm_card_visa").await;
+        assert_eq!(world.view(payment).await.status, "succeeded", "{fault}");
+        assert_eq!(world.charges(payment).await, 1, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_decline_that_a_resync_shows_ends_the_attempt_whose_answer_was_lost() {
+    let world = World::start().await;
+    let payment = create(&world, World::order("pm_card_chargeDeclined")).await;
+    // The second decline is executed, and a 5xx is saved in place of its answer.
+    let rules = json!([{"fault": "error_after", "count": 1, "should_retry": true, "route": "payment_intents.confirm"}]);
+    world.fault(rules).await;
+    let again = Command::Confirm {
+        payment_method: Some("pm_card_chargeDeclined".into()),
+        return_url: None,
+    };
+    world.command(payment, again).await.unwrap();
+    world.worker.round().await.unwrap();
+    let unknown = "select count(*) from job where state = 'queued' and unknown";
+    assert_eq!(world.count(unknown).await, 1);
+
+    for event in world.events().await {
+        world.deliver(&event).await;
+    }
+    world.drain().await;
+    let view = world.view(payment).await;
+    let attempt = view.latest_attempt.unwrap();
+    assert_eq!(
+        (&*view.status, attempt.number, &*attempt.status),
+        ("requires_payment_method", 2, "failed")
+    );
+    assert_eq!(
+        attempt.error.unwrap().code.as_deref(),
+        Some("card_declined")
+    );
+    assert_eq!(world.open_work().await, 0);
+}

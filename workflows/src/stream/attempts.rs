@@ -99,5 +99,8 @@ fn note(draft: &mut Draft, report: &AttemptReport<'_>) {
     }
     if let Some(error) = report.error {
         newest.error = Some(error.clone());
+        if error.charge.is_some() {
+            draft.stream.payment.shown_error = Some(error.clone());
+        }
     }
 }

@@ -46,13 +46,15 @@ impl Snapshot {
         if draft.stream.payment != before || status != before.status {
             draft.payment(Kind::Resync, status)?;
         }
-        // A confirm that Stripe may not have seen yet leaves the intent as it was; only a change shows its attempt.
+        // A confirm that Stripe may not have seen yet leaves the intent as it was, with the failure of an earlier attempt;
+        // only a change shows the attempt of this one.
         let waits = matches!(
             status,
             Status::RequiresPaymentMethod | Status::RequiresConfirmation
         );
+        let unchanged = (waits || status == before.status) && !before.fails_anew(&self.intent);
         let confirming = before.open_call == Some(Call::ConfirmIntent);
-        if !(confirming && (waits || status == before.status)) {
+        if !(confirming && unchanged) {
             self.correct_attempt(draft, status)?;
         }
         close_proved(draft, before.status);

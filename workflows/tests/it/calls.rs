@@ -312,3 +312,30 @@ fn a_void_confirm_is_not_made_anew_when_a_cancel_waits() {
     assert_eq!(step.effects, [Effect::CancelIntent { reason: None }]);
     assert_eq!(played.attempts.len(), 1);
 }
+
+#[test]
+fn a_resync_ends_a_confirm_only_by_a_failure_that_the_intent_did_not_show_before() {
+    let mut played = Played::new(confirming());
+    played
+        .play(&webhook(Kind::PaymentFailed, declined("ch_1")))
+        .unwrap();
+    played.play(&confirm(50)).unwrap();
+    let refused = Event::ConfirmRefused {
+        attempt: id(50),
+        error: refusal("resource_missing"),
+    };
+    played.play(&refused).unwrap();
+    played.play(&confirm(51)).unwrap();
+    played.play(&resynced(declined("ch_1"), vec![])).unwrap();
+    let newest = played.stream.newest_attempt().unwrap();
+    assert_eq!(newest.status, attempt::Status::Started);
+    assert_eq!(played.stream.payment.open_call, Some(Call::ConfirmIntent));
+
+    played.play(&resynced(declined("ch_2"), vec![])).unwrap();
+    let newest = played.stream.newest_attempt().unwrap();
+    assert_eq!(
+        (newest.id, newest.status, newest.charge_id.as_deref()),
+        (id(51), attempt::Status::Failed, Some("ch_2"))
+    );
+    assert_eq!(played.stream.payment.open_call, None);
+}
