@@ -25,7 +25,7 @@ create table job (
     -- The Idempotency-Key of its call. It is committed with the job, so before any call, and never changes.
     call_key       text         not null,
     first_sent_at  timestamptz,
-    -- The call was sent and its outcome is not known.
+    -- The call may have been executed, and its outcome is not known.
     unknown        boolean      not null default false,
     -- A resync that was requested again while it ran: it must run once more.
     again          boolean      not null default false,
@@ -38,6 +38,7 @@ create table job (
 create index job_due on job (due_at) where state = 'queued';
 create index job_leased on job (lease_until) where state = 'running';
 create index job_dead on job (id) where state = 'dead';
+create index job_unknown on job (first_sent_at) where unknown and state in ('queued', 'running');
 
 -- A payment has at most one unfinished call that can move it. A dead one counts: its outcome is not known.
 create unique index job_one_call on job (payment_id)

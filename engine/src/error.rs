@@ -14,6 +14,12 @@ pub enum Error {
     /// The payment's status does not allow this now.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The payment has another version than the request expects.
+    #[error("the payment has version {version} by now")]
+    Moved {
+        /// Its version.
+        version: i64,
+    },
     /// The idempotency key was used before with another body.
     #[error("the idempotency key was used with another body")]
     KeyReused,

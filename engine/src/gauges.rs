@@ -14,8 +14,14 @@ use crate::stripe::breaker::State;
 
 static JOBS: Gauges<1> = Gauges::new(
     "pawl_jobs_open",
-    "Jobs that are not finished: queued, now or for later, or running.",
+    "Jobs that are not finished: queued, now or for later, or running. Those of both whose call may or may not have been \
+     executed are counted as unknown, too.",
     ["state"],
+);
+static UNKNOWN_OLDEST: Gauges<0> = Gauges::new(
+    "pawl_jobs_oldest_unknown_seconds",
+    "How long ago the oldest call was first sent that may or may not have been executed.",
+    [],
 );
 static DEAD: Gauges<0> = Gauges::new(
     "pawl_jobs_dead",
@@ -86,6 +92,8 @@ async fn read_backlog(pool: &PgPool) -> sqlx::Result<()> {
     let values = [
         count(jobs.queued),
         count(jobs.running),
+        count(jobs.unknown),
+        jobs.oldest_unknown_seconds,
         count(jobs.dead),
         jobs.oldest_due_seconds,
         count(deliveries.waiting),
@@ -101,10 +109,12 @@ async fn read_backlog(pool: &PgPool) -> sqlx::Result<()> {
 }
 
 /// The gauges that show the backlog, in the order of `values` above.
-fn all() -> [&'static Gauge; 9] {
+fn all() -> [&'static Gauge; 11] {
     [
         JOBS.with_labels(["queued"]),
         JOBS.with_labels(["running"]),
+        JOBS.with_labels(["unknown"]),
+        UNKNOWN_OLDEST.with_labels([]),
         DEAD.with_labels([]),
         OLDEST_DUE.with_labels([]),
         DELIVERIES.with_labels([]),

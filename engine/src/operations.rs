@@ -8,8 +8,8 @@ use uuid::Uuid;
 use crate::store::job;
 use crate::{Engine, Error};
 
-/// The states of a job.
-pub const JOB_STATES: [&str; 4] = ["queued", "running", "done", "dead"];
+/// The states of a job as operators see them.
+pub const JOB_STATES: [&str; 5] = ["queued", "running", "unknown", "done", "dead"];
 
 impl Engine {
     /// Jobs of an account in a state, the newest first; the second value says whether there are more.
@@ -56,8 +56,9 @@ fn view(row: job::Listed) -> JobView {
         id: JobId::from_uuid(row.id),
         object: "job".into(),
         payment_id: PaymentId::from_uuid(row.payment_id),
+        state: row.visible_state().to_owned().into(),
+        unknown: row.unknown_view(),
         kind: row.kind,
-        state: row.state,
         tries: row.tries,
         picks: row.picks,
         last_error: row.error,

@@ -163,7 +163,11 @@ impl Engine {
         Ok(refund.as_ref().map(RefundRecord::view))
     }
 
-    async fn refund_record(&self, account: Uuid, id: Uuid) -> Result<Option<RefundRecord>, Error> {
+    pub(crate) async fn refund_record(
+        &self,
+        account: Uuid,
+        id: Uuid,
+    ) -> Result<Option<RefundRecord>, Error> {
         let refund = postgres::within(async {
             let mut connection = self.inner.pool.acquire().await?;
             store::refund::read(&mut connection, account, id).await

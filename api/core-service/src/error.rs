@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use infra::http::RequestError;
-use infra::http::code::NOT_FOUND;
+use infra::http::code::{NOT_FOUND, VERSION_CONFLICT};
 use infra::http::problem::Problem;
 
 /// The reason why a request failed.
@@ -52,7 +52,14 @@ impl IntoResponse for Error {
 
 fn engine_problem(error: &engine::Error) -> Problem {
     match error {
-        engine::Error::NotFound => Problem::new(NOT_FOUND, "There is no such job in that state."),
+        engine::Error::NotFound => Problem::new(
+            NOT_FOUND,
+            "There is no such thing in this account, or it is in another state.",
+        ),
+        engine::Error::Moved { version } => {
+            let detail = format!("The payment has version {version} by now. Nothing was done.");
+            Problem::new(VERSION_CONFLICT, detail)
+        }
         engine::Error::Unavailable { retry_after, cause } => {
             tracing::error!(
                 cause,

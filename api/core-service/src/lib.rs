@@ -4,6 +4,7 @@
 //! account of that role. Every action is recorded in the audit before it is done.
 
 mod error;
+mod interventions;
 mod openapi;
 mod operator;
 mod ops;

@@ -10,7 +10,7 @@ use utoipa::{IntoResponses, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{Core, SERVICE, ops};
+use crate::{Core, SERVICE, interventions, ops};
 
 /// The description of the API as a whole; the routes add themselves.
 #[derive(OpenApi)]
@@ -22,6 +22,7 @@ use crate::{Core, SERVICE, ops};
     ),
     tags(
         (name = "jobs", description = "Jobs that need an operator"),
+        (name = "payments", description = "Payments that an operator resyncs or moves by hand"),
         (name = "service", description = "The state of the service"),
     ),
     components(schemas(Problem, Code)),
@@ -34,6 +35,8 @@ pub(crate) fn described() -> OpenApiRouter<Core> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(ops::list))
         .routes(routes!(ops::retry))
+        .routes(routes!(interventions::resync))
+        .routes(routes!(interventions::force))
 }
 
 /// The document with the routes of every service.
@@ -50,6 +53,15 @@ pub(crate) struct OfReads;
 impl IntoResponses for OfReads {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&[400, 401, 403, 500, 503])
+    }
+}
+
+/// The problems of a request that moves a payment.
+pub(crate) struct OfMoves;
+
+impl IntoResponses for OfMoves {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[400, 401, 403, 404, 408, 409, 413, 415, 422, 500, 503])
     }
 }
 

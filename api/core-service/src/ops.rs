@@ -29,7 +29,7 @@ const MAX_REASON: usize = 500;
     tag = "jobs",
     security(("token" = []), ("key" = [])),
     params(
-        ("state" = Option<String>, Query, description = "`queued`, `running`, `done` or `dead`; `dead` when absent"),
+        ("state" = Option<String>, Query, description = "`queued`, `running`, `unknown`, `done` or `dead`; `dead` when absent"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "1 to 100, 10 when absent"),
         ("starting_after" = Option<JobId>, Query, description = "Continue behind this one"),
     ),
@@ -91,10 +91,7 @@ pub(crate) async fn retry(
     OptionalJsonBody(RetryJob { reason }): OptionalJsonBody<RetryJob>,
 ) -> Result<StatusCode, Error> {
     let reason = reason.as_deref();
-    if reason.is_some_and(|reason| !is_printable(reason)) {
-        let detail = "A reason is 1 to 500 printable characters.";
-        return Err(RequestError::field("reason", detail).into());
-    }
+    check_reason(reason)?;
     operator
         .record(&core, "job_retried", id.to_string(), reason)
         .await?;
@@ -102,6 +99,15 @@ pub(crate) async fn retry(
         .retry(operator.caller.account, id.uuid())
         .await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// Refuses a reason that the audit cannot show.
+pub(crate) fn check_reason(reason: Option<&str>) -> Result<(), Error> {
+    if reason.is_none_or(is_printable) {
+        return Ok(());
+    }
+    let detail = "A reason is 1 to 500 printable characters.";
+    Err(RequestError::field("reason", detail).into())
 }
 
 fn is_printable(reason: &str) -> bool {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use engine::webhook::signature::SignatureError;
-use infra::http::code::{MISSING_FIELD, NOT_FOUND};
+use infra::http::code::{MISSING_FIELD, NOT_FOUND, VERSION_CONFLICT};
 use infra::http::problem::Problem;
 use infra::http::{LongBodyError, RequestError};
 use workflows::stream::Refusal;
@@ -95,6 +95,10 @@ fn engine_problem(error: engine::Error) -> Problem {
     match error {
         E::NotFound => Problem::new(NOT_FOUND, "There is no such thing in this account."),
         E::Refused(refusal) => refusal_problem(&refusal),
+        E::Moved { version } => Problem::new(
+            VERSION_CONFLICT,
+            format!("The payment has version {version} by now. Nothing was done."),
+        ),
         E::KeyReused => Problem::new(
             IDEMPOTENCY_KEY_REUSED,
             "This Idempotency-Key was used with another body. A new intention needs a new key.",

@@ -11,6 +11,7 @@ mod deliveries;
 mod early_view;
 mod error;
 mod events;
+mod explanations;
 mod extract;
 mod filter;
 mod idempotency;
@@ -201,6 +202,8 @@ fn merchants() -> OpenApiRouter<Gateway> {
         .routes(routes!(refunds::create, refunds::list))
         .routes(routes!(refunds::read))
         .routes(routes!(events::list))
+        .routes(routes!(explanations::payment))
+        .routes(routes!(explanations::refund))
         .routes(routes!(webhook_endpoints::create, webhook_endpoints::list))
         .routes(routes!(
             webhook_endpoints::read,

@@ -4,7 +4,9 @@
 //! nothing here decides anything.
 
 pub mod event;
+pub mod explanation;
 pub mod id;
+pub mod operation;
 pub mod request;
 pub mod schema;
 pub mod view;

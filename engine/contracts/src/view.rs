@@ -9,6 +9,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use crate::explanation::UnknownView;
 use crate::id::{AttemptId, EventId, JobId, PaymentId, RefundId};
 use crate::request::{Customer, Metadata};
 use crate::schema;
@@ -194,14 +195,17 @@ pub struct JobView {
     pub payment_id: PaymentId,
     /// What it does: `create_intent`, `confirm_intent`, …
     pub kind: String,
-    /// Where it stands: `dead` asks for a person.
-    pub state: String,
+    /// Where it stands: `queued`, `running`, `done`; `unknown` while its call may or may not have been executed; `dead`
+    /// needs an operator.
+    pub state: Cow<'static, str>,
     /// How often it called Stripe.
     pub tries: i32,
     /// How often a worker took it.
     pub picks: i32,
     /// What went wrong last.
     pub last_error: Option<String>,
+    /// What is known of a call whose outcome is unknown.
+    pub unknown: Option<UnknownView>,
     /// When it is to run.
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]

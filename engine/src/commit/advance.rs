@@ -45,6 +45,12 @@ pub(crate) enum Origin {
         event: Option<Event>,
         expected_version: Option<i64>,
     },
+    /// An operator, who may have seen the payment in this version.
+    Operator {
+        account: Uuid,
+        event: Event,
+        expected_version: Option<i64>,
+    },
     /// The timer that ends an unfinished payment.
     Expiry,
 }
@@ -53,7 +59,7 @@ impl Origin {
     /// The event to be applied, if there is one.
     pub(crate) fn event(&self) -> Option<&Event> {
         match self {
-            Self::Command { event, .. } => Some(event),
+            Self::Command { event, .. } | Self::Operator { event, .. } => Some(event),
             Self::Job { event, .. } => event.as_ref(),
             Self::Expiry => None,
         }
@@ -129,13 +135,29 @@ pub(crate) fn advance(state: &mut State, request: &Advance) -> Outcome {
         } => {
             let calls = state.fold.calls();
             if let Some(event) = event {
-                if state.fold.is_past(payment, *expected_version) {
+                if state.fold.newer_than(payment, *expected_version).is_some() {
                     state.fold.resync(payment);
                 } else if let Err(refusal) = state.fold.apply(payment, event, &request.cause) {
                     state.dead_letter(*job, payment, refusal);
                 }
             }
             Outcome::Finished(state.lease_calls(calls))
+        }
+        Origin::Operator {
+            account,
+            event,
+            expected_version,
+        } => {
+            if !state.fold.is_of(payment, *account) {
+                return Outcome::Refused(Error::NotFound);
+            }
+            if let Some(version) = state.fold.newer_than(payment, *expected_version) {
+                return Outcome::Refused(Error::Moved { version });
+            }
+            match state.fold.apply(payment, event, &request.cause) {
+                Ok(_) => Outcome::Finished(Vec::new()),
+                Err(refusal) => Outcome::Refused(refusal.into()),
+            }
         }
         Origin::Expiry => {
             state.expire(payment, &request.cause);

@@ -7,11 +7,13 @@ use uuid::Uuid;
 /// What a transition came from. The same cause moves one subject once; the database refuses a second time.
 #[derive(Debug, Clone)]
 pub(crate) struct Cause {
-    /// `req_…`, `evt_…`, `job_…_TRY` or `timer_expire`, as it stands in the column `cause`.
+    /// `req_…`, `evt_…`, `job_…_TRY`, `op_…` or `timer_expire`, as it stands in the column `cause`.
     pub(crate) id: String,
     /// The `X-Request-Id` that the client sent, if it sent one. It is not the cause itself, because a client may send the
     /// same id with two commands; it is kept in the transition's data, so that each of the two ids leads to the other.
     pub(crate) client_request_id: Option<String>,
+    /// Who moved the payment by hand, and why.
+    operator: Option<(String, String)>,
 }
 
 impl Cause {
@@ -24,6 +26,7 @@ impl Cause {
                 let cause = Self {
                     id: RequestId::generate().as_str().into(),
                     client_request_id: request.map(|request| request.as_str().into()),
+                    operator: None,
                 };
                 tracing::debug!(
                     cause = cause.id,
@@ -44,15 +47,29 @@ impl Cause {
         Self::internal(id.to_owned())
     }
 
+    /// An operator's request, which the audit records under this id. `by` is the actor and the reason, where the history
+    /// keeps them.
+    pub(crate) fn operator(request: String, by: Option<(String, String)>) -> Self {
+        Self {
+            id: format!("op_{}", Uuid::now_v7().simple()),
+            client_request_id: Some(request),
+            operator: by,
+        }
+    }
+
     /// The timer that ends an unfinished payment.
     pub(crate) fn expiry() -> Self {
         Self::internal("timer_expire".into())
     }
 
-    /// Adds the client's request id to the facts of a transition.
+    /// Adds the client's request id, and the operator with the reason, to the facts of a transition.
     pub(crate) fn note_in(&self, facts: &mut Value) {
         if let Some(id) = &self.client_request_id {
             facts["request_id"] = id.as_str().into();
+        }
+        if let Some((actor, reason)) = &self.operator {
+            facts["actor"] = actor.as_str().into();
+            facts["reason"] = reason.as_str().into();
         }
     }
 
@@ -60,6 +77,7 @@ impl Cause {
         Self {
             id,
             client_request_id: None,
+            operator: None,
         }
     }
 }

@@ -79,10 +79,10 @@ impl Fold {
             .is_some_and(|record| record.account == account)
     }
 
-    /// Whether a version is expected that is not the payment's any more.
-    pub(crate) fn is_past(&self, payment: Uuid, expected: Option<i64>) -> bool {
-        let version = |record: &Record| record.stream.payment.version;
-        expected.is_some() && expected != self.record(payment).map(version)
+    /// The payment's version, where another one is expected.
+    pub(crate) fn newer_than(&self, payment: Uuid, expected: Option<i64>) -> Option<i64> {
+        let version = self.record(payment)?.stream.payment.version;
+        expected.and_then(|expected| (expected != version).then_some(version))
     }
 
     /// Puts an event through `step` on the stream as the events before it have left it.

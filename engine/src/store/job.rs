@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::effect::Effect;
 
-pub(crate) use read::{Listed, Unreadable, list, overdue, standing};
+pub(crate) use read::{Listed, Unreadable, list, open_of, overdue, standing};
 
 /// How many times a job may be claimed without the end of a try before it is dead: a job that kills its process must not
 /// kill the next one for ever.

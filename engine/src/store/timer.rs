@@ -1,6 +1,7 @@
 //! Table `timer`: the moments at which a payment is checked against Stripe, or expires, even if no event arrives.
 
 use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// A timer that fired.
@@ -74,6 +75,25 @@ pub(crate) async fn set_expiries(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// A timer of a payment that has not fired for the last time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pending {
+    /// It is an expiry; otherwise it is a check.
+    pub(crate) expires: bool,
+    pub(crate) due_at: OffsetDateTime,
+}
+
+/// The timers of a payment.
+pub(crate) async fn of(connection: &mut PgConnection, payment: Uuid) -> sqlx::Result<Vec<Pending>> {
+    sqlx::query_as!(
+        Pending,
+        r#"select kind = 'expire' as "expires!", due_at from timer where payment_id = $1"#,
+        payment
+    )
+    .fetch_all(connection)
+    .await
 }
 
 /// Takes the timers that are due. Each is set to fire again later (after 5 minutes, then twice as long each time, up to a

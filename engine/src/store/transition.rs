@@ -175,3 +175,23 @@ pub(crate) async fn list(
     .fetch_all(connection)
     .await
 }
+
+/// The newest transition of a subject of the stream.
+pub(crate) async fn newest_of(
+    connection: &mut PgConnection,
+    stream: Uuid,
+    subject: Uuid,
+) -> sqlx::Result<Option<Written>> {
+    sqlx::query_as!(
+        Written,
+        r#"select version as "version!", machine as "machine!", subject as "subject!", from_status as "from_status!",
+                kind as "kind!", to_status as "to_status!", cause as "cause!", created_at as "created_at!",
+                coalesce(jsonb_typeof(data->'moved'->'error') = 'object', false) as "has_error!",
+                data->'moved'->>'reason' as reason
+         from transition where stream = $1 and subject = $2 order by version desc limit 1"#,
+        stream,
+        subject,
+    )
+    .fetch_optional(connection)
+    .await
+}

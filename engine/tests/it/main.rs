@@ -8,6 +8,7 @@
 mod cache;
 mod deliveries;
 mod edges;
+mod explain;
 mod isolation;
 mod lifecycle;
 mod permutations;

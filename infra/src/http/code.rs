@@ -121,6 +121,8 @@ codes! {
     ROUTE_NOT_FOUND = 404 "route_not_found", "There is no such route";
     /// The route exists, this method on it does not.
     METHOD_NOT_ALLOWED = 405 "method_not_allowed", "The method is not allowed here";
+    /// The thing has another version than the request names.
+    VERSION_CONFLICT = 409 "version_conflict", "The version is not the current one";
     /// The body did not arrive in time.
     REQUEST_TIMEOUT = 408 "request_timeout", "The request took too long to arrive", retryable;
     /// The body is larger than 64 KiB, or a webhook of Stripe larger than 1 MiB.

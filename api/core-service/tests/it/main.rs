@@ -6,6 +6,7 @@
 )]
 
 mod acting;
+mod interventions;
 mod openapi;
 
 use std::net::SocketAddr;

@@ -11,12 +11,14 @@ use crate::Stage;
 const COPY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi-core.json");
 
 /// Every route of the service that its document describes.
-const ROUTES: [&str; 5] = [
+const ROUTES: [&str; 7] = [
     "get /api/v1/ops/jobs",
     "get /health",
     "get /livez",
     "get /readyz",
     "post /api/v1/ops/jobs/{id}/retry",
+    "post /api/v1/ops/payments/{id}/force",
+    "post /api/v1/ops/payments/{id}/resync",
 ];
 
 #[test]

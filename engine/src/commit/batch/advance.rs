@@ -31,7 +31,7 @@ impl Batch for Advances {
     /// The result of a job is better late than lost, as long as its lease may be valid.
     fn patience(request: &Advance) -> Duration {
         match request.origin {
-            Origin::Command { .. } | Origin::Expiry => PATIENCE,
+            Origin::Command { .. } | Origin::Operator { .. } | Origin::Expiry => PATIENCE,
             Origin::Job { .. } => LONG_PATIENCE,
         }
     }
