@@ -10,6 +10,7 @@ mod command;
 mod commit;
 pub mod delivery;
 mod error;
+mod event_reader;
 mod explain;
 mod gauges;
 mod inbox;

@@ -6,6 +6,7 @@
 pub(crate) mod attempt;
 mod decode;
 pub(crate) mod delivery;
+pub(crate) mod event_cursor;
 pub(crate) mod idempotency;
 pub(crate) mod inbox;
 pub(crate) mod job;

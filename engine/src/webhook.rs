@@ -16,6 +16,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use workflows::stripe::{Charge, Intent, PAYMENT_ID, Refund};
 
+pub(crate) use events::enabled_chunks;
 pub use events::enabled_events;
 pub use meaning::{Meaning, Target, meaning};
 

@@ -15,11 +15,12 @@ use crate::commit::batch::BatchQueue;
 use crate::commit::batch::advance::Advances;
 use crate::commit::batch::claim::Claims;
 use crate::delivery::{CallerError, DeliveryWorker};
+use crate::event_reader::{EventReader, RoundError};
 use crate::inbox::Applier;
 use crate::job_runner::JobRunner;
 use crate::queue::Queue;
 use crate::retention::Retention;
-use crate::store::job;
+use crate::store::{event_cursor, job};
 use crate::stripe::Client;
 use crate::sweeper::Sweeper;
 use crate::{delivery, gauges, webhook};
@@ -68,6 +69,7 @@ struct Inner {
     runner: JobRunner,
     sweeper: Sweeper,
     retention: Retention,
+    events: EventReader,
     applier: Applier,
     deliveries: DeliveryWorker,
     /// The rounds of the applier.
@@ -108,6 +110,10 @@ impl Worker {
             retention: Retention {
                 pool: pool.clone(),
                 rounds: loops.add("retention"),
+            },
+            events: EventReader {
+                pool: pool.clone(),
+                stripe: stripe.clone(),
             },
             sweeper: Sweeper {
                 pool: pool.clone(),
@@ -150,6 +156,7 @@ impl Worker {
             Box::pin(self.inner.deliveries.run(&shutdown)),
             Box::pin(self.inner.sweeper.run(&shutdown)),
             Box::pin(self.inner.retention.run(&shutdown)),
+            Box::pin(self.inner.events.run(&shutdown)),
             gauges::sample(&self.inner.pool, &self.inner.stripe, &shutdown),
         );
     }
@@ -180,6 +187,23 @@ impl Worker {
     pub async fn sweep(&self) -> Result<(), crate::Error> {
         self.inner.sweeper.sweep(false).await?;
         Ok(())
+    }
+
+    /// Reads Stripe's list of events now, as some worker otherwise does every 30 s, and stores those whose webhooks have not
+    /// come. Webhooks of events older than `webhook_takes` should have arrived. Returns how many were missing.
+    ///
+    /// # Errors
+    /// When Postgres or Stripe fails; what was stored stays stored.
+    pub async fn read_events(&self, webhook_takes: Duration) -> Result<u64, crate::Error> {
+        postgres::within(event_cursor::bring_forward(&self.inner.pool)).await?;
+        let round = self.inner.events.round(webhook_takes).await;
+        round.map_err(|error| match error {
+            RoundError::Postgres(error) => error.into(),
+            RoundError::Stripe(failure) => crate::Error::Unavailable {
+                retry_after: Duration::from_secs(1),
+                cause: failure.to_string(),
+            },
+        })
     }
 
     /// Deletes all expired rows, as the worker otherwise does every minute.

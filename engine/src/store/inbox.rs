@@ -97,15 +97,15 @@ pub(crate) struct Processed {
 
 /// Adds the events that are not stored yet, to be processed after `delay`. A webhook often comes before the answer of the
 /// call that caused it; once that answer is written, the webhook reports nothing new. A second delivery of an event
-/// changes nothing.
-pub(crate) async fn add(pool: &PgPool, rows: &[New], delay: Duration) -> sqlx::Result<()> {
+/// changes nothing. Returns how many were new.
+pub(crate) async fn add(pool: &PgPool, rows: &[New], delay: Duration) -> sqlx::Result<u64> {
     // Ordered, so that two transactions that share events do not wait for each other in a circle.
     let mut ordered: Vec<&New> = rows.iter().collect();
     ordered.sort_by(|one, other| one.id.cmp(&other.id));
     let ids: Vec<String> = ordered.iter().map(|row| row.id.clone()).collect();
     let types: Vec<String> = ordered.iter().map(|row| row.r#type.clone()).collect();
     let payloads: Vec<Vec<u8>> = ordered.iter().map(|row| row.payload.clone()).collect();
-    sqlx::query!(
+    let added = sqlx::query!(
         "with kept as (
             insert into inbox (id, type, payload, received_at)
             select id, type, payload, now() from unnest($1::text[], $2::text[], $3::bytea[]) as t (id, type, payload)
@@ -119,7 +119,18 @@ pub(crate) async fn add(pool: &PgPool, rows: &[New], delay: Duration) -> sqlx::R
     )
     .execute(pool)
     .await?;
-    Ok(())
+    Ok(added.rows_affected())
+}
+
+/// Those of the events that are not stored.
+pub(crate) async fn missing(pool: &PgPool, ids: &[String]) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"select wanted.id as "id!" from unnest($1::text[]) as wanted (id)
+         where not exists (select from inbox where inbox.id = wanted.id)"#,
+        ids,
+    )
+    .fetch_all(pool)
+    .await
 }
 
 /// Whether any event is due.

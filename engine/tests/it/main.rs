@@ -8,6 +8,7 @@
 mod cache;
 mod deliveries;
 mod edges;
+mod events;
 mod explain;
 mod isolation;
 mod lifecycle;

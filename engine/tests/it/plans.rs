@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 const FILL: &str = include_str!("plans/fill.sql");
 
 /// Tables that do not grow with payments or accounts.
-const SMALL: [&str; 3] = ["edge", "switch", "signing_key"];
+const SMALL: [&str; 4] = ["edge", "event_cursor", "switch", "signing_key"];
 
 /// Parts of statements that may read a whole table, and why.
 const READ_ALL: [(&str, &str); 2] = [
