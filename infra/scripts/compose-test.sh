@@ -4,6 +4,9 @@
 # A machine without an engine gets one while this runs, if `dockerd` is installed and this is root; one that reaches no container
 # registry gets stand-ins for the official images (infra/docker/stand-ins). The stack has a project name, ports and volumes
 # of its own, and nothing of it is left at the end.
+#
+#   infra/scripts/compose-test.sh               builds the images first
+#   infra/scripts/compose-test.sh --no-build    tests those that are there
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -56,4 +59,4 @@ fi
 # Where no registry is reached, the build's packages come by the network of this machine.
 export PAWL_BUILD_NETWORK=${PAWL_BUILD_NETWORK:-host}
 PAWL_REVISION=$(git rev-parse --short=12 HEAD) && export PAWL_REVISION
-python3 infra/scripts/compose_test.py
+python3 infra/scripts/compose_test.py "$@"

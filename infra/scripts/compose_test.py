@@ -41,7 +41,8 @@ def check(holds, text):
 
 def run(*arguments, timeout=120):
     done = subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout)
-    check(done.returncode == 0, f"{' '.join(arguments)}: {done.stderr[-2000:]}")
+    reason = " ".join(done.stderr[-300:].split())
+    check(done.returncode == 0, f"{' '.join(arguments)}: {reason}")
     return done.stdout
 
 
@@ -93,6 +94,14 @@ def gateways():
     rows = [dict(zip(names, line.split(","))) for line in lines[1:]]
     up = [row for row in rows if row["pxname"] == "gateways" and row["svname"].startswith("gateway") and row["status"].startswith("UP")]
     return {row["svname"]: int(row["stot"]) for row in up}
+
+
+def up():
+    """Starts everything; returns when all of it is healthy. `--wait` would wait for those that run once and end."""
+    compose("up", "-d", timeout=400)
+    for name in [*OURS, "haproxy", "postgres", "redis", "kafka"]:
+        wait_for(f"{name} to be healthy", lambda: all(is_healthy(it) for it in containers(name)), 120)
+    wait_for("three gateways", lambda: len(gateways()) == 3)
 
 
 def sql(statement):
@@ -182,7 +191,8 @@ class Stack:
         self.key = self.load = None
 
     def build(self):
-        compose("build", timeout=3600)
+        if "--no-build" not in sys.argv:
+            compose("build", timeout=3600)
         sizes = []
         for name in [*OURS, "pawl"]:
             size = json.loads(run("docker", "image", "inspect", f"pawl/{name}:{ENVIRONMENT.get('PAWL_TAG', 'local')}"))[0]["Size"]
@@ -191,8 +201,7 @@ class Stack:
         return "MB: " + ", ".join(sizes)
 
     def up(self):
-        compose("up", "-d", "--wait", "--wait-timeout", "300", timeout=400)
-        wait_for("three gateways", lambda: len(gateways()) == 3)
+        up()
 
     def inspected(self):
         for name in OURS:
@@ -304,7 +313,7 @@ class Stack:
     def down_and_up(self):
         before = sql("select count(*) from payment where status = 'succeeded'")
         compose("down", "--timeout", "40", timeout=200)
-        compose("up", "-d", "--wait", "--wait-timeout", "300", timeout=400)
+        up()
         after = sql("select count(*) from payment where status = 'succeeded'")
         check(before == after and int(after) > 0, f"{before} payments before, {after} after")
         payment, token = self.first
@@ -323,7 +332,7 @@ class Stack:
         done = subprocess.run(restore, env=ENVIRONMENT, input=dump, capture_output=True)
         check(done.returncode == 0, f"pg_restore: {done.stderr[-500:]}")
         compose("exec", "-T", "redis", "redis-cli", "flushall")
-        compose("up", "-d", "--wait", "--wait-timeout", "300", timeout=400)
+        up()
         check(sql("select count(*) from payment") == before, f"{before} payments before")
         load = Load(self.key)
         load.goes_on(20)
