@@ -1,6 +1,6 @@
 //! HAProxy before three real gateways: balance, clients' addresses, a killed gateway and a restarted one.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -196,8 +196,13 @@ async fn neither_a_killed_nor_a_restarted_gateway_fails_a_request_that_may_be_re
 
     // Told to stop: it is unready and finishes what it has, while new requests go to the others.
     let (address, stopped) = &mut balanced.more[1];
+    // While a connection is open, the gateway does not end before its notice.
+    let open = TcpStream::connect(*address).unwrap();
     signal(stopped, Signal::SIGTERM);
     balanced.proxy.has_gateways(2).await;
+    let is_running = stopped.try_wait().unwrap().is_none();
+    assert!(is_running, "it was taken out only after its end");
+    drop(open);
     assert!(stopped.wait().unwrap().success());
     load.answers(50).await;
     *stopped = another_gateway(&balanced.fleet, *address);
