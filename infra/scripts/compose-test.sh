@@ -13,8 +13,8 @@ cd "$(dirname "$0")/../.."
 say() { printf 'compose-test: %s\n' "$*" >&2; }
 stop() { say "$*"; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
-for program in docker curl jq kcat python3; do
-    has $program || stop "missing: $program. Debian's packages: docker.io curl jq kcat python3"
+for program in docker kcat psql python3; do
+    has $program || stop "missing: $program. Debian's packages: docker.io kcat postgresql-client python3"
 done
 
 engine=

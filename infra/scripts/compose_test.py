@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -229,6 +230,18 @@ class Stack:
         check(status == 201 and json.loads(text)["status"] == "succeeded", f"pay: {status} {text}")
         self.first = json.loads(text)["id"], headers["Authorization"]
 
+    def local(self):
+        """What `cargo run` on this machine uses."""
+        shown = dict(line.split("=", 1) for line in compose("run", "--rm", "secrets", "show").split())
+        answer = run("psql", shown["DATABASE_URL"], "-qAtc", "select count(*) from payment")
+        check(answer.strip() == "1", f"Postgres answers {answer}")
+        with socket.create_connection(("127.0.0.1", int(PORTS["PAWL_REDIS_PORT"])), 5) as redis:
+            redis.sendall(b"PING\r\n")
+            check(redis.recv(100) == b"+PONG\r\n", "Redis does not answer")
+        brokers = run("kcat", "-b", "127.0.0.1:" + PORTS["PAWL_KAFKA_PORT"], "-L", "-t", "pawl.payments.v1")
+        check("127.0.0.1:" + PORTS["PAWL_KAFKA_PORT"] in brokers, brokers)
+        return "Postgres, Redis and Kafka on loopback"
+
     def shop(self):
         status, page = request("GET", SIMULATOR + "/shop")
         check(status == 200 and "mug" in page.lower(), f"the shop page answers {status}")
@@ -342,7 +355,8 @@ class Stack:
 
 STEPS = [
     ("build", Stack.build), ("up, all healthy", Stack.up), ("no rights in the containers", Stack.inspected),
-    ("register, log in, pay through HAProxy", Stack.first_payment), ("the shop page pays", Stack.shop),
+    ("register, log in, pay through HAProxy", Stack.first_payment),
+    ("programs of this machine reach the servers", Stack.local), ("the shop page pays", Stack.shop),
     ("every gateway served requests", Stack.served), ("limits count the client's address", Stack.addresses),
     ("--scale gateway=5", Stack.scale), ("a gateway is killed under load", Stack.kill_gateway),
     ("a worker is killed under load", Stack.kill_worker), ("Redis is killed under load", Stack.kill_redis),
