@@ -13,7 +13,7 @@ test: ## all checks and all tests, from nothing to a summary
 	@infra/scripts/test.sh
 
 prove: ## the long proofs: the exhaustive search, the full fault campaign, the attacks on the services, the containers, then the benchmark
-	@infra/scripts/prove.sh model chaos attack schemathesis samples compose bench
+	@infra/scripts/prove.sh model chaos attack schemathesis samples stripe-mock compose bench
 
 bench: ## payments per second on this machine, beside the database's own limit
 	@infra/scripts/prove.sh bench

@@ -11,8 +11,9 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::edges::Machine;
+use workflows::stripe::StripeError;
 
-use crate::record::Record;
+use crate::record::{Record, error_view};
 use crate::store::{outbox, transition};
 
 /// What a relay reads of a message.
@@ -49,6 +50,8 @@ pub(crate) fn of<'a>(
     let (moved, payment) = (&row.transition, &record.stream.payment);
     let machine = moved.machine.as_str();
     let amount = |name: &str, newest: i64| row.data[name].as_i64().unwrap_or(newest);
+    let error = Option::<StripeError>::deserialize(&row.moved["error"])
+        .map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     let data = EventData {
         schema_version: SCHEMA_VERSION,
         payment_id: row.stream.into(),
@@ -66,6 +69,7 @@ pub(crate) fn of<'a>(
             Machine::Refund => row.moved["amount"].as_i64(),
             Machine::Payment | Machine::Attempt => None,
         },
+        error: error.as_ref().map(error_view),
         amount: payment.money.amount(),
         currency: payment.money.currency().code(),
         amount_capturable: amount("amount_capturable", payment.capturable),

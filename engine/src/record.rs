@@ -235,7 +235,8 @@ fn attempt_view(attempt: &Attempt) -> AttemptView {
     }
 }
 
-fn error_view(error: &StripeError) -> ErrorView {
+/// The error as clients and consumers of events read it.
+pub(crate) fn error_view(error: &StripeError) -> ErrorView {
     ErrorView {
         r#type: error.kind.clone(),
         code: error.code.clone(),

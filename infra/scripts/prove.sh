@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The long proofs, each with release binaries: `model` (the exhaustive search of docs/correctness.md), `chaos` (every
 # fault, at its full count), `attack`, `schemathesis` (requests made from the API's documents, for ten minutes), `samples`
-# (the shops of docs/samples), `compose` (the containers) and `bench`.
+# (the shops of docs/samples), `stripe-mock` (our calls against Stripe's description of its API, with a test binary),
+# `compose` (the containers) and `bench`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 infra/scripts/setup.sh test
@@ -13,6 +14,7 @@ for proof; do
     schemathesis) target/release/pawl services --pawl -- infra/scripts/schemathesis.sh 600 ;;
     samples) target/release/pawl services --pawl -- infra/scripts/samples.sh ;;
     compose) infra/scripts/compose-test.sh ;;
+    stripe-mock) target/release/pawl services -- infra/scripts/stripe-mock.sh ;;
     *) target/release/pawl "$proof" ;;
     esac
 done

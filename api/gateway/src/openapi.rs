@@ -1,14 +1,17 @@
 //! The description of the API, made from the routes themselves (version 3.1).
 
+mod webhooks;
+
 use std::collections::BTreeMap;
 
 use axum::http::Method;
 use contracts::schema::IdempotencyKey;
+use contracts::webhook::Message;
 use infra::http::code::Code;
 use infra::http::openapi::{Security, problems};
 use infra::http::problem::Problem;
 use utoipa::openapi::{RefOr, Response};
-use utoipa::{IntoResponses, OpenApi};
+use utoipa::{IntoResponses, Modify, OpenApi};
 
 /// The description of the API as a whole; the routes add themselves.
 #[derive(OpenApi)]
@@ -22,13 +25,23 @@ use utoipa::{IntoResponses, OpenApi};
         (name = "payments", description = "Create and move payments"),
         (name = "refunds", description = "Give money back"),
         (name = "webhook_endpoints", description = "The addresses that a merchant's events are sent to"),
+        (name = "events", description = "What an endpoint is sent"),
         (name = "webhooks", description = "Stripe's events"),
         (name = "service", description = "The state of the service"),
     ),
-    components(schemas(Problem, Code, IdempotencyKey)),
-    modifiers(&Security),
+    components(schemas(Problem, Code, IdempotencyKey, Message)),
+    modifiers(&Security, &Webhooks),
 )]
 pub(crate) struct Document;
+
+/// Adds the webhooks that merchants receive.
+struct Webhooks;
+
+impl Modify for Webhooks {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        document.webhooks = Some(webhooks::all());
+    }
+}
 
 /// Whether merchants have this route, written as in the document: `/api/v1/payments/{id}`.
 pub(crate) fn has_route(method: &Method, path: &str) -> bool {

@@ -6,9 +6,13 @@ use std::borrow::Cow;
 use infra::id::AccountId;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use crate::id::{EventId, PaymentId};
 use crate::request::Metadata;
+use crate::schema;
+use crate::schema::{Currency, Machine};
+use crate::view::ErrorView;
 
 /// The topic of all transitions.
 pub const TOPIC: &str = "pawl.payments.v1";
@@ -20,13 +24,15 @@ pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 pub const SCHEMA_VERSION: i32 = 1;
 
 /// One transition as a `CloudEvent`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct CloudEvent<D = EventData> {
     /// Always `1.0`.
+    #[schema(pattern = "^1[.]0$")]
     pub specversion: Cow<'static, str>,
     /// The payment and the version. A message delivered twice bears the same one.
     pub id: EventId,
     /// Always `/pawl`.
+    #[schema(pattern = "^/pawl$")]
     pub source: Cow<'static, str>,
     /// `pawl.` and the type of the event, which names the outcome: `pawl.payment.succeeded`.
     pub r#type: String,
@@ -34,26 +40,31 @@ pub struct CloudEvent<D = EventData> {
     pub subject: PaymentId,
     /// When the transition was made.
     #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     pub time: OffsetDateTime,
     /// Always `application/json`.
+    #[schema(pattern = "^application/json$")]
     pub datacontenttype: Cow<'static, str>,
     /// The trace of the payment, as W3C Trace Context writes it (the extension Distributed Tracing of `CloudEvents`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$")]
     pub traceparent: Option<String>,
     /// The transition.
     pub data: D,
 }
 
 /// The transition, and the payment's notes and money after it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct EventData {
-    /// [`SCHEMA_VERSION`].
+    /// The version of this description. It rises when a field changes its meaning or goes; ignore fields that you do not know.
+    #[schema(minimum = 1)]
     pub schema_version: i32,
     /// The payment in whose stream it happened.
     pub payment_id: PaymentId,
     /// The merchant it belongs to.
     pub account_id: AccountId,
-    /// `payment`, `attempt` or `refund`.
+    /// Whose transition it is: `payment`, `attempt` or `refund`.
+    #[schema(value_type = Machine)]
     pub machine: Cow<'static, str>,
     /// The id of what moved.
     pub subject: String,
@@ -64,18 +75,24 @@ pub struct EventData {
     /// The status after.
     pub to: Cow<'static, str>,
     /// Its gap-free number in the stream.
+    #[schema(minimum = 1)]
     pub version: i64,
     /// What made it happen.
     pub cause: String,
     /// The merchant's own order id of the payment.
     pub reference: Option<String>,
     /// The merchant's notes on the payment by key.
+    #[schema(schema_with = schema::metadata)]
     pub metadata: Metadata,
     /// What the refund gives back, in the currency's smallest unit; nothing where the subject is no refund.
+    #[schema(minimum = 1)]
     pub refund_amount: Option<i64>,
+    /// Why Stripe or the bank refused it, with the advice what to do next; nothing where the subject shows no error.
+    pub error: Option<ErrorView>,
     /// What is asked of the customer, in the currency's smallest unit.
     pub amount: i64,
     /// ISO 4217 in lower case.
+    #[schema(value_type = Currency, example = "eur")]
     pub currency: String,
     /// What can still be captured.
     pub amount_capturable: i64,
@@ -118,7 +135,7 @@ impl<D> CloudEvent<D> {
 
 /// What stands in for a transition whose event Kafka refuses for good, so that the stream's order goes on without a
 /// gap. The transition itself can be read from the API.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Withheld {
     /// The payment in whose stream it happened.
     pub payment_id: PaymentId,

@@ -3,7 +3,9 @@
 //! The types here hold plain fields. The engine renders its rows into them, the services and the tests read them, and
 //! nothing here decides anything.
 
+pub mod asyncapi;
 pub mod event;
+pub mod example;
 pub mod explanation;
 pub mod id;
 pub mod operation;

@@ -39,25 +39,29 @@ pub fn is_event_filter(word: &str) -> bool {
 }
 
 /// The body of a delivery: what happened, when, and the facts.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = WebhookMessage)]
 pub struct Message {
     /// The outcome: `payment.succeeded`.
     pub r#type: String,
     /// When it happened.
     #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     pub timestamp: OffsetDateTime,
     /// The transition.
     pub data: MessageData,
 }
 
 /// The facts of the transition, as on Kafka, with its place among what this endpoint was sent.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = WebhookData)]
 pub struct MessageData {
     /// Names the event everywhere: in the API, on Kafka, and at other endpoints.
     pub event_id: EventId,
     /// Where it is sent.
     pub endpoint_id: WebhookEndpointId,
     /// Numbers the events of this payment at this endpoint from 1, without a gap.
+    #[schema(minimum = 1)]
     pub sequence: i64,
     /// The transition and the payment's money after it.
     #[serde(flatten)]

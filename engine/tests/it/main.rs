@@ -12,6 +12,7 @@ mod events;
 mod explain;
 mod isolation;
 mod lifecycle;
+mod messages;
 mod permutations;
 mod plans;
 mod poison;

@@ -26,13 +26,13 @@ use self::outbox::{event, write, write_row};
 use crate::wait::until;
 
 /// The broker of a test: the real one, or one that ends with the test.
-struct Kafka {
-    brokers: String,
+pub(crate) struct Kafka {
+    pub(crate) brokers: String,
     _mock: Option<MockKafka>,
 }
 
 impl Kafka {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         if let Some(brokers) = kafka_brokers() {
             return Self {
                 brokers,
@@ -48,13 +48,13 @@ impl Kafka {
 }
 
 /// A relay in a task of its own.
-struct Running {
+pub(crate) struct Running {
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Running {
-    fn start(pool: &PgPool, brokers: &str) -> Self {
+    pub(crate) fn start(pool: &PgPool, brokers: &str) -> Self {
         Self::watched(pool, brokers, &Loops::default())
     }
 
@@ -70,7 +70,7 @@ impl Running {
         Self { stop, task }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         timeout(Duration::from_secs(10), self.task)
             .await
@@ -88,7 +88,7 @@ async fn is_empty(pool: &PgPool) -> bool {
 }
 
 /// The payloads of these payments on the topic, in order, as soon as each payment has reached this version.
-async fn read(
+pub(crate) async fn read(
     brokers: &str,
     payments: &[Uuid],
     versions: i64,

@@ -3,6 +3,7 @@
 mod breaker;
 mod canned;
 mod class;
+mod mock;
 mod params;
 mod simulator;
 mod transport;

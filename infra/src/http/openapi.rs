@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
-    Content, Header, Object, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, Schema, Type,
+    Content, Header, Object, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, Schema,
+    Server, Type,
 };
 use utoipa::{Modify, PartialSchema as _, ToSchema as _};
 
@@ -75,9 +76,10 @@ fn description(status: u16) -> &'static str {
 }
 
 /// Corrects two things that utoipa's attributes cannot express: an optional parameter may be absent but is never the word
-/// `null`, and a request whose body has no required field needs no body.
+/// `null`, and a request whose body has no required field needs no body. The document's server is the one that serves it.
 #[must_use]
 pub fn exact(mut document: OpenApi) -> OpenApi {
+    document.servers = Some(vec![Server::new("/")]);
     let components = document.components.clone().unwrap_or_default();
     let needs_nothing = |content: &RefOr<Content>| {
         let RefOr::T(content) = content else {

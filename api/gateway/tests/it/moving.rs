@@ -18,16 +18,29 @@ use crate::stage::{PAYMENTS, Stage, WEBHOOK_SECRETS, body, listen, mug, path_of,
 /// A stage on which payments move by themselves.
 async fn moving() -> Stage {
     let stage = Stage::start().await;
+    let endpoint = WebhookEndpoint {
+        url: format!("{}/webhooks/stripe", stage.base),
+        secret: WEBHOOK_SECRETS[1].to_owned(),
+        enabled_events: vec!["*".to_owned()],
+    };
+    let stripe = stripe(&stage, vec![endpoint]).await;
+    work(&stage, stripe);
+    stage
+}
+
+/// A simulated Stripe that sends its webhooks to these endpoints, and its address.
+pub(crate) async fn stripe(stage: &Stage, endpoints: Vec<WebhookEndpoint>) -> String {
     let (listener, stripe) = listen().await;
     let config = stripe_simulator::Config {
-        endpoints: vec![WebhookEndpoint {
-            url: format!("{}/webhooks/stripe", stage.base),
-            secret: WEBHOOK_SECRETS[1].to_owned(),
-            enabled_events: vec!["*".to_owned()],
-        }],
+        endpoints,
         ..stripe_simulator::Config::default()
     };
     tokio::spawn(stripe_simulator::serve(config, listener, stage.shutdown()));
+    stripe
+}
+
+/// A worker that calls Stripe at this address, until the stage ends.
+pub(crate) fn work(stage: &Stage, stripe: String) {
     let worker = Worker::new(WorkerParts {
         pool: stage.database.pool().clone(),
         queue: Queue::connect(&redis_url(), &unique("queue")).unwrap(),
@@ -49,11 +62,10 @@ async fn moving() -> Stage {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
-    stage
 }
 
 /// A POST that waits up to 20 s.
-async fn waiting(stage: &Stage, path: &str, sent: &Value) -> Response {
+pub(crate) async fn waiting(stage: &Stage, path: &str, sent: &Value) -> Response {
     let request = stage
         .request(Method::POST, path)
         .header("idempotency-key", unique("key"));
@@ -66,7 +78,11 @@ async fn waiting(stage: &Stage, path: &str, sent: &Value) -> Response {
 }
 
 /// The JSON at `path` once it is as `wanted`.
-async fn eventually(stage: &Stage, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn eventually(
+    stage: &Stage,
+    path: &str,
+    wanted: impl Fn(&Value) -> bool,
+) -> Value {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     loop {
         let seen = body(stage.get(path).await, StatusCode::OK).await;

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::stage::{Stage, body};
+use crate::moving::{stripe, work};
+use crate::stage::{PAYMENTS, Stage, body, created};
 
 /// Every route of the design that stands today.
 const ROUTES: [&str; 24] = [
@@ -188,4 +189,31 @@ fn the_committed_document_is_the_generated_one() {
         "docs/openapi.json is not what the gateway serves. Regenerate it with \
          `UPDATE_OPENAPI=1 cargo test -p gateway --test it openapi::the_committed`, and commit it."
     );
+}
+
+#[tokio::test]
+async fn the_example_of_a_payment_succeeds_as_it_is() {
+    let stage = Stage::start().await;
+    let stripe = stripe(&stage, Vec::new()).await;
+    work(&stage, stripe);
+    let document = serde_json::to_value(gateway::openapi()).unwrap();
+    let create = &document["paths"][PAYMENTS]["post"];
+    let example = &create["requestBody"]["content"]["application/json"]["example"];
+    let mut request = stage.request(Method::POST, PAYMENTS).json(example);
+    for parameter in create["parameters"].as_array().unwrap() {
+        let value = parameter["example"].as_str().unwrap();
+        request = request.header(parameter["name"].as_str().unwrap(), value);
+    }
+    let payment = created(request.send().await.unwrap()).await;
+    assert_eq!(payment["status"], "succeeded");
+    assert_eq!(document["servers"][0]["url"], "/");
+    // The page in a browser sends the examples of a list, and nothing for a parameter without one.
+    let list = document["paths"][PAYMENTS]["get"]["parameters"]
+        .as_array()
+        .unwrap();
+    for parameter in list {
+        if parameter["schema"]["type"] == "object" {
+            assert_eq!(parameter["example"], json!({}), "{parameter}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ fn event(id: &str, kind: &str) -> String {
     .to_string()
 }
 
-fn signature(body: &str, secret: &str, seconds_ahead: i64) -> String {
+pub(crate) fn signature(body: &str, secret: &str, seconds_ahead: i64) -> String {
     sign(
         body.as_bytes(),
         &SecretString::from(secret),
@@ -29,7 +29,7 @@ fn signature(body: &str, secret: &str, seconds_ahead: i64) -> String {
     )
 }
 
-async fn deliver(stage: &Stage, body: &str, signature: Option<&str>) -> Response {
+pub(crate) async fn deliver(stage: &Stage, body: &str, signature: Option<&str>) -> Response {
     let request = stage
         .bare(Method::POST, "/webhooks/stripe")
         .header("content-type", "application/json");

@@ -5,6 +5,8 @@
     reason = "a test may stop here"
 )]
 
+mod asyncapi;
+
 use contracts::CloudEvent;
 use contracts::event::{EventData, SCHEMA_VERSION};
 use contracts::id::{EventId, PaymentId, RefundId, subject};
@@ -137,6 +139,7 @@ fn a_transition_is_a_cloudevent_without_secrets() {
             reference: Some("order-1".to_owned()),
             metadata: Metadata::from([("seat".to_owned(), "14".to_owned())]),
             refund_amount: None,
+            error: None,
             amount: 1099,
             currency: "eur".to_owned(),
             amount_capturable: 0,

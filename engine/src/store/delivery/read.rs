@@ -10,6 +10,9 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
+use workflows::stripe::StripeError;
+
+use crate::record::error_view;
 
 /// How many tries of one delivery are shown.
 const SHOWN: i64 = 100;
@@ -73,6 +76,7 @@ pub(crate) async fn requests(
                   t.to_status as "to_status!", t.cause as "cause!", t.created_at as "created_at!", p.amount, p.currency,
                   p.reference, p.metadata as "metadata: Json<Metadata>",
                   case t.machine when 'refund' then (t.data->'moved'->>'amount')::int8 end as refund_amount,
+                  nullif(t.data->'moved'->'error', 'null') as "error: Json<StripeError>",
                   coalesce((t.data->>'amount_capturable')::int8, p.amount_capturable) as "amount_capturable!",
                   coalesce((t.data->>'amount_captured')::int8, p.amount_captured) as "amount_captured!",
                   coalesce((t.data->>'amount_refunded')::int8, p.amount_refunded) as "amount_refunded!",
@@ -113,6 +117,7 @@ pub(crate) async fn requests(
                         reference: row.reference,
                         metadata: row.metadata.0,
                         refund_amount: row.refund_amount,
+                        error: row.error.as_ref().map(|error| error_view(error)),
                         amount: row.amount,
                         currency: row.currency,
                         amount_capturable: row.amount_capturable,

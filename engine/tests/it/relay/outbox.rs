@@ -61,6 +61,7 @@ pub(super) fn event(payment: Uuid, version: i64, cause: String) -> String {
         reference: None,
         metadata: BTreeMap::new(),
         refund_amount: None,
+        error: None,
         amount: 1200,
         currency: "eur".into(),
         amount_capturable: 0,

@@ -59,6 +59,25 @@ fn each_test_that_a_document_names_exists() {
 }
 
 #[test]
+fn each_row_of_the_compatibility_document_names_a_test() {
+    let page = source::read("docs/compatibility.md");
+    let rows: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| what |"))
+        .collect();
+    let without: Vec<&&str> = rows
+        .iter()
+        .filter(|row| {
+            !row.rsplit('|')
+                .nth(1)
+                .is_some_and(|cell| cell.contains("::"))
+        })
+        .collect();
+    assert!(without.is_empty(), "{without:#?}");
+    assert!(rows.len() > 20, "{} rows only", rows.len());
+}
+
+#[test]
 fn each_name_of_the_code_that_a_document_mentions_exists() {
     let files = rust();
     let mut missing = Vec::new();

@@ -1,0 +1,249 @@
+//! What Kafka and merchants really get is what docs/asyncapi.json and docs/openapi.json say: payments of every outcome,
+//! and each of their messages held against the schema of its type.
+
+use std::collections::BTreeSet;
+
+use contracts::id::PaymentId;
+use contracts::webhook::EVENT_TYPES;
+use engine::Command;
+use jsonschema::Validator;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use workflows::payment::CaptureMethod;
+
+use crate::deliveries::listen_to;
+use crate::receiver::Receiver;
+use crate::relay::{Kafka, Running, read};
+use crate::world::World;
+
+/// Types that no run of payments leads to.
+const UNSEEN: [&str; 3] = [
+    // The edges that lead here only correct an attempt in ways that nothing in this test asks for.
+    "attempt.updated",
+    "refund.canceled",
+    "refund.updated",
+];
+
+/// One of the two documents.
+struct Document(Value);
+
+impl Document {
+    fn open(name: &str) -> Self {
+        let path = format!("{}/../docs/{name}", env!("CARGO_MANIFEST_DIR"));
+        Self(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+    }
+
+    /// A validator of this schema within the document, which also refuses the fields that the schema does not name.
+    fn exact(&self, schema: &Value) -> Validator {
+        let mut schema = schema.clone();
+        schema["unevaluatedProperties"] = json!(false);
+        schema["components"] = self.0["components"].clone();
+        jsonschema::draft202012::options()
+            .should_validate_formats(true)
+            .build(&schema)
+            .unwrap()
+    }
+
+    /// Checks the message against the schema of its type, and its data and its error against theirs without any field more.
+    fn check(&self, schema: &Value, data: &str, message: &Value) {
+        let reference = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+        assert_valid(&self.exact(schema), message);
+        assert_valid(&self.exact(&reference(data)), &message["data"]);
+        if message["data"]["error"].is_object() {
+            assert_valid(
+                &self.exact(&reference("ErrorView")),
+                &message["data"]["error"],
+            );
+        }
+    }
+}
+
+fn assert_valid(validator: &Validator, value: &Value) {
+    let errors: Vec<String> = validator
+        .iter_errors(value)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert_eq!(errors, Vec::<String>::new(), "{value:#}");
+}
+
+/// The payment with its newest version.
+async fn versions(world: &World, payments: &[Uuid]) -> Vec<(Uuid, i64)> {
+    let mut versions = Vec::new();
+    for payment in payments {
+        versions.push((*payment, world.view(*payment).await.version));
+    }
+    versions
+}
+
+/// Applies what Stripe has sent so far.
+async fn apply_webhooks(world: &World) {
+    for event in world.events().await {
+        world.deliver(&event).await;
+    }
+    world.drain().await;
+}
+
+fn refund(amount: Option<i64>) -> Command {
+    Command::Refund {
+        amount,
+        reason: None,
+    }
+}
+
+async fn intent(world: &World, payment: Uuid) -> String {
+    world.view(payment).await.intent_id.unwrap()
+}
+
+async fn at_bank(world: &World, payment: Uuid, what: &str) {
+    let intent = intent(world, payment).await;
+    world
+        .post(&format!("/_sim/payment_intents/{intent}/{what}"), &[])
+        .await;
+}
+
+/// Payments that end at once, at the bank, by a customer, by a client, or not at all.
+pub(crate) async fn pay_in_every_way(world: &World) -> Vec<Uuid> {
+    let mut payments = Vec::new();
+    for method in [
+        "pm_card_visa",
+        "pm_card_chargeDeclined",
+        "pm_card_threeDSecure2Required",
+        "pm_card_threeDSecure2Required",
+        "pm_usBankAccount_processing",
+        "pm_usBankAccount_processing",
+        "pm_card_pendingRefund",
+        "pm_card_refundFail",
+        "pm_nothing_of_this_name",
+    ] {
+        payments.push(world.create(method).await);
+    }
+    for (method, capture_method, confirm) in [
+        (None, CaptureMethod::Automatic, false),
+        (Some("pm_card_visa"), CaptureMethod::Automatic, false),
+        (Some("pm_card_visa"), CaptureMethod::Manual, true),
+        (Some("pm_card_visa"), CaptureMethod::Manual, true),
+        (Some("pm_card_visa"), CaptureMethod::Manual, true),
+    ] {
+        let mut order = World::order("pm_card_visa");
+        order.payment_method = method.map(str::to_owned);
+        order.capture_method = capture_method;
+        order.confirm = confirm;
+        order.return_url = order.return_url.filter(|_| confirm);
+        order.notes.reference = Some(format!("order-{}", payments.len()));
+        order.notes.metadata = [("shop".to_owned(), "nörth \"1\"".to_owned())].into();
+        let created = world
+            .engine
+            .create(order, world.key("/api/v1/payments"))
+            .await;
+        payments.push(created.unwrap().payment);
+    }
+    // One that Stripe refuses to make.
+    let mut order = World::order("pm_card_visa");
+    order.notes.statement_descriptor = Some("<>".to_owned());
+    let created = world
+        .engine
+        .create(order, world.key("/api/v1/payments"))
+        .await;
+    payments.push(created.unwrap().payment);
+    world.drain().await;
+
+    at_bank(world, payments[2], "authenticate").await;
+    at_bank(world, payments[3], "fail_authentication").await;
+    at_bank(world, payments[4], "succeed").await;
+    at_bank(world, payments[5], "fail").await;
+    at_bank(world, payments[13], "expire").await;
+    apply_webhooks(world).await;
+    world
+        .command(payments[10], Command::Cancel { reason: None })
+        .await
+        .unwrap();
+    world
+        .command(payments[11], Command::Capture { amount: Some(700) })
+        .await
+        .unwrap();
+    world
+        .command(payments[12], Command::Cancel { reason: None })
+        .await
+        .unwrap();
+    world.drain().await;
+    for (payment, amount) in [
+        (0, Some(300)),
+        (0, None),
+        (6, None),
+        (7, None),
+        (11, Some(1)),
+    ] {
+        world
+            .command(payments[payment], refund(amount))
+            .await
+            .unwrap();
+        world.drain().await;
+    }
+    payments
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_message_to_kafka_and_to_merchants_is_as_the_documents_say() {
+    let openapi = Document::open("openapi.json");
+    let asyncapi = Document::open("asyncapi.json");
+    let world = World::start().await;
+    let receiver = Receiver::start();
+    listen_to(&world, &receiver, &["*"]).await;
+    world
+        .fault(json!([{"fault": "release_refund", "probability": 1}]))
+        .await;
+    let payments = pay_in_every_way(&world).await;
+    apply_webhooks(&world).await;
+    for view in [payments[6], payments[7]] {
+        let view = world.view(view).await;
+        assert_eq!(view.status, "succeeded");
+    }
+
+    let mut seen = BTreeSet::new();
+    for got in receiver.got() {
+        let webhook = &openapi.0["webhooks"][got.kind()]["post"]["requestBody"];
+        let schema = &webhook["content"]["application/json"]["schema"];
+        assert!(schema.is_object(), "{} is not described", got.kind());
+        openapi.check(schema, "WebhookData", &got.body);
+        seen.insert(got.kind().to_owned());
+    }
+    let kafka = Kafka::start();
+    let relay = Running::start(world.database.pool(), &kafka.brokers);
+    let mut published = BTreeSet::new();
+    for (payment, version) in versions(&world, &payments).await {
+        for (_, message) in &read(&kafka.brokers, &[payment], version).await[&payment] {
+            let event: Value = serde_json::from_slice(message).unwrap();
+            let name = event["type"].as_str().unwrap();
+            let schema = &asyncapi.0["components"]["messages"][name]["payload"];
+            assert!(schema.is_object(), "{name} is not described");
+            asyncapi.check(schema, "EventData", &event);
+            assert_eq!(event["subject"], PaymentId::from(payment).to_string());
+            published.insert(name.trim_start_matches("pawl.").to_owned());
+        }
+    }
+    relay.stop().await;
+    assert_eq!(published, seen, "Kafka and merchants get the same events");
+    let expected = EVENT_TYPES.iter().filter(|name| !UNSEEN.contains(name));
+    assert_eq!(seen, expected.map(|name| (*name).to_owned()).collect());
+}
+
+#[test]
+fn every_example_of_the_documents_has_the_type_that_it_stands_for() {
+    let openapi = Document::open("openapi.json");
+    let asyncapi = Document::open("asyncapi.json");
+    for name in EVENT_TYPES {
+        let body =
+            &openapi.0["webhooks"][name]["post"]["requestBody"]["content"]["application/json"];
+        openapi.check(&body["schema"], "WebhookData", &body["example"]);
+        assert_eq!(body["example"]["type"], name);
+        let message = &asyncapi.0["components"]["messages"][format!("pawl.{name}")];
+        let example = &message["examples"][0]["payload"];
+        asyncapi.check(&message["payload"], "EventData", example);
+    }
+    let withheld = &asyncapi.0["components"]["messages"]["pawl.event.withheld"];
+    asyncapi.check(
+        &withheld["payload"],
+        "Withheld",
+        &withheld["examples"][0]["payload"],
+    );
+}
