@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use contracts::id::{Payment, PaymentId};
@@ -124,9 +125,14 @@ pub(crate) async fn read(
 pub(crate) async fn by_intent(
     State(gateway): State<Gateway>,
     Account(account): Account,
-    Path(intent): Path<String>,
+    intent: Result<Path<String>, PathRejection>,
     known: IfNoneMatch,
 ) -> Result<Response, Error> {
+    // What is no UTF-8 or holds NUL is no id of Stripe's, and nothing that Postgres takes.
+    let intent = intent.map_err(|_| Error::not_found())?.0;
+    if intent.contains('\0') {
+        return Err(Error::not_found());
+    }
     let view = gateway
         .engine
         .payment_by_intent(account, &intent)
