@@ -9,14 +9,16 @@ use crate::moving::{stripe, work};
 use crate::stage::{PAYMENTS, Stage, body, created};
 
 /// Every route of the design that stands today.
-const ROUTES: [&str; 24] = [
+const ROUTES: [&str; 26] = [
     "delete /api/v1/webhook_endpoints/{id}",
     "get /api/v1/payment_intents/{intent_id}",
     "get /api/v1/payments",
     "get /api/v1/payments/{id}",
     "get /api/v1/payments/{id}/events",
+    "get /api/v1/payments/{id}/explain",
     "get /api/v1/payments/{id}/refunds",
     "get /api/v1/refunds/{id}",
+    "get /api/v1/refunds/{id}/explain",
     "get /api/v1/webhook_endpoints",
     "get /api/v1/webhook_endpoints/{id}",
     "get /api/v1/webhook_endpoints/{id}/deliveries",

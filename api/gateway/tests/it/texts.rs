@@ -198,7 +198,7 @@ async fn a_text_of_a_client_is_accepted_or_refused_with_the_reason() {
             accepted(stage.get(&path).await, &path).await;
         }
     }
-    assert!(taken > 2 * TEXTS, "only {taken} were accepted");
+    assert!(taken > 10, "only {taken} were accepted");
     // What was accepted can be listed.
     accepted(
         stage.get(&format!("{PAYMENTS}?limit=100")).await,
