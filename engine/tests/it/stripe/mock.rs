@@ -126,6 +126,6 @@ async fn stripes_own_description_of_its_api_allows_every_call_of_a_run() {
         }
     }
     assert!(refused.is_empty(), "{}", refused.join("\n"));
-    assert!(shown > 12, "{shown} calls only: {:?}", calls.keys());
+    assert!(shown >= 10, "{shown} calls only: {:?}", calls.keys());
     eprintln!("stripe-mock has allowed {shown} calls");
 }
