@@ -139,7 +139,10 @@ fn lengths(schema: &Value) -> Vec<String> {
 }
 
 fn percent(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes()
+        .map(|byte| format!("%{byte:02X}"))
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 #[tokio::test]

@@ -108,7 +108,11 @@ fn escaped(text: &str) -> String {
         Ok(text) => text.into_bytes(),
         Err(_) => vec![0xed, 0xa0, 0x80],
     };
-    bytes.iter().map(|byte| format!("%{byte:02x}")).collect()
+    bytes
+        .iter()
+        .map(|byte| format!("%{byte:02x}"))
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 /// Checks that a request was accepted, or refused with a whole problem; returns whether it was accepted.
