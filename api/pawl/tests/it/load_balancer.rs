@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use reqwest::{Client, Method};
@@ -31,6 +31,10 @@ impl Balanced {
             .into_iter()
             .map(|address| (address, another_gateway(&fleet, address)))
             .collect();
+        for (address, _) in &more {
+            // HAProxy takes a server that it has not checked yet for a healthy one.
+            is_ready(*address).await;
+        }
         let first: SocketAddr = fleet.variable("GATEWAY_ADDR").parse().unwrap();
         let gateways: Vec<SocketAddr> = [first]
             .into_iter()
@@ -59,6 +63,18 @@ impl Drop for Balanced {
 fn another_gateway(fleet: &Fleet, address: SocketAddr) -> Child {
     let variables = [("GATEWAY_ADDR", address.to_string())];
     fleet.spawn_as("gateway", &format!("gateway-{address}"), &variables)
+}
+
+/// Waits until a gateway is ready.
+async fn is_ready(address: SocketAddr) {
+    let http = Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://{address}/readyz");
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let asks = || async { http.get(&url).send().await };
+    while !asks().await.is_ok_and(|answer| answer.status() == 200) {
+        assert!(Instant::now() < deadline, "{url} is not ready");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// A client whose connections come from this address of the loopback network.
