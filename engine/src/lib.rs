@@ -5,6 +5,7 @@
 //! Workers use [`worker`]: it performs the jobs against Stripe and submits their results as new events. All SQL on
 //! payments and jobs is in this crate, one file for each table.
 
+pub mod audit;
 pub mod cache;
 mod command;
 mod commit;

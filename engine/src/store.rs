@@ -4,6 +4,7 @@
 //! A function here is one statement. Its caller decides which statements form a transaction, and in which order.
 
 pub(crate) mod attempt;
+pub(crate) mod audit_report;
 mod decode;
 pub(crate) mod delivery;
 pub(crate) mod event_cursor;

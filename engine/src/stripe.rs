@@ -4,6 +4,7 @@
 //! retried by the queue. The concurrency limit and the circuit breaker spare Stripe while it fails.
 
 mod answer;
+mod audit_list;
 mod backoff;
 pub mod breaker;
 mod call_metrics;
@@ -16,6 +17,7 @@ mod failure;
 mod params;
 mod reads;
 
+pub use audit_list::IntentSums;
 pub use backoff::backoff;
 pub use class::{Class, Refusal, classify};
 pub use client::{Client, ClientConfig, ClientError, VERSION};

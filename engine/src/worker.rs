@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::{AuditKey, Auditor};
 use crate::cache::Cache;
 use crate::commit::After;
 use crate::commit::batch::BatchQueue;
@@ -44,6 +45,8 @@ pub struct WorkerParts {
     pub cache: Cache,
     /// Stripe's API.
     pub stripe: Client,
+    /// What signs the daily comparison with Stripe.
+    pub audit_key: AuditKey,
     /// The Stripe account and mode whose webhooks are applied.
     pub source: webhook::Source,
     /// How many jobs run at once.
@@ -70,6 +73,7 @@ struct Inner {
     sweeper: Sweeper,
     retention: Retention,
     events: EventReader,
+    auditor: Auditor,
     applier: Applier,
     deliveries: DeliveryWorker,
     /// The rounds of the applier.
@@ -88,6 +92,7 @@ impl Worker {
             queue,
             cache,
             stripe,
+            audit_key,
             source,
             concurrency,
             lease,
@@ -114,6 +119,11 @@ impl Worker {
             events: EventReader {
                 pool: pool.clone(),
                 stripe: stripe.clone(),
+            },
+            auditor: Auditor {
+                pool: pool.clone(),
+                stripe: stripe.clone(),
+                key: audit_key,
             },
             sweeper: Sweeper {
                 pool: pool.clone(),
@@ -157,6 +167,7 @@ impl Worker {
             Box::pin(self.inner.sweeper.run(&shutdown)),
             Box::pin(self.inner.retention.run(&shutdown)),
             Box::pin(self.inner.events.run(&shutdown)),
+            Box::pin(self.inner.auditor.run(&shutdown)),
             gauges::sample(&self.inner.pool, &self.inner.stripe, &shutdown),
         );
     }

@@ -3,6 +3,7 @@
 //! It has no SQL and no business rules. A caller needs a role that users do not have by default, and reaches only the
 //! account of that role. Every action is recorded in the audit before it is done.
 
+mod drift;
 mod error;
 mod interventions;
 mod openapi;

@@ -10,7 +10,7 @@ use utoipa::{IntoResponses, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{Core, SERVICE, interventions, ops};
+use crate::{Core, SERVICE, drift, interventions, ops};
 
 /// The description of the API as a whole; the routes add themselves.
 #[derive(OpenApi)]
@@ -35,6 +35,7 @@ pub(crate) fn described() -> OpenApiRouter<Core> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(ops::list))
         .routes(routes!(ops::retry))
+        .routes(routes!(drift::read))
         .routes(routes!(interventions::resync))
         .routes(routes!(interventions::force))
 }
@@ -53,6 +54,15 @@ pub(crate) struct OfReads;
 impl IntoResponses for OfReads {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&[400, 401, 403, 500, 503])
+    }
+}
+
+/// The problems of a request that reads one thing.
+pub(crate) struct OfOneRead;
+
+impl IntoResponses for OfOneRead {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[400, 401, 403, 404, 500, 503])
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod account;
 mod api_keys;
+mod audit;
 mod database;
 #[cfg(feature = "dev")]
 mod demo;
@@ -56,6 +57,7 @@ enum Command {
     ApiKeys(api_keys::Command),
     #[command(subcommand)]
     Keys(keys::Command),
+    Audit(audit::Options),
     Id(id::Options),
     #[cfg(feature = "dev")]
     Services(services::Options),
@@ -93,6 +95,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Users(command) => users::run(command).await,
         Command::ApiKeys(command) => api_keys::run(command).await,
         Command::Keys(command) => keys::run(command).await,
+        Command::Audit(options) => audit::run(options).await,
         Command::Id(options) => id::run(&options),
         #[cfg(feature = "dev")]
         Command::Services(options) => services::run(options).await,

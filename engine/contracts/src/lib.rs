@@ -4,6 +4,7 @@
 //! nothing here decides anything.
 
 pub mod asyncapi;
+pub mod audit;
 pub mod event;
 pub mod example;
 pub mod explanation;

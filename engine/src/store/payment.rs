@@ -2,6 +2,7 @@
 
 mod lock;
 mod page;
+pub(crate) mod sums;
 
 use std::collections::{HashMap, HashSet};
 

@@ -5,6 +5,7 @@
     reason = "a test may stop here"
 )]
 
+mod audit;
 mod cache;
 mod deliveries;
 mod edges;

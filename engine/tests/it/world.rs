@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use contracts::id::PaymentId;
 use contracts::view::{EventView, PaymentView};
+use engine::audit::AuditKey;
 use engine::cache::Cache;
 use engine::delivery::{Guard, Reach};
 use engine::queue::Queue;
@@ -308,6 +309,7 @@ fn worker(
         queue,
         cache,
         stripe: Client::new(&config).unwrap(),
+        audit_key: AuditKey::derive(&config.api_key),
         source: engine::webhook::Source::default(),
         concurrency: 8,
         lease: Duration::from_secs(30),

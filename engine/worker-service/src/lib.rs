@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use engine::audit::AuditKey;
 use engine::cache::Cache;
 use engine::delivery::{Guard, Reach};
 use engine::queue::Queue;
@@ -122,6 +123,7 @@ pub async fn serve(
     )?;
     let redis_url = config.redis_url.expose_secret();
     let cache = Cache::connect(redis_url)?;
+    let audit_key = AuditKey::derive(&config.stripe_key);
     let stripe = Client::new(&ClientConfig {
         timeout: config.stripe_timeout,
         concurrency: config.concurrency,
@@ -132,6 +134,7 @@ pub async fn serve(
         queue: Queue::connect(redis_url, queue::JOBS)?,
         cache: cache.clone(),
         stripe,
+        audit_key,
         source: config.source,
         concurrency: config.concurrency,
         lease: config.lease,

@@ -6,6 +6,7 @@
 )]
 
 mod acting;
+mod drift;
 mod interventions;
 mod openapi;
 

@@ -11,7 +11,8 @@ use crate::Stage;
 const COPY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi-core.json");
 
 /// Every route of the service that its document describes.
-const ROUTES: [&str; 7] = [
+const ROUTES: [&str; 8] = [
+    "get /api/v1/ops/drift",
     "get /api/v1/ops/jobs",
     "get /health",
     "get /livez",

@@ -21,6 +21,7 @@ fn worker(stage: &Stage) -> Worker {
         queue: Queue::connect(&redis_url(), &unique("queue")).unwrap(),
         cache: Cache::connect(&redis_url()).unwrap(),
         stripe: Client::new(&stripe).unwrap(),
+        audit_key: engine::audit::AuditKey::derive(&"sk_test_gateway".into()),
         source: engine::webhook::Source::default(),
         concurrency: 4,
         lease: std::time::Duration::from_secs(30),

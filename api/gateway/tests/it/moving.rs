@@ -46,6 +46,7 @@ pub(crate) fn work(stage: &Stage, stripe: String) {
         queue: Queue::connect(&redis_url(), &unique("queue")).unwrap(),
         cache: Cache::connect(&redis_url()).unwrap(),
         stripe: Client::new(&ClientConfig::new(stripe, "sk_test_of_the_tests".into())).unwrap(),
+        audit_key: engine::audit::AuditKey::derive(&"sk_test_gateway".into()),
         source: engine::webhook::Source::default(),
         concurrency: 8,
         lease: Duration::from_secs(30),
