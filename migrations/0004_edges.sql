@@ -5,7 +5,7 @@
 -- is not an edge. An edge is never deleted, since old transitions were made by it. One that is no longer made is retired.
 
 create table edge (
-    machine      text     not null check (machine in ('payment', 'attempt', 'refund')),
+    machine      text     not null check (machine in ('payment', 'attempt', 'capture', 'refund')),
     from_status  text     not null,    -- 'none' before the first move
     kind         text     not null,    -- what happened, in the past tense
     to_status    text     not null,
@@ -97,6 +97,26 @@ from (values
     ('A8', '{started,requires_action,pending,authorized}', 'voided', '{voided}'),
     -- Stripe's objects were read and differ
     ('P19', '{started,requires_action,pending,authorized,captured,failed,expired,voided}', 'resync', '{requires_action,pending,authorized,captured,failed,expired,voided}')
+) as rule (id, starts, kind, targets),
+unnest(rule.starts::text[]) as start (status),
+unnest(coalesce(rule.targets::text[], array[start.status])) as target (status);
+
+
+insert into edge (machine, id, from_status, kind, to_status)
+select 'capture', rule.id, start.status, rule.kind, target.status
+from (values
+    -- a client asks to capture, or the payment asks for it before its authorization ends
+    ('C0', '{none}', 'requested', '{requested}'),
+    -- Stripe shows captured money of no capture that is known, such as one in the dashboard
+    ('C1', '{none}', 'observed', '{succeeded}'),
+    -- the capture takes its time: the intent is in processing
+    ('C2', '{requested}', 'submitted', '{submitted}'),
+    -- the money is captured: an answer, payment_intent.succeeded, or a larger captured sum
+    ('C3', '{requested,submitted}', 'succeeded', '{succeeded}'),
+    -- Stripe refuses the capture, or the authorization or the payment ended without it
+    ('C4', '{requested,submitted}', 'failed', '{failed}'),
+    -- Stripe's objects were read and differ
+    ('P19', '{requested,submitted,succeeded,failed}', 'resync', '{submitted,succeeded,failed}')
 ) as rule (id, starts, kind, targets),
 unnest(rule.starts::text[]) as start (status),
 unnest(coalesce(rule.targets::text[], array[start.status])) as target (status);

@@ -1,6 +1,6 @@
 -- What Pawl knows of each payment, and every move that brought it there.
 --
--- A stream is a payment with its attempts and refunds. Whoever writes to a stream locks its payment row first, always:
+-- A stream is a payment with its attempts, captures and refunds. Whoever writes to a stream locks its payment row first, always:
 -- that one lock is what keeps two workers, a webhook and a client from deciding at the same moment.
 
 create table payment (
@@ -42,6 +42,10 @@ create table payment (
     -- The one call that moves this payment and whose outcome is not known yet.
     open_call             text         check (open_call in ('create_intent', 'confirm_intent', 'capture_intent', 'cancel_intent')),
     attempts              integer      not null default 0 check (attempts >= 0),
+    -- Whether Stripe lets it be captured in several parts; null where its merchant did not ask.
+    multicapture          text         check (multicapture in ('requested', 'available', 'unavailable')),
+    -- How many rows of `capture` it has, so that a payment without any needs no read of them.
+    captures              integer      not null default 0 check (captures >= 0),
 
     -- The newest attempt, number `attempts`: only this one can be open or change. When the next one begins, this one is
     -- closed and is written to the table `attempt`. Its times are those of its transitions.
@@ -60,6 +64,7 @@ create table payment (
     customer              jsonb,
     description           text,
     statement_descriptor  text,
+    payment_method_types  text[]       not null default '{}',  -- Stripe's names; empty: those that its dashboard enables
     metadata              jsonb        not null default '{}',
 
     created_at            timestamptz  not null,
@@ -90,6 +95,45 @@ create table attempt (
 create trigger attempt_only_grows before update or delete or truncate on attempt
     for each statement execute function history_only_grows();
 
+-- The captures of payments that are captured by hand. Stripe has no such object; it shows their sum.
+create table capture (
+    id          uuid         primary key,
+    payment_id  uuid         not null references payment,
+    status      text         not null,
+    amount      bigint       not null check (amount > 0),
+    final       boolean      not null,      -- the rest of the authorized sum is released with it
+    error       jsonb,
+    created_at  timestamptz  not null,
+    updated_at  timestamptz  not null
+) with (fillfactor = 80);
+
+create index capture_payment on capture (payment_id, id);
+create unique index capture_one_open on capture (payment_id) where status in ('requested', 'submitted');
+
+-- The captures of a payment take no more than was authorized. What happened at Stripe is never refused, so that a request
+-- counts together with all others only when it is made: somebody else may capture at Stripe meanwhile.
+--
+-- The payment's lock makes two transactions without it see each other's captures. It does not conflict with the lock of a
+-- foreign key, which both have by then.
+create function captures_are_authorized() returns trigger language plpgsql as $$
+declare
+    authorized bigint;
+begin
+    select amount_authorized into authorized from payment where id = new.payment_id for no key update;
+    if (select sum(amount) from capture
+        where payment_id = new.payment_id
+              and (status in ('submitted', 'succeeded') or status = 'requested' and new.status = 'requested')) > authorized
+    then
+        raise exception 'the captures exceed the authorized amount'
+            using errcode = 'check_violation', constraint = 'capture_within_authorized', table = 'capture';
+    end if;
+    return null;
+end
+$$;
+
+create trigger captures_are_authorized after insert or update on capture
+    for each row execute function captures_are_authorized();
+
 create table refund (
     id          uuid         primary key,
     payment_id  uuid         not null references payment,
@@ -104,11 +148,12 @@ create table refund (
 ) with (fillfactor = 80);
 
 create index refund_payment on refund (payment_id, id);
+create index refund_account on refund (account_id, id);
 
 -- A transition without what it shares with the others of its step.
 create type status_change as (
     machine      text,
-    subject      uuid,      -- the payment, the attempt or the refund
+    subject      uuid,      -- the payment, the attempt, the capture or the refund
     from_status  text,
     kind         text,
     to_status    text,

@@ -5,8 +5,8 @@
 create table job (
     id             uuid         primary key,
     payment_id     uuid         not null,
-    subject        uuid         not null,      -- the payment, attempt or refund that it is about
-    -- What it does: a workflows::effect::Effect, such as {"kind": "capture_intent", "amount": 300}.
+    subject        uuid         not null,      -- the payment, attempt, capture or refund that it is about
+    -- What it does: a workflows::effect::Effect, such as {"kind": "cancel_intent", "reason": "abandoned"}.
     effect         jsonb        not null,
     kind           text         not null generated always as (effect ->> 'kind') stored,
     -- dead: the engine gave it up; it needs an operator.

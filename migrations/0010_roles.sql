@@ -34,7 +34,7 @@ $$;
 -- The services that move payments: gateway and core service by commands, the worker by Stripe's answers and webhooks.
 grant select, insert on history, attempt to pawl_engine;
 grant select on transition, edge, switch to pawl_engine;
-grant select, insert, update on payment, refund to pawl_engine;
+grant select, insert, update on payment, capture, refund to pawl_engine;
 grant select, insert, update, delete on job, inbox_open, timer, outbox, idempotency to pawl_engine;
 grant select, insert, delete on inbox, inbox_result to pawl_engine;
 

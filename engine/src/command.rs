@@ -4,7 +4,7 @@
 use infra::trace::SpanKind;
 use infra::{postgres, trace};
 use uuid::Uuid;
-use workflows::stream::{ConfirmRequest, Event, RefundRequest};
+use workflows::stream::{CaptureRequest, ConfirmRequest, Event, RefundRequest};
 
 use crate::commit::Cause;
 use crate::commit::advance::{Advance, Origin, Outcome};
@@ -120,7 +120,14 @@ fn event(payment: Uuid, command: Command) -> (Event, Uuid) {
             });
             (event, payment)
         }
-        Command::Capture { amount } => (Event::CaptureRequested { amount }, payment),
+        Command::Capture { amount, is_final } => {
+            let event = Event::CaptureRequested(CaptureRequest {
+                capture: Uuid::now_v7(),
+                amount,
+                is_final,
+            });
+            (event, payment)
+        }
         Command::Cancel { reason } => (Event::CancelRequested { reason }, payment),
         Command::Refund { amount, reason } => {
             let refund = Uuid::now_v7();

@@ -127,7 +127,11 @@ pub(crate) async fn perform(work: Work<'_>) -> JobResult {
     let result = match &work.job.effect {
         Effect::CreateIntent => create_intent::perform(&work).await,
         Effect::ConfirmIntent { attempt } => confirm_intent::perform(&work, *attempt).await,
-        Effect::CaptureIntent { amount } => capture_intent::perform(&work, *amount).await,
+        Effect::CaptureIntent {
+            capture,
+            amount,
+            is_final,
+        } => capture_intent::perform(&work, *capture, *amount, *is_final).await,
         Effect::CancelIntent { reason } => cancel_intent::perform(&work, reason.as_deref()).await,
         Effect::CreateRefund { refund } => create_refund::perform(&work, *refund).await,
         Effect::Resync => resync::perform(&work).await,
@@ -173,6 +177,7 @@ impl Work<'_> {
             answers: self.job.effect.call(),
             attempt,
             fresh_attempt: Uuid::now_v7(),
+            fresh_capture: Uuid::now_v7(),
         }))
     }
 

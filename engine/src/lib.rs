@@ -49,7 +49,7 @@ pub use error::Error;
 pub use infra::http::page::Page;
 pub use intervention::Force;
 pub use operations::JOB_STATES;
-pub use query::PaymentFilter;
+pub use query::{PaymentFilter, RefundFilter};
 pub use record::{Notes, View};
 pub use request::{Answer, Command, Idempotency, NewPayment};
 

@@ -67,9 +67,14 @@ pub(crate) fn of<'a>(
         metadata: record.notes.metadata.clone(),
         refund_amount: match moved.machine {
             Machine::Refund => row.moved["amount"].as_i64(),
-            Machine::Payment | Machine::Attempt => None,
+            _ => None,
         },
         error: error.as_ref().map(error_view),
+        capture_amount: match moved.machine {
+            Machine::Capture => row.moved["amount"].as_i64(),
+            _ => None,
+        },
+        cancellation_reason: row.moved["cancellation_reason"].as_str().map(str::to_owned),
         amount: payment.money.amount(),
         currency: payment.money.currency().code(),
         amount_capturable: amount("amount_capturable", payment.capturable),

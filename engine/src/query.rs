@@ -1,16 +1,14 @@
 //! The queries of clients. An object of another account is treated like one that does not exist.
 
-use std::collections::BTreeMap;
+mod filter;
+
 use std::time::Duration;
 
 use contracts::id::{EventId, PaymentId};
-use contracts::view::{EventView, PaymentView, RefundView};
+use contracts::view::{CaptureView, EventView, PaymentView, RefundView};
 use infra::postgres;
-use serde_json::json;
-use time::OffsetDateTime;
 use tokio::time::Instant;
 use uuid::Uuid;
-use workflows::payment::Status;
 use workflows::refund;
 
 use crate::cache::Cached;
@@ -18,31 +16,11 @@ use crate::record::{Record, RefundRecord, View};
 use crate::store::{payment, transition};
 use crate::{Engine, Error, Page, store};
 
-/// The payments that a list shows: those that meet every condition that is set.
-#[derive(Debug, Clone, Default)]
-pub struct PaymentFilter {
-    /// Only those in this status.
-    pub status: Option<Status>,
-    /// Only the one with this order id of the merchant.
-    pub reference: Option<String>,
-    /// Only those of at least, and at most, this amount.
-    pub amount: (Option<i64>, Option<i64>),
-    /// Only those accepted at or after the first moment, and before the second.
-    pub created: (Option<OffsetDateTime>, Option<OffsetDateTime>),
-    /// Only those whose metadata holds all of this.
-    pub metadata: BTreeMap<String, String>,
-}
+pub use filter::{PaymentFilter, RefundFilter};
 
 /// The first and the longest pause between two reads of a waiting request.
 const PAUSE: Duration = Duration::from_millis(5);
 const PAUSE_AT_MOST: Duration = Duration::from_millis(100);
-
-/// A process whose clock was set back goes on with the time of its last id. The time in an id may be this far ahead of
-/// the payment's `created_at`.
-const CLOCK_STEPS: time::Duration = time::Duration::hours(1);
-
-/// A time after every payment.
-const FAR_FUTURE: OffsetDateTime = time::macros::datetime!(9999-01-01 0:00 UTC);
 
 impl Engine {
     /// A payment of the account, from the cache where it is, else from Postgres.
@@ -217,6 +195,44 @@ impl Engine {
         Ok((stored.iter().map(RefundRecord::view).collect(), more))
     }
 
+    /// Refunds of all payments of an account, the newest first, and whether there are more.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn refunds_of_account(
+        &self,
+        account: Uuid,
+        filter: &RefundFilter,
+        page: &Page<Uuid>,
+    ) -> Result<(Vec<RefundView>, bool), Error> {
+        let refunds = postgres::within(async {
+            let mut connection = self.inner.pool.acquire().await?;
+            store::refund::page(&mut connection, &filter.criteria(account, page)).await
+        });
+        let refunds = refunds.await?;
+        Ok(page.cut(refunds.iter().map(RefundRecord::view).collect()))
+    }
+
+    /// The captures of a payment, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also for a cursor that is no capture of the payment, [`Error::Unavailable`].
+    pub async fn captures(
+        &self,
+        account: Uuid,
+        payment: Uuid,
+        page: &Page<Uuid>,
+    ) -> Result<(Vec<CaptureView>, bool), Error> {
+        let record = self.record(payment).await?;
+        let record = record.filter(|record| record.account == account);
+        let captures = record.ok_or(Error::NotFound)?.captures();
+        let exists = |id: &Uuid| captures.iter().any(|capture| capture.id.uuid() == *id);
+        if !page.cursors().all(exists) {
+            return Err(Error::NotFound);
+        }
+        Ok(page.select(captures, |capture| capture.id.uuid()))
+    }
+
     /// The transitions of a payment, the newest first. A cursor is the version of a transition.
     ///
     /// # Errors
@@ -257,36 +273,6 @@ impl Engine {
             payment::read(&mut connection, &[id]).await
         });
         Ok(records.await?.pop())
-    }
-}
-
-impl PaymentFilter {
-    fn criteria(&self, account: Uuid, page: &Page<Uuid>) -> payment::Criteria<'_> {
-        let (from, to) = self.created;
-        let above = from.map_or(Uuid::nil(), |from| {
-            store::earliest_id(from.saturating_sub(CLOCK_STEPS))
-        });
-        let below = to.map_or(Uuid::max(), |to| {
-            store::earliest_id(to.saturating_add(CLOCK_STEPS))
-        });
-        payment::Criteria {
-            account,
-            above: page.ending_before.unwrap_or_default().max(above),
-            below: page.starting_after.unwrap_or(Uuid::max()).min(below),
-            oldest_first: page.ending_before.is_some(),
-            status: self.status.map(Status::as_str),
-            reference: self.reference.as_deref(),
-            amount: (
-                self.amount.0.unwrap_or(0),
-                self.amount.1.unwrap_or(i64::MAX),
-            ),
-            created: (
-                from.unwrap_or(OffsetDateTime::UNIX_EPOCH),
-                to.unwrap_or(FAR_FUTURE),
-            ),
-            metadata: (!self.metadata.is_empty()).then(|| json!(self.metadata)),
-            limit: page.rows(),
-        }
     }
 }
 

@@ -1,15 +1,16 @@
 //! A payment's stream together with what only the merchant cares for, and the views of it that clients get.
 
 use bytes::Bytes;
-use contracts::id::{AttemptId, PaymentId, RefundId};
+use contracts::id::{AttemptId, CaptureId, PaymentId, RefundId};
 use contracts::request::{Customer, Metadata};
-use contracts::view::{AttemptView, ErrorView, PaymentView, RefundView};
+use contracts::view::{AttemptView, CaptureView, ErrorView, PaymentView, RefundView};
 use infra::id::AccountId;
 use serde::Serialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::attempt;
 use workflows::attempt::Attempt;
+use workflows::capture::Capture;
 use workflows::payment::Status;
 use workflows::refund::Refund;
 use workflows::stream::Stream;
@@ -20,7 +21,8 @@ use crate::cache::Entry;
 /// A payment as its tables hold it.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
-    /// The state that `step` decides about: the payment, its newest attempt, and its refunds where they were read.
+    /// The state that `step` decides about: the payment, its newest attempt, its captures, and its refunds where they were
+    /// read.
     pub(crate) stream: Stream,
     /// The merchant that it belongs to.
     pub(crate) account: Uuid,
@@ -43,6 +45,8 @@ pub struct Notes {
     pub description: Option<String>,
     /// Shown on the bank statement.
     pub statement_descriptor: Option<String>,
+    /// The types of payment methods that the customer may pay with, by Stripe's names; empty where Stripe's dashboard decides.
+    pub payment_method_types: Vec<String>,
     /// Notes by key.
     pub metadata: Metadata,
 }
@@ -116,17 +120,37 @@ impl Record {
             next_action: payment.next_action.clone(),
             latest_attempt: self.stream.newest_attempt().map(attempt_view),
             last_error: payment.last_error.as_ref().map(error_view),
+            cancellation_reason: payment.cancellation_reason.clone(),
+            multicapture: payment.multicapture.map(|it| it.as_str().into()),
+            captures: self.captures(),
             capture_before: payment
                 .capture_before
                 .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()),
             reference: self.notes.reference.clone(),
             customer: self.notes.customer.clone(),
             description: self.notes.description.clone(),
+            payment_method_types: self.notes.payment_method_types.clone(),
             metadata: self.notes.metadata.clone(),
             version: payment.version,
             created_at: self.created_at,
             updated_at: self.updated_at,
         }
+    }
+
+    /// The views of its captures, the oldest first.
+    pub(crate) fn captures(&self) -> Vec<CaptureView> {
+        let payment = &self.stream.payment;
+        let view = |capture: &Capture| CaptureView {
+            id: CaptureId::from_uuid(capture.id),
+            object: "capture".into(),
+            payment_id: PaymentId::from_uuid(payment.id),
+            status: capture.status.as_str().into(),
+            amount: capture.amount,
+            currency: payment.money.currency().code(),
+            is_final: capture.is_final,
+            error: capture.error.as_ref().map(error_view),
+        };
+        self.stream.captures.iter().map(view).collect()
     }
 
     /// [`Record::view`] as lists show it: without the fields that only the paying customer may know.

@@ -16,6 +16,8 @@ pub struct NewPayment {
     pub money: Money,
     /// When the money is taken.
     pub capture_method: CaptureMethod,
+    /// Ask Stripe that it may be captured in several parts.
+    pub multicapture: bool,
     /// Confirm as soon as the intent exists.
     pub confirm: bool,
     /// Stripe's id of a payment method.
@@ -42,6 +44,8 @@ pub enum Command {
     Capture {
         /// All that is capturable when absent.
         amount: Option<i64>,
+        /// Release the rest; otherwise more can be captured later.
+        is_final: bool,
     },
     /// End the payment without taking money.
     Cancel {

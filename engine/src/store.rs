@@ -5,6 +5,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod audit_report;
+mod capture;
 mod decode;
 pub(crate) mod delivery;
 pub(crate) mod event_cursor;

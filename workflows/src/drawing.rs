@@ -10,7 +10,7 @@ const PREFACE: &str = "\
 # Machines
 
 Made by `cargo run -p workflows --example draw` from the tables of rules (`workflows::payment::RULES`,
-`attempt::RULES`, `refund::RULES`, `job::RULES`). Do not edit. The database's table `edge`
+`attempt::RULES`, `capture::RULES`, `refund::RULES`, `job::RULES`). Do not edit. The database's table `edge`
 (`migrations/0004_edges.sql`) is made from the same tables.
 
 The drawings leave out the rules that lead from every status (`resync`, `forced`): they correct. The tables below the

@@ -21,6 +21,8 @@ names! {
         Payment = "payment",
         /// [`crate::attempt`]
         Attempt = "attempt",
+        /// [`crate::capture`]
+        Capture = "capture",
         /// [`crate::refund`]
         Refund = "refund",
     }

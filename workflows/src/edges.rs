@@ -1,7 +1,7 @@
 //! The edges of all machines, from which the database's table `edge`, the drawings and the tests are made.
 
 use crate::names::Name;
-use crate::{attempt, edge, job, payment, refund};
+use crate::{attempt, capture, edge, job, payment, refund};
 
 pub use crate::edge::{Driver, Edge, From, Machine, NONE, Rule, To};
 
@@ -20,6 +20,7 @@ pub fn list(machine: Machine) -> Vec<Edge> {
     match machine {
         Machine::Payment => edge::enumerate::<payment::PaymentGraph>(),
         Machine::Attempt => edge::enumerate::<attempt::AttemptGraph>(),
+        Machine::Capture => edge::enumerate::<capture::CaptureGraph>(),
         Machine::Refund => edge::enumerate::<refund::RefundGraph>(),
     }
 }
@@ -30,6 +31,7 @@ pub fn rules(machine: Machine) -> Vec<Row> {
     match machine {
         Machine::Payment => rows(payment::RULES),
         Machine::Attempt => rows(attempt::RULES),
+        Machine::Capture => rows(capture::RULES),
         Machine::Refund => rows(refund::RULES),
     }
 }

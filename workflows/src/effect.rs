@@ -21,7 +21,7 @@ names! {
     }
 }
 
-/// Work that a step asks for. The row of its job holds its JSON, such as `{"kind": "capture_intent", "amount": 300}`.
+/// Work that a step asks for. The row of its job holds its JSON, such as `{"kind": "cancel_intent", "reason": "abandoned"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Effect {
@@ -34,8 +34,13 @@ pub enum Effect {
     },
     /// Ask Stripe to capture.
     CaptureIntent {
+        /// Our id of the capture.
+        capture: Uuid,
         /// How much, in the currency's unit.
         amount: i64,
+        /// Whether the rest is released.
+        #[serde(rename = "final")]
+        is_final: bool,
     },
     /// Ask Stripe to cancel the intent.
     CancelIntent {
@@ -84,16 +89,14 @@ impl Effect {
         }
     }
 
-    /// The id of its subject: an attempt, a refund, or else the payment.
+    /// The id of its subject: an attempt, a capture, a refund, or else the payment.
     #[must_use]
     pub const fn subject(&self, payment: Uuid) -> Uuid {
         match self {
             Self::ConfirmIntent { attempt } => *attempt,
+            Self::CaptureIntent { capture, .. } => *capture,
             Self::CreateRefund { refund } => *refund,
-            Self::CreateIntent
-            | Self::CaptureIntent { .. }
-            | Self::CancelIntent { .. }
-            | Self::Resync => payment,
+            Self::CreateIntent | Self::CancelIntent { .. } | Self::Resync => payment,
         }
     }
 }

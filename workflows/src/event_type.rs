@@ -2,7 +2,7 @@
 //! which edge led to it: an answer, a webhook, a resync or an operator.
 
 use crate::edge::Machine;
-use crate::{attempt, payment, refund};
+use crate::{attempt, capture, payment, refund};
 
 /// The status that each type reports, machine by machine. A type may report more than one status.
 pub const OUTCOMES: &[(Machine, &str, &str)] = &[
@@ -92,6 +92,26 @@ pub const OUTCOMES: &[(Machine, &str, &str)] = &[
         "attempt.voided",
     ),
     (
+        Machine::Capture,
+        capture::Status::Requested.as_str(),
+        "capture.created",
+    ),
+    (
+        Machine::Capture,
+        capture::Status::Submitted.as_str(),
+        "capture.submitted",
+    ),
+    (
+        Machine::Capture,
+        capture::Status::Succeeded.as_str(),
+        "capture.succeeded",
+    ),
+    (
+        Machine::Capture,
+        capture::Status::Failed.as_str(),
+        "capture.failed",
+    ),
+    (
         Machine::Refund,
         refund::Status::LocalRequested.as_str(),
         "refund.created",
@@ -135,7 +155,7 @@ const CAPTURE_REQUESTED: &str = "payment.capture_requested";
 const RELEASED: &str = "refund.released";
 
 /// Every type, in the order of the machines.
-pub const ALL: [&str; 29] = [
+pub const ALL: [&str; 34] = [
     "payment.created",
     WAITS_FOR_METHOD,
     "payment.requires_confirmation",
@@ -157,6 +177,11 @@ pub const ALL: [&str; 29] = [
     "attempt.expired",
     "attempt.voided",
     "attempt.updated",
+    "capture.created",
+    "capture.submitted",
+    "capture.succeeded",
+    "capture.failed",
+    "capture.updated",
     "refund.created",
     "refund.pending",
     "refund.requires_action",
@@ -207,6 +232,7 @@ impl Change<'_> {
             machine => self.outcome().unwrap_or(match machine {
                 Machine::Payment => "payment.updated",
                 Machine::Attempt => "attempt.updated",
+                Machine::Capture => "capture.updated",
                 Machine::Refund => "refund.updated",
             }),
         }

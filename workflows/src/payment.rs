@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::capture::Multicapture;
 use crate::edge;
 use crate::edge::Edge;
 use crate::money::Money;
@@ -142,6 +143,10 @@ pub struct Payment {
     pub open_call: Option<Call>,
     /// How many attempts were made.
     pub attempts: i32,
+    /// Whether it may be captured in several parts; none where its merchant did not ask for that.
+    pub multicapture: Option<Multicapture>,
+    /// How many captures were asked for here or made outside of Pawl.
+    pub captures: i32,
     /// The number of the stream's last transition; the first has 1.
     pub version: i64,
 }
@@ -180,6 +185,8 @@ impl Payment {
             cancel_requested: false,
             open_call: None,
             attempts: 0,
+            multicapture: None,
+            captures: 0,
             version: 0,
         }
     }
@@ -240,6 +247,13 @@ impl Payment {
         self.capturable = intent.amount_capturable;
         self.authorized = self.authorized.max(total?);
         self.capture_before = intent.capture_before().or(self.capture_before);
+        match intent.multicapture() {
+            Some(true) => self.multicapture = Some(Multicapture::Available),
+            Some(false) if self.multicapture.is_some() => {
+                self.multicapture = Some(Multicapture::Unavailable);
+            }
+            _ => {}
+        }
         Some(())
     }
 }

@@ -1,7 +1,8 @@
-//! A payment with its attempts and refunds, and the one function that decides how they move: [`step`].
+//! A payment with its attempts, captures and refunds, and the one function that decides how they move: [`step`].
 
 mod attempts;
 mod calls;
+mod captures;
 mod charges;
 mod commands;
 mod draft;
@@ -15,18 +16,19 @@ use draft::Draft;
 use uuid::Uuid;
 
 use crate::attempt::Attempt;
+use crate::capture::Capture;
 use crate::edges::Machine;
 use crate::payment::Payment;
 use crate::refund::Refund;
 
 pub use crate::effect::Effect;
 pub use event::{
-    ChargeReport, ConfirmRequest, Event, IntentReport, Needs, RefundReport, RefundRequest,
-    Snapshot, VoidCall,
+    CaptureRequest, ChargeReport, ConfirmRequest, Event, IntentReport, Needs, RefundReport,
+    RefundRequest, Snapshot, VoidCall,
 };
 pub use identity::Identity;
 
-/// A payment with its attempts and refunds, as they stand under the lock of the payment's row.
+/// A payment with its attempts, captures and refunds, as they stand under the lock of the payment's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
     /// The payment.
@@ -34,6 +36,8 @@ pub struct Stream {
     /// Its attempts, oldest first. Of those that are stored only the newest is needed, so that after a step they are this
     /// one and the attempts that the step added.
     pub attempts: Vec<Attempt>,
+    /// Its captures, oldest first, all of them.
+    pub captures: Vec<Capture>,
     /// Its refunds, where the event needs them; see [`Event::needs`].
     pub refunds: Vec<Refund>,
 }
@@ -79,7 +83,7 @@ impl Step {
 pub struct Transition {
     /// The machine of the subject.
     pub machine: Machine,
-    /// The id of the payment, attempt or refund that moved.
+    /// The id of the payment, attempt, capture or refund that moved.
     pub subject: Uuid,
     /// The edge's kind.
     pub kind: &'static str,
@@ -124,6 +128,9 @@ pub enum Refusal {
         /// The sum that can be captured, in the currency's unit.
         capturable: i64,
     },
+    /// Only a part of the authorized sum is to be captured now and more later, which Stripe does not allow for this charge.
+    #[error("the payment cannot be captured in several parts")]
+    MulticaptureUnavailable,
     /// The amount exceeds the part of the captured sum that is left.
     #[error("at most {left} can be refunded")]
     RefundExceeds {
@@ -185,7 +192,7 @@ pub fn step(stream: &Stream, event: &Event) -> Result<Step, Refusal> {
 fn apply(draft: &mut Draft, event: &Event) -> Result<(), Refusal> {
     match event {
         Event::ConfirmRequested(request) => request.apply(draft),
-        Event::CaptureRequested { amount } => commands::capture(draft, *amount),
+        Event::CaptureRequested(request) => request.apply(draft),
         Event::CancelRequested { reason } => commands::cancel(draft, reason.as_ref()),
         Event::RefundRequested(request) => request.apply(draft),
         Event::Forced { to, reason: _ } => commands::force(draft, *to),

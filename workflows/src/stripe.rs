@@ -133,6 +133,12 @@ impl Intent {
     pub fn capture_before(&self) -> Option<i64> {
         self.latest_charge.as_ref()?.capture_before
     }
+
+    /// Whether the authorization can be captured in several parts; known only where the charge came expanded.
+    #[must_use]
+    pub fn multicapture(&self) -> Option<bool> {
+        self.latest_charge.as_ref()?.multicapture
+    }
 }
 
 /// A charge inside another object: its id, and the deadline that an expanded one has.
@@ -142,6 +148,8 @@ pub struct ChargeRef {
     pub id: String,
     /// `payment_method_details.card.capture_before`, in Unix seconds.
     pub capture_before: Option<i64>,
+    /// Whether it may be captured in several parts: `payment_method_details.card.multicapture.status`.
+    pub multicapture: Option<bool>,
 }
 
 /// A snapshot of a Charge.
@@ -305,6 +313,8 @@ enum Expandable {
         #[serde(default)]
         capture_before: Option<i64>,
         #[serde(default)]
+        multicapture: Option<bool>,
+        #[serde(default)]
         payment_method_details: Option<Value>,
     },
 }
@@ -315,19 +325,23 @@ fn expandable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Charg
         Expandable::Id(id) => ChargeRef {
             id,
             capture_before: None,
+            multicapture: None,
         },
         Expandable::Object {
             id,
             capture_before,
+            multicapture,
             payment_method_details,
-        } => ChargeRef {
-            id,
-            capture_before: capture_before.or_else(|| {
-                payment_method_details?
-                    .pointer("/card/capture_before")?
-                    .as_i64()
-            }),
-        },
+        } => {
+            let of_card = |pointer| payment_method_details.as_ref()?.pointer(pointer);
+            ChargeRef {
+                id,
+                capture_before: capture_before
+                    .or_else(|| of_card("/card/capture_before")?.as_i64()),
+                multicapture: multicapture
+                    .or_else(|| Some(of_card("/card/multicapture/status")? == "available")),
+            }
+        }
     }))
 }
 

@@ -13,6 +13,8 @@ infra::codes! {
     UNEXPECTED_STATE = 409 "unexpected_state", "The status does not allow this";
     /// The outcome of another call to Stripe for this payment is not known yet.
     CALL_IN_FLIGHT = 409 "call_in_flight", "Another call is still open", retryable;
+    /// Stripe takes one capture of this payment only.
+    MULTICAPTURE_UNAVAILABLE = 409 "multicapture_unavailable", "The payment can be captured once";
     /// The account has a payment with this reference.
     REFERENCE_TAKEN = 409 "reference_taken", "The reference is taken";
     /// An amount outside of the range that the currency or the payment allows.

@@ -1,19 +1,21 @@
-//! The commands that move an existing payment: confirm, capture and cancel.
+//! The commands that move an existing payment, confirm, capture and cancel, and the list of captures.
 
 use axum::extract::State;
 use axum::response::Response;
-use contracts::id::{Payment, PaymentId};
+use contracts::id::{CaptureId, Payment, PaymentId};
 use contracts::request::{CancelPayment, CapturePayment, ConfirmPayment};
 use contracts::schema::IdempotencyKey;
-use contracts::view::PaymentView;
+use contracts::view::{CaptureView, PaymentView};
 use engine::{Command, Idempotency};
+use infra::http::list::List;
+use infra::http::page::ListQuery;
 use infra::http::path::PathId;
 
 use crate::error::Error;
 use crate::extract::{Account, IdempotentBody};
 use crate::payments::{PATH, answer_after_wait};
 use crate::prefer::Wait;
-use crate::{Gateway, openapi};
+use crate::{Gateway, answer, openapi};
 
 /// Confirm a payment.
 ///
@@ -55,7 +57,8 @@ pub(crate) async fn confirm(
 
 /// Capture a payment.
 ///
-/// Takes what was authorised, or a part of it; the rest is released.
+/// Takes what was authorised, or a part of it; the rest is released, unless `final` is false and the payment's `multicapture`
+/// is `available`.
 #[utoipa::path(
     post,
     path = "/api/v1/payments/{id}/capture",
@@ -82,8 +85,39 @@ pub(crate) async fn capture(
     let idempotency = sent.idempotency(account, format!("{PATH}/{id}/capture"));
     let command = Command::Capture {
         amount: sent.body.amount,
+        is_final: sent.body.is_final.unwrap_or(true),
     };
     run(&gateway, id, command, idempotency, sent.wait).await
+}
+
+/// List a payment's captures, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/payments/{id}/captures",
+    operation_id = "list_captures",
+    tag = "payments",
+    security(("token" = []), ("key" = [])),
+    params(
+        ("id" = PaymentId, Path, description = "The payment"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "1 to 100, 10 when absent"),
+        ("starting_after" = Option<CaptureId>, Query, description = "Continue behind this one"),
+        ("ending_before" = Option<CaptureId>, Query, description = "Go back to before this one"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = List<CaptureView>),
+        openapi::OfReads,
+    ),
+)]
+pub(crate) async fn list_captures(
+    State(gateway): State<Gateway>,
+    Account(account): Account,
+    PathId(id): PathId<Payment>,
+    query: ListQuery,
+) -> Result<Response, Error> {
+    let page = query.without_filters()?.page::<CaptureId>()?;
+    let page = page.map(|id| id.uuid());
+    let (captures, has_more) = gateway.engine.captures(account, id.uuid(), &page).await?;
+    Ok(answer::body(&List::new(captures, has_more)))
 }
 
 /// Cancel a payment.

@@ -11,7 +11,7 @@ use workflows::stream::Refusal;
 
 use crate::code::{
     CALL_IN_FLIGHT, IDEMPOTENCY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED, INTAKE_PAUSED, INVALID_AMOUNT,
-    REFERENCE_TAKEN, UNEXPECTED_STATE, WEBHOOK_INVALID,
+    MULTICAPTURE_UNAVAILABLE, REFERENCE_TAKEN, UNEXPECTED_STATE, WEBHOOK_INVALID,
 };
 
 /// The `Retry-After` of a pause, which an operator ends after minutes.
@@ -173,6 +173,11 @@ fn refusal_problem(refusal: &Refusal) -> Problem {
         Refusal::CaptureExceeds { capturable } => {
             amount(format!("At most {capturable} can be captured."))
         }
+        Refusal::MulticaptureUnavailable => Problem::new(
+            MULTICAPTURE_UNAVAILABLE,
+            "This payment can be captured once: leave out `final`, and the rest is released.",
+        )
+        .param("final"),
         Refusal::RefundExceeds { left } => amount(format!("At most {left} can be refunded.")),
         // Only reports of Stripe and faults of Pawl cause the others; no request does.
         other => internal(&other.to_string()),

@@ -1,6 +1,8 @@
-//! The filters of a list of payments: `status`, `reference`, `amount`, `created` and `metadata[key]`.
+//! The filters of lists: of payments `status`, `reference`, `amount`, `created` and `metadata[key]`, of refunds `payment`,
+//! `status` and `created`.
 
-use engine::PaymentFilter;
+use contracts::id::PaymentId;
+use engine::{PaymentFilter, RefundFilter};
 use infra::http::RequestError;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
@@ -57,6 +59,34 @@ pub(crate) fn parse(parameters: Vec<(String, String)>) -> Result<PaymentFilter, 
             "metadata",
             "Give at most 50 pairs.",
         ));
+    }
+    Ok(filter)
+}
+
+/// Reads the parameters of a list of refunds that are not its page.
+///
+/// # Errors
+/// If one of them is unknown or its value cannot be read.
+pub(crate) fn of_refunds(parameters: Vec<(String, String)>) -> Result<RefundFilter, RequestError> {
+    let mut filter = RefundFilter::default();
+    for (name, value) in parameters {
+        match name.as_str() {
+            "payment" => {
+                let payment = value.parse::<PaymentId>().map_err(|_| {
+                    RequestError::parameter("payment", "This must be the id of a payment, pay_….")
+                })?;
+                filter.payment = Some(payment.uuid());
+            }
+            "status" => {
+                let status = value.parse();
+                let status = status
+                    .map_err(|_| RequestError::parameter("status", "There is no such status."))?;
+                filter.status = Some(status);
+            }
+            "created[gte]" => filter.created.0 = Some(moment(name.as_str(), &value)?),
+            "created[lt]" => filter.created.1 = Some(moment(name.as_str(), &value)?),
+            _ => return Err(RequestError::unknown_parameter(&name)),
+        }
     }
     Ok(filter)
 }

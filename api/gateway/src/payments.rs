@@ -223,6 +223,7 @@ fn new_payment(request: CreatePayment) -> Result<NewPayment, RequestError> {
             request::CaptureMethod::Automatic => CaptureMethod::Automatic,
             request::CaptureMethod::Manual => CaptureMethod::Manual,
         },
+        multicapture: request.multicapture,
         confirm: request.confirm,
         payment_method: request.payment_method,
         return_url: request.return_url,
@@ -235,6 +236,7 @@ fn new_payment(request: CreatePayment) -> Result<NewPayment, RequestError> {
             customer: request.customer,
             description: request.description,
             statement_descriptor: request.statement_descriptor,
+            payment_method_types: request.payment_method_types,
             metadata: request.metadata,
         },
     })

@@ -4,18 +4,19 @@ use axum::extract::State;
 use axum::response::Response;
 use contracts::id::{Payment, PaymentId, Refund, RefundId};
 use contracts::request::CreateRefund;
-use contracts::schema::IdempotencyKey;
+use contracts::schema::{IdempotencyKey, RefundStatus};
 use contracts::view::RefundView;
 use engine::Command;
 use infra::http::list::List;
-use infra::http::page::ListQuery;
+use infra::http::page::{ListQuery, Page};
 use infra::http::path::PathId;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::extract::{Account, IdempotentBody};
 use crate::prefer::PREFERENCE_APPLIED;
-use crate::{Gateway, answer, openapi};
+use crate::{Gateway, answer, filter, openapi};
 
 /// Refund a payment.
 ///
@@ -129,6 +130,49 @@ pub(crate) async fn list(
 ) -> Result<Response, Error> {
     let page = query.without_filters()?.page::<RefundId>()?;
     let page = page.map(|id| id.uuid());
+    check_cursors(&gateway, account, &page).await?;
+    let (refunds, has_more) = gateway.engine.refunds(account, id.uuid(), &page).await?;
+    Ok(answer::body(&List::new(refunds, has_more)))
+}
+
+/// List the refunds of all payments, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/refunds",
+    operation_id = "list_all_refunds",
+    tag = "refunds",
+    security(("token" = []), ("key" = [])),
+    params(
+        ("payment" = Option<PaymentId>, Query, description = "Only refunds of this payment"),
+        ("status" = Option<RefundStatus>, Query, description = "Only refunds of this status"),
+        ("created[gte]" = Option<String>, Query, format = DateTime, description = "Only refunds accepted at or after this time"),
+        ("created[lt]" = Option<String>, Query, format = DateTime, description = "Only refunds accepted before this time"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "1 to 100, 10 when absent"),
+        ("starting_after" = Option<RefundId>, Query, description = "Continue behind this one"),
+        ("ending_before" = Option<RefundId>, Query, description = "Go back to before this one"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = List<RefundView>),
+        openapi::OfReads,
+    ),
+)]
+pub(crate) async fn list_all(
+    State(gateway): State<Gateway>,
+    Account(account): Account,
+    query: ListQuery,
+) -> Result<Response, Error> {
+    let page = query.page::<RefundId>()?.map(|id| id.uuid());
+    let filter = filter::of_refunds(query.filters)?;
+    check_cursors(&gateway, account, &page).await?;
+    let (refunds, has_more) = gateway
+        .engine
+        .refunds_of_account(account, &filter, &page)
+        .await?;
+    Ok(answer::body(&List::new(refunds, has_more)))
+}
+
+/// Refuses a cursor that names no refund of the account.
+async fn check_cursors(gateway: &Gateway, account: Uuid, page: &Page<Uuid>) -> Result<(), Error> {
     for cursor in page.cursors() {
         gateway
             .engine
@@ -136,6 +180,5 @@ pub(crate) async fn list(
             .await?
             .ok_or_else(Error::not_found)?;
     }
-    let (refunds, has_more) = gateway.engine.refunds(account, id.uuid(), &page).await?;
-    Ok(answer::body(&List::new(refunds, has_more)))
+    Ok(())
 }

@@ -63,7 +63,7 @@ pub struct EventData {
     pub payment_id: PaymentId,
     /// The merchant it belongs to.
     pub account_id: AccountId,
-    /// Whose transition it is: `payment`, `attempt` or `refund`.
+    /// Whose transition it is: `payment`, `attempt`, `capture` or `refund`.
     #[schema(value_type = Machine)]
     pub machine: Cow<'static, str>,
     /// The id of what moved.
@@ -89,6 +89,11 @@ pub struct EventData {
     pub refund_amount: Option<i64>,
     /// Why Stripe or the bank refused it, with the advice what to do next; nothing where the subject shows no error.
     pub error: Option<ErrorView>,
+    /// What the capture takes, in the currency's smallest unit; nothing where the subject is no capture.
+    #[schema(minimum = 1)]
+    pub capture_amount: Option<i64>,
+    /// Why the payment was canceled, or is asked to be: the client's reason, `abandoned` where it expired, or Stripe's own.
+    pub cancellation_reason: Option<String>,
     /// What is asked of the customer, in the currency's smallest unit.
     pub amount: i64,
     /// ISO 4217 in lower case.

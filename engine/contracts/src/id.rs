@@ -14,6 +14,8 @@ infra::ids! {
     PaymentId, Payment, "pay";
     /// One confirmation of a payment.
     AttemptId, Attempt, "att";
+    /// Authorized money that is taken.
+    CaptureId, Capture, "cap";
     /// A refund.
     RefundId, Refund, "re";
     /// A dispute.
@@ -99,12 +101,13 @@ impl ToSchema for EventId {
     }
 }
 
-/// The id of a machine's subject under its own prefix: `attempt` gives `att_…`, `refund` gives `re_…`, `dispute` gives
-/// `dp_…`, and everything else is the payment.
+/// The id of a machine's subject under its own prefix: `attempt` gives `att_…`, `capture` gives `cap_…`, `refund` gives
+/// `re_…`, `dispute` gives `dp_…`, and everything else is the payment.
 #[must_use]
 pub fn subject(machine: &str, uuid: Uuid) -> String {
     match machine {
         "attempt" => AttemptId::from(uuid).to_string(),
+        "capture" => CaptureId::from(uuid).to_string(),
         "refund" => RefundId::from(uuid).to_string(),
         "dispute" => DisputeId::from(uuid).to_string(),
         _ => PaymentId::from(uuid).to_string(),

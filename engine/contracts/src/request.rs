@@ -71,6 +71,10 @@ pub struct CreatePayment {
     /// `automatic` when absent.
     #[serde(default)]
     pub capture_method: CaptureMethod,
+    /// Ask Stripe that it may be captured in several parts, with `capture_method` `manual`. Stripe refuses it to accounts that
+    /// do not have this feature.
+    #[serde(default)]
+    pub multicapture: bool,
     /// Where Stripe sends the customer back to after a redirect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(
@@ -115,6 +119,11 @@ pub struct CreatePayment {
     )]
     #[schema(schema_with = schema::metadata, required = false)]
     pub metadata: Metadata,
+    /// The types of payment methods that the customer may pay with, by Stripe's names, such as `card`. When absent, those that
+    /// Stripe's dashboard enables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(schema_with = schema::payment_method_types, required = false)]
+    pub payment_method_types: Vec<String>,
     /// Seconds after which an unfinished payment is to be canceled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 60, maximum = 2_592_000)]
@@ -148,10 +157,14 @@ pub struct ConfirmPayment {
 #[derive(Debug, Default, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CapturePayment {
-    /// All that can be captured when absent; a smaller amount releases the rest.
+    /// All that can be captured when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 999_999_999_999_i64)]
     pub amount: Option<i64>,
+    /// True when absent: the rest is released. With false more can be captured later, where the payment's `multicapture` is
+    /// `available`.
+    #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
+    pub is_final: Option<bool>,
 }
 
 /// `POST /api/v1/payments/{id}/cancel`.

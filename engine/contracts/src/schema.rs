@@ -1,9 +1,9 @@
 //! Schemas of values that Rust holds as plain text, for the OpenAPI document: it says of them exactly what the services
 //! accept and answer.
 
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
-use workflows::{attempt, edges, money, payment, refund};
+use workflows::{attempt, capture, edges, money, payment, refund};
 
 macro_rules! schemas {
     ($($(#[$doc:meta])* $name:ident: $words:expr;)*) => {$(
@@ -30,6 +30,10 @@ schemas! {
     PaymentStatus: payment::Status::ALL.iter().map(|status| status.as_str());
     /// The schema of an attempt's status.
     AttemptStatus: attempt::Status::ALL.iter().map(|status| status.as_str());
+    /// The schema of a capture's status.
+    CaptureStatus: capture::Status::ALL.iter().map(|status| status.as_str());
+    /// The schema of whether a payment may be captured in several parts.
+    Multicapture: capture::Multicapture::ALL.iter().map(|it| it.as_str());
     /// The schema of a refund's status.
     RefundStatus: refund::Status::ALL.iter().map(|status| status.as_str());
     /// The schema of a machine's name.
@@ -81,6 +85,24 @@ impl PartialSchema for MetadataFilter {
 }
 
 impl ToSchema for MetadataFilter {}
+
+/// The schema of a list of types of payment methods.
+pub(crate) fn payment_method_types() -> Schema {
+    let name = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(50))
+        .pattern(Some("^[a-z0-9_]+$"));
+    ArrayBuilder::new()
+        .description(Some(
+            "The types of payment methods that the customer may pay with, by Stripe's names.",
+        ))
+        .items(name)
+        .max_items(Some(20))
+        .examples([serde_json::json!(["card"])])
+        .build()
+        .into()
+}
 
 /// The schema of [`Metadata`](crate::request::Metadata).
 pub(crate) fn metadata() -> Schema {

@@ -10,10 +10,12 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use crate::explanation::UnknownView;
-use crate::id::{AttemptId, EventId, JobId, PaymentId, RefundId};
+use crate::id::{AttemptId, CaptureId, EventId, JobId, PaymentId, RefundId};
 use crate::request::{Customer, Metadata};
 use crate::schema;
-use crate::schema::{AttemptStatus, Currency, Machine, PaymentStatus, RefundStatus};
+use crate::schema::{
+    AttemptStatus, CaptureStatus, Currency, Machine, Multicapture, PaymentStatus, RefundStatus,
+};
 
 /// A payment.
 ///
@@ -55,6 +57,14 @@ pub struct PaymentView {
     pub latest_attempt: Option<AttemptView>,
     /// Why Stripe last refused something.
     pub last_error: Option<ErrorView>,
+    /// Why it was canceled, or is asked to be: the merchant's reason, `abandoned` where it expired, or Stripe's own.
+    pub cancellation_reason: Option<String>,
+    /// Whether it may be captured in several parts; nothing where the merchant did not ask for that.
+    #[schema(value_type = Option<Multicapture>)]
+    pub multicapture: Option<Cow<'static, str>>,
+    /// Its captures, the oldest first; none where the money is taken at once.
+    #[serde(default)]
+    pub captures: Vec<CaptureView>,
     /// When an authorisation lapses that is not captured before.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -65,6 +75,9 @@ pub struct PaymentView {
     pub customer: Option<Customer>,
     /// Shown to the customer on receipts.
     pub description: Option<String>,
+    /// The types of payment methods that the customer may pay with; empty where Stripe's dashboard decides.
+    #[serde(default)]
+    pub payment_method_types: Vec<String>,
     /// Notes of the merchant.
     #[schema(schema_with = schema::metadata)]
     pub metadata: Metadata,
@@ -94,6 +107,30 @@ pub struct AttemptView {
     pub charge_id: Option<String>,
     /// Stripe's id of the payment method.
     pub payment_method: Option<String>,
+    /// Why it failed.
+    pub error: Option<ErrorView>,
+}
+
+/// Authorised money that is taken, or was asked to be.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CaptureView {
+    /// Its id.
+    pub id: CaptureId,
+    /// Always `capture`.
+    pub object: Cow<'static, str>,
+    /// The payment whose money it takes.
+    pub payment_id: PaymentId,
+    /// `requested` before Stripe has answered, `submitted` while the method takes its time, `succeeded` or `failed`.
+    #[schema(value_type = CaptureStatus)]
+    pub status: Cow<'static, str>,
+    /// What it takes.
+    pub amount: i64,
+    /// ISO 4217 in lower case.
+    #[schema(value_type = Currency)]
+    pub currency: String,
+    /// Whether the rest of what was authorised is released with it.
+    #[serde(rename = "final")]
+    pub is_final: bool,
     /// Why it failed.
     pub error: Option<ErrorView>,
 }
@@ -163,7 +200,7 @@ pub struct EventView {
     pub r#type: Cow<'static, str>,
     /// The payment in whose stream it happened.
     pub payment_id: PaymentId,
-    /// `payment`, `attempt` or `refund`.
+    /// `payment`, `attempt`, `capture` or `refund`.
     #[schema(value_type = Machine)]
     pub machine: Cow<'static, str>,
     /// The id of what moved.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use workflows::edges::Machine;
 use workflows::payment::Status;
 use workflows::stream;
-use workflows::stream::{ConfirmRequest, Event, RefundRequest, Refusal};
+use workflows::stream::{CaptureRequest, ConfirmRequest, Event, RefundRequest, Refusal};
 
 use super::{Facts, Standing, time_of, words_of};
 use crate::store::job;
@@ -160,6 +160,11 @@ fn client_can(facts: &Facts) -> Vec<ActionView> {
         amount: None,
         reason: None,
     });
+    let capture = Event::CaptureRequested(CaptureRequest {
+        capture: Uuid::now_v7(),
+        amount: None,
+        is_final: true,
+    });
     let commands = [
         (
             "confirm",
@@ -170,7 +175,7 @@ fn client_can(facts: &Facts) -> Vec<ActionView> {
         (
             "capture",
             "capture",
-            Event::CaptureRequested { amount: None },
+            capture,
             "Captures the authorized money.",
         ),
         (

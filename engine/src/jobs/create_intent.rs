@@ -30,7 +30,9 @@ pub(super) async fn perform(work: &Work<'_>) -> Performed {
         amount: payment.money.amount(),
         currency: payment.money.currency().code(),
         manual_capture: payment.capture_method == CaptureMethod::Manual,
+        multicapture: payment.multicapture.is_some(),
         payment_method: payment.payment_method.clone(),
+        payment_method_types: notes.payment_method_types.clone(),
         // A browser that confirms brings a return address of its own.
         redirects: payment.return_url.is_some() || !payment.confirm,
         description: notes.description.clone(),

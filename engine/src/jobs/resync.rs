@@ -41,5 +41,6 @@ async fn read(work: &Work<'_>, intent_id: &str) -> Result<Snapshot, Failure> {
         charge,
         refunds,
         fresh_attempt: Uuid::now_v7(),
+        fresh_capture: Uuid::now_v7(),
     })
 }

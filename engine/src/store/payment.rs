@@ -14,11 +14,13 @@ use time::serde::rfc3339;
 use uuid::Uuid;
 use workflows::attempt;
 use workflows::attempt::Attempt;
+use workflows::capture::Multicapture;
 use workflows::money::Money;
 use workflows::payment::{Call, CaptureMethod, Payment, Status};
 use workflows::stream::Stream;
 use workflows::stripe::StripeError;
 
+use super::capture;
 use super::decode::{column_error, document, name, rows};
 use crate::record::{Change, Notes, Record};
 
@@ -52,6 +54,8 @@ struct Row {
     cancel_requested: bool,
     open_call: Option<String>,
     attempts: i32,
+    multicapture: Option<String>,
+    captures: i32,
     attempt_id: Option<Uuid>,
     attempt_status: Option<String>,
     attempt_charge_id: Option<String>,
@@ -63,6 +67,7 @@ struct Row {
     customer: Option<Value>,
     description: Option<String>,
     statement_descriptor: Option<String>,
+    payment_method_types: Vec<String>,
     metadata: Value,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
@@ -127,9 +132,15 @@ impl Row {
                         .map(|call| name::<Call>("payment.open_call", &call))
                         .transpose()?,
                     attempts: self.attempts,
+                    multicapture: self
+                        .multicapture
+                        .map(|it| name::<Multicapture>("payment.multicapture", &it))
+                        .transpose()?,
+                    captures: self.captures,
                     version: self.version,
                 },
                 attempts: attempt.into_iter().collect(),
+                captures: Vec::new(),
                 refunds: Vec::new(),
             },
             account: self.account_id,
@@ -138,6 +149,7 @@ impl Row {
                 customer: document("payment.customer", self.customer)?,
                 description: self.description,
                 statement_descriptor: self.statement_descriptor,
+                payment_method_types: self.payment_method_types,
                 metadata: document("payment.metadata", Some(self.metadata))?.unwrap_or_default(),
             },
             created_at: self.created_at,
@@ -187,14 +199,17 @@ pub(crate) async fn existing(
     Ok(rows.into_iter().collect())
 }
 
-/// Reads payments without a lock, as they are committed now.
+/// Reads payments without a lock, as they are committed now, each with its newest attempt and its captures.
 pub(crate) async fn read(connection: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Record>> {
-    sqlx::query_as!(Row, "select * from payment where id = any($1)", ids)
-        .fetch_all(connection)
-        .await?
+    let rows = sqlx::query_as!(Row, "select * from payment where id = any($1)", ids)
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut records = rows
         .into_iter()
         .map(Row::decode)
-        .collect()
+        .collect::<sqlx::Result<Vec<Record>>>()?;
+    capture::load(connection, records.iter_mut()).await?;
+    Ok(records)
 }
 
 /// Finds the payments of Stripe's intents, by the intents' ids.
@@ -256,11 +271,11 @@ pub(crate) async fn add(
         .collect();
     let added = sqlx::query_scalar!(
         "insert into payment (id, account_id, status, version, amount, currency, capture_method, confirm, payment_method,
-                              return_url, open_call, reference, customer, description, statement_descriptor, metadata,
-                              created_at, updated_at)
+                              return_url, open_call, multicapture, reference, customer, description, statement_descriptor,
+                              payment_method_types, metadata, created_at, updated_at)
          select id, account_id, status, version, amount, currency, capture_method, confirm, payment_method,
-                return_url, open_call, reference, customer, description, statement_descriptor, metadata,
-                created_at, created_at
+                return_url, open_call, multicapture, reference, customer, description, statement_descriptor,
+                payment_method_types, metadata, created_at, created_at
          from json_populate_recordset(null::payment, $1::text::json)
          on conflict (account_id, reference, holds_reference) where reference is not null do nothing
          returning id",
@@ -315,6 +330,7 @@ pub(super) async fn write(
             shown_error = t.shown_error,
             cancellation_reason = t.cancellation_reason, capture_before = t.capture_before,
             cancel_requested = t.cancel_requested, open_call = t.open_call, attempts = t.attempts,
+            multicapture = t.multicapture, captures = t.captures,
             attempt_id = t.attempt_id, attempt_status = t.attempt_status, attempt_charge_id = t.attempt_charge_id,
             attempt_payment_method = t.attempt_payment_method, attempt_error = t.attempt_error, updated_at = $2
          from json_populate_recordset(null::payment, $1::text::json) as t
@@ -329,7 +345,11 @@ pub(super) async fn write(
 
 /// The facts that the history keeps of a payment that moved, beside its sums.
 pub(super) fn facts(after: &Stream) -> Value {
-    json!({ "error": after.payment.last_error })
+    let mut facts = json!({ "error": after.payment.last_error });
+    if let Some(reason) = &after.payment.cancellation_reason {
+        facts["cancellation_reason"] = json!(reason);
+    }
+    facts
 }
 
 /// The first payments that meet the criteria.

@@ -1,5 +1,7 @@
 //! Table `refund`.
 
+mod page;
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
@@ -12,6 +14,8 @@ use workflows::stream::{Needs, Stream};
 
 use super::decode::{document, name, rows};
 use crate::record::{Change, Record, RefundRecord};
+
+pub(crate) use page::Criteria;
 
 /// A row as Postgres holds it, before its status and its error are decoded.
 struct Row {
@@ -158,4 +162,29 @@ pub(crate) async fn read(
     .await?
     .map(Row::decode)
     .transpose()
+}
+
+/// The first refunds that meet the criteria.
+pub(crate) async fn page(
+    connection: &mut PgConnection,
+    criteria: &Criteria<'_>,
+) -> sqlx::Result<Vec<RefundRecord>> {
+    let ids = page::ids(connection, criteria).await?;
+    let rows = sqlx::query_as!(
+        Row,
+        "select r.id, payment_id, r.status, r.amount, currency, stripe_id, reason, error, r.created_at, r.updated_at
+         from refund r join payment p on p.id = r.payment_id where r.id = any($1)",
+        &ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut refunds: Vec<RefundRecord> = rows
+        .into_iter()
+        .map(Row::decode)
+        .collect::<sqlx::Result<_>>()?;
+    refunds.sort_by_key(|record| record.refund.id);
+    if !criteria.oldest_first {
+        refunds.reverse();
+    }
+    Ok(refunds)
 }

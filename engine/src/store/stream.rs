@@ -10,7 +10,7 @@ use uuid::Uuid;
 use workflows::edges::Machine;
 use workflows::stream::{Needs, Stream, Transition};
 
-use super::{attempt, payment, refund};
+use super::{attempt, capture, payment, refund};
 use crate::record::{Change, Record};
 
 /// What [`lock`] found.
@@ -48,6 +48,7 @@ pub(crate) async fn lock(
     } else {
         payment::existing(connection, &missing).await?
     };
+    capture::load(connection, records.values_mut()).await?;
     refund::load(connection, needs, &mut records).await?;
     Ok(Locked { records, busy })
 }
@@ -76,6 +77,7 @@ pub(crate) async fn write(
 ) -> sqlx::Result<()> {
     payment::write(connection, changes, now).await?;
     attempt::write(connection, changes).await?;
+    capture::write(connection, changes, now).await?;
     refund::write(connection, changes, now).await
 }
 
@@ -95,6 +97,7 @@ pub(crate) fn moved(transition: &Transition, after: &Stream) -> Value {
     match transition.machine {
         Machine::Payment => payment::facts(after),
         Machine::Attempt => attempt::facts(after, transition.subject),
+        Machine::Capture => capture::facts(after, transition.subject),
         Machine::Refund => refund::facts(after, transition.subject),
     }
 }

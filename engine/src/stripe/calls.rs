@@ -40,7 +40,7 @@ impl Client {
             .await
     }
 
-    /// Captures `amount` of an authorized intent and releases the rest.
+    /// Captures `amount` of an authorized intent, and releases the rest if the capture is final.
     ///
     /// # Errors
     /// [`Failure`]; its class says what follows.
@@ -48,11 +48,14 @@ impl Client {
         &self,
         id: &str,
         amount: i64,
+        is_final: bool,
         key: &IdempotencyKey,
     ) -> Result<Answered<Intent>, Failure> {
         let path = format!("/v1/payment_intents/{}/capture", path_segment(id)?);
         let form = Form::default()
             .with("amount_to_capture", &amount)
+            // Stripe takes the parameter only where several captures are available; one capture is final by itself.
+            .maybe("final_capture", (!is_final).then_some(false))
             .with(EXPAND, LATEST_CHARGE);
         self.post(Call::CaptureIntent, &path, &form, key).await
     }

@@ -45,8 +45,12 @@ pub struct CreateIntent {
     pub currency: String,
     /// Whether the payment is captured by a separate call.
     pub manual_capture: bool,
+    /// Whether several captures are asked for, where Stripe has them for the card.
+    pub multicapture: bool,
     /// A payment method to attach.
     pub payment_method: Option<String>,
+    /// The types of payment methods that the customer may pay with; empty where Stripe's dashboard decides.
+    pub payment_method_types: Vec<String>,
     /// Whether methods that send the customer elsewhere are allowed. They need a return URL at the confirmation; Stripe refuses to confirm without one unless they are excluded here.
     pub redirects: bool,
     /// Shown to the customer.
@@ -121,14 +125,13 @@ impl CreateIntent {
         } else {
             "automatic"
         };
-        Form::default()
+        self.methods()
             .with("amount", &self.amount)
             .with("currency", &self.currency)
             .with("capture_method", capture)
-            .with("automatic_payment_methods[enabled]", &true)
             .maybe(
-                "automatic_payment_methods[allow_redirects]",
-                (!self.redirects).then_some("never"),
+                "payment_method_options[card][request_multicapture]",
+                self.multicapture.then_some("if_available"),
             )
             .maybe("payment_method", self.payment_method.as_deref())
             .maybe("description", self.description.as_deref())
@@ -140,6 +143,24 @@ impl CreateIntent {
             .with("metadata[payment_id]", &PaymentId::from_uuid(self.payment))
             .with("metadata[account_id]", &AccountId::from_uuid(self.account))
             .with(EXPAND, LATEST_CHARGE)
+    }
+}
+
+impl CreateIntent {
+    /// The parameters that say how the customer may pay.
+    fn methods(&self) -> Form {
+        let listed = self.payment_method_types.iter();
+        let form = listed.fold(Form::default(), |form, kind| {
+            form.with("payment_method_types[]", kind)
+        });
+        if !self.payment_method_types.is_empty() {
+            return form;
+        }
+        form.with("automatic_payment_methods[enabled]", &true)
+            .maybe(
+                "automatic_payment_methods[allow_redirects]",
+                (!self.redirects).then_some("never"),
+            )
     }
 }
 

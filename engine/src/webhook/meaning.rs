@@ -48,7 +48,7 @@ pub struct Target {
     pub charge_id: Option<String>,
 }
 
-/// Finds the meaning of an event. `fresh` becomes the id of an attempt or a refund, should the step add one.
+/// Finds the meaning of an event. `fresh` becomes the id of an attempt, a capture or a refund, should the step add one.
 ///
 /// An event whose object is not of the kind that its type promises is a hint.
 #[must_use]
@@ -107,6 +107,7 @@ fn intent_seen(intent: &Intent, kind: payment::Kind, fresh: Uuid) -> Event {
         answers: None,
         attempt: None,
         fresh_attempt: fresh,
+        fresh_capture: fresh,
     })
 }
 

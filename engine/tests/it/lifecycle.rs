@@ -5,6 +5,14 @@ use serde_json::json;
 
 use crate::world::World;
 
+/// Takes this amount, or all, and releases the rest.
+fn capture(amount: Option<i64>) -> Command {
+    Command::Capture {
+        amount,
+        is_final: true,
+    }
+}
+
 #[tokio::test]
 async fn a_confirmed_payment_succeeds_and_its_webhooks_change_nothing() {
     let world = World::start().await;
@@ -127,18 +135,22 @@ async fn a_manual_payment_is_captured_in_part_or_canceled() {
     assert_eq!(world.view(captured).await.status, "requires_capture");
     assert_eq!(world.view(captured).await.amount_capturable, 1099);
 
+    world.command(captured, capture(Some(1000))).await.unwrap();
     world
-        .command(captured, Command::Capture { amount: Some(1000) })
-        .await
-        .unwrap();
-    world
-        .command(canceled, Command::Cancel { reason: None })
+        .command(
+            canceled,
+            Command::Cancel {
+                reason: Some("duplicate".to_owned()),
+            },
+        )
         .await
         .unwrap();
     world.drain().await;
     assert_eq!(world.view(captured).await.status, "succeeded");
     assert_eq!(world.view(captured).await.amount_captured, 1000);
     assert_eq!(world.view(canceled).await.status, "canceled");
+    let reason = world.view(canceled).await.cancellation_reason;
+    assert_eq!(reason.as_deref(), Some("duplicate"));
     assert_eq!(
         world.view(canceled).await.latest_attempt.unwrap().status,
         "voided"
@@ -218,7 +230,7 @@ async fn every_lost_or_broken_answer_is_resolved_without_a_second_charge() {
 async fn a_refusal_without_a_move_is_seen_by_the_next_reader() {
     let world = World::start().await;
     let mut order = World::order("pm_card_visa");
-    order.capture_method = workflows::payment::CaptureMethod::Manual;
+    order.confirm = false;
     let payment = world
         .engine
         .create(order, world.key("/api/v1/payments"))
@@ -226,12 +238,10 @@ async fn a_refusal_without_a_move_is_seen_by_the_next_reader() {
         .unwrap()
         .payment;
     world.drain().await;
-    world
-        .command(payment, Command::Capture { amount: Some(1099) })
-        .await
-        .unwrap();
+    let cancel = Command::Cancel { reason: None };
+    world.command(payment, cancel).await.unwrap();
     let before = world.view(payment).await.version;
-    sqlx::query("update job set effect = jsonb_set(effect, '{amount}', '5000') where kind = 'capture_intent'")
+    sqlx::query("update job set effect = jsonb_set(effect, '{reason}', '\"no reason of Stripe\"') where kind = 'cancel_intent'")
         .execute(world.database.pool())
         .await
         .unwrap();

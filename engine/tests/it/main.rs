@@ -7,6 +7,7 @@
 
 mod audit;
 mod cache;
+mod captures;
 mod deliveries;
 mod edges;
 mod events;
@@ -18,6 +19,7 @@ mod permutations;
 mod plans;
 mod poison;
 mod queue;
+mod races;
 mod receiver;
 mod reconciliation;
 mod redis_server;

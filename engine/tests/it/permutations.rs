@@ -20,9 +20,10 @@ struct End {
     waiting_events: i64,
 }
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "payment",
     "attempt",
+    "capture",
     "refund",
     "history",
     "job",

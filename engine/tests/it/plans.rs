@@ -39,7 +39,7 @@ const READ_ALL: [(&str, &str); 3] = [
 const SORTED: u64 = 500;
 
 /// Statements whose cost must not grow with the stored rows: a part of the text, and typical parameters.
-const CONSTANT: [(&str, &str); 10] = [
+const CONSTANT: [(&str, &str); 13] = [
     (
         "order by account_id desc, id desc limit $9",
         "account_of(0), uuid_nil, uuid_max, null, 0, 1000000, '2000-01-01', '3000-01-01', 11",
@@ -59,6 +59,18 @@ const CONSTANT: [(&str, &str); 10] = [
     (
         "where payment_id = any($1) order by r.id",
         "array[numbered(70, 'payment')]",
+    ),
+    (
+        "from refund\n         where (account_id, id) > ($1, $2) and (account_id, id) < ($1, $3)\n               and case when ($4::text is null or status = $4) and created_at >= $5 and created_at < $6\n                        then true else false end\n         order by account_id desc",
+        "account_of(0), uuid_nil, uuid_max, null, '2000-01-01', '3000-01-01', 11",
+    ),
+    (
+        "then true else false end\n         order by account_id, id limit $7",
+        "account_of(0), uuid_nil, uuid_max, null, '2000-01-01', '3000-01-01', 11",
+    ),
+    (
+        "from capture where payment_id = any($1)",
+        "array[numbered(70, 'payment'), numbered(71, 'payment')]",
     ),
     (
         "status = wanted.status and id < $3",

@@ -126,6 +126,7 @@ impl World {
         NewPayment {
             money: Money::parse(1099, "eur").unwrap(),
             capture_method: CaptureMethod::Automatic,
+            multicapture: false,
             confirm: true,
             payment_method: Some(method.into()),
             return_url: Some("https://shop.example/back".into()),

@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use super::draft::Draft;
-use super::{Effect, Refusal, VoidCall};
+use super::{Effect, Refusal, VoidCall, captures};
 use crate::effect::Call;
 use crate::payment::{Kind, Status};
 use crate::stripe::StripeError;
@@ -42,7 +42,12 @@ pub(super) fn refused(draft: &mut Draft, call: Call, error: &StripeError) -> Res
             fail_attempt(draft, Some(error))?;
         }
         Call::CancelIntent => draft.give_up_cancel(),
-        _ => {}
+        Call::CaptureIntent => {
+            captures::fail(draft, Some(error))?;
+            // What could be captured before may have run out.
+            draft.resync()?;
+        }
+        Call::CreateRefund => {}
     }
     draft.stream.payment.last_error = Some(error.clone());
     draft.close(call);
@@ -72,7 +77,7 @@ impl VoidCall {
                     draft.start_attempt(self.fresh_attempt)?;
                 }
             }
-            Call::CaptureIntent if canceling => {}
+            Call::CaptureIntent if canceling => captures::fail(draft, None)?,
             // The request to cancel still stands: the end of the step makes the call anew.
             Call::CancelIntent => {}
             _ => draft.call(self.effect.clone()),

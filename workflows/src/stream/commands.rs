@@ -10,6 +10,7 @@ pub(super) fn start(payment: Payment) -> Result<Step, Refusal> {
     let before = Stream {
         payment,
         attempts: Vec::new(),
+        captures: Vec::new(),
         refunds: Vec::new(),
     };
     let mut draft = Draft::new(&before);
@@ -54,21 +55,6 @@ impl ConfirmRequest {
         }
         draft.start_attempt(self.attempt)
     }
-}
-
-pub(super) fn capture(draft: &mut Draft, amount: Option<i64>) -> Result<(), Refusal> {
-    allowed_in(draft, &[Status::RequiresCapture])?;
-    no_call_open(draft)?;
-    let payment = &draft.stream.payment;
-    let capturable = payment.capturable;
-    let amount = amount.unwrap_or(capturable);
-    payment.money.currency().check(amount)?;
-    if amount > capturable {
-        return Err(Refusal::CaptureExceeds { capturable });
-    }
-    draft.payment(Kind::CaptureRequested, Status::RequiresCapture)?;
-    draft.call(Effect::CaptureIntent { amount });
-    Ok(())
 }
 
 /// Notes the request; [`Draft::finish`] makes the call, in this step or in the one that closes the open call.
@@ -133,10 +119,11 @@ impl RefundRequest {
 /// Moves the payment alone: its sums and attempts stay as Stripe reported them.
 pub(super) fn force(draft: &mut Draft, to: Status) -> Result<(), Refusal> {
     draft.stream.payment.open_call = None;
+    draft.compare_captures(None);
     draft.payment(Kind::Forced, to)
 }
 
-fn allowed_in(draft: &Draft, statuses: &[Status]) -> Result<(), Refusal> {
+pub(super) fn allowed_in(draft: &Draft, statuses: &[Status]) -> Result<(), Refusal> {
     let status = draft.stream.payment.status;
     if statuses.contains(&status) {
         Ok(())
@@ -145,7 +132,7 @@ fn allowed_in(draft: &Draft, statuses: &[Status]) -> Result<(), Refusal> {
     }
 }
 
-fn no_call_open(draft: &Draft) -> Result<(), Refusal> {
+pub(super) fn no_call_open(draft: &Draft) -> Result<(), Refusal> {
     match draft.stream.payment.open_call {
         Some(call) => Err(Refusal::CallOpen { call }),
         None => Ok(()),

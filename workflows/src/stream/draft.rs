@@ -2,20 +2,25 @@
 
 use uuid::Uuid;
 
-use super::{Effect, Refusal, Step, Stream, Transition};
+use super::{Effect, Refusal, Step, Stream, Transition, captures};
 use crate::attempt::Attempt;
+use crate::capture::Capture;
 use crate::edges::{Edge, NONE};
 use crate::effect::Call;
 use crate::payment::Status;
 use crate::refund::Refund;
 use crate::stripe::Intent;
-use crate::{attempt, payment, refund};
+use crate::{attempt, capture, payment, refund};
 
 /// The stream as decided so far, with its transitions and effects.
 pub(super) struct Draft {
     pub(super) stream: Stream,
     transitions: Vec<Transition>,
     effects: Vec<Effect>,
+    /// Whether the captured sum is certainly Stripe's, so that the captures are compared with it at the end of the step.
+    compares_captures: bool,
+    /// The id of a capture that this comparison adds, should it add one.
+    fresh_capture: Option<Uuid>,
 }
 
 impl Draft {
@@ -24,7 +29,15 @@ impl Draft {
             stream: stream.clone(),
             transitions: Vec::new(),
             effects: Vec::new(),
+            compares_captures: false,
+            fresh_capture: None,
         }
+    }
+
+    /// Compares the captures with the captured sum at the end of the step, when it is known which calls are open.
+    pub(super) fn compare_captures(&mut self, fresh: Option<Uuid>) {
+        self.compares_captures = true;
+        self.fresh_capture = fresh;
     }
 
     /// Asks for `effect`, once.
@@ -144,6 +157,39 @@ impl Draft {
         Ok(())
     }
 
+    /// Adds a capture.
+    pub(super) fn add_capture(
+        &mut self,
+        capture: Capture,
+        kind: capture::Kind,
+    ) -> Result<(), Refusal> {
+        let mut known = self.stream.captures.iter();
+        if known.any(|known| known.id == capture.id) {
+            return Err(Refusal::IdInUse);
+        }
+        let captures = &mut self.stream.payment.captures;
+        *captures = captures.checked_add(1).ok_or(Refusal::BrokenSums)?;
+        let to = capture.status;
+        let edge = capture::edge(None, kind, to);
+        self.record(capture.id, edge, [NONE, kind.as_str(), to.as_str()])?;
+        self.stream.captures.push(capture);
+        Ok(())
+    }
+
+    /// Moves the capture at `index`. The captured sum is Stripe's and stays as it is.
+    pub(super) fn capture(
+        &mut self,
+        index: usize,
+        kind: capture::Kind,
+        to: capture::Status,
+    ) -> Result<(), Refusal> {
+        let capture = &mut self.stream.captures[index];
+        let (id, from) = (capture.id, capture.status);
+        capture.status = to;
+        let edge = capture::edge(Some(from), kind, to);
+        self.record(id, edge, [from.as_str(), kind.as_str(), to.as_str()])
+    }
+
     /// Adds a refund; its amount counts from now on.
     pub(super) fn add_refund(&mut self, refund: Refund, kind: refund::Kind) -> Result<(), Refusal> {
         if self
@@ -209,6 +255,10 @@ impl Draft {
     /// Finishes the step: decides what follows from a closed call, and checks the sums.
     pub(super) fn finish(mut self, before: &Stream) -> Result<Step, Refusal> {
         self.settle();
+        if self.compares_captures {
+            let fresh = self.fresh_capture;
+            captures::compare(&mut self, fresh)?;
+        }
         let payment = &self.stream.payment;
         let sums = [
             payment.reserved,

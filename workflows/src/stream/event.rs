@@ -16,10 +16,7 @@ pub enum Event {
     /// A client asks to confirm.
     ConfirmRequested(ConfirmRequest),
     /// A client asks to capture.
-    CaptureRequested {
-        /// How much, in the currency's unit; all that can be captured if absent.
-        amount: Option<i64>,
-    },
+    CaptureRequested(CaptureRequest),
     /// A client asks to cancel.
     CancelRequested {
         /// One of Stripe's reasons.
@@ -85,6 +82,17 @@ pub struct ConfirmRequest {
     pub return_url: Option<String>,
 }
 
+/// A client's wish to capture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptureRequest {
+    /// The id of the new capture.
+    pub capture: Uuid,
+    /// How much, in the currency's unit; all that can be captured if absent.
+    pub amount: Option<i64>,
+    /// Whether the rest is released; more can be captured later if not.
+    pub is_final: bool,
+}
+
 /// A client's wish for a refund.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefundRequest {
@@ -109,6 +117,8 @@ pub struct IntentReport {
     pub attempt: Option<Uuid>,
     /// The id of an attempt that the step adds, should it add one.
     pub fresh_attempt: Uuid,
+    /// The id of a capture that the step adds, should it add one.
+    pub fresh_capture: Uuid,
 }
 
 /// A call that proved to have had no effect.
@@ -153,11 +163,13 @@ pub struct Snapshot {
     pub refunds: Vec<Refund>,
     /// The id of an attempt that the step adds, should it add one.
     pub fresh_attempt: Uuid,
+    /// The id of a capture that the step adds, should it add one.
+    pub fresh_capture: Uuid,
     /// Ids of refunds that the step imports, at least as many as `refunds`.
     pub fresh_refunds: Vec<Uuid>,
 }
 
-/// The subjects of a stream that a step reads beside its payment and its newest attempt.
+/// The subjects of a stream that a step reads beside its payment, its newest attempt and its captures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// All refunds of the payment.
@@ -185,7 +197,7 @@ impl Event {
             | Self::Resynced(_) => true,
             Self::CallProvedVoid(void) => matches!(void.effect, Effect::CreateRefund { .. }),
             Self::ConfirmRequested(_)
-            | Self::CaptureRequested { .. }
+            | Self::CaptureRequested(_)
             | Self::CancelRequested { .. }
             | Self::Forced { .. }
             | Self::IntentSeen(_)

@@ -36,7 +36,12 @@ impl IntentReport {
         }
         draft.stream.payment.identify(&self.intent);
         match verdict {
-            Verdict::Known => self.learn_charge(draft, status),
+            Verdict::Known => {
+                self.learn_charge(draft, status);
+                if self.answers == Some(Call::CaptureIntent) {
+                    draft.compare_captures(None);
+                }
+            }
             Verdict::News => self.advance(draft, status)?,
             Verdict::Unclear => draft.resync()?,
         }
@@ -58,6 +63,7 @@ impl IntentReport {
         if waits && confirms && payment.attempts == 0 && !payment.cancel_requested {
             draft.start_attempt(self.fresh_attempt)?;
         }
+        draft.compare_captures(Some(self.fresh_capture));
         Ok(())
     }
 
@@ -222,6 +228,7 @@ impl IntentReport {
         draft.report_payment(status)?;
         self.move_attempt(draft, status)?;
         close_proved(draft, from);
+        draft.compare_captures(Some(self.fresh_capture));
         Ok(())
     }
 

@@ -35,6 +35,7 @@ impl Snapshot {
             answers: None,
             attempt: None,
             fresh_attempt: self.fresh_attempt,
+            fresh_capture: self.fresh_capture,
         };
         report.adopt(draft, status)
     }
@@ -58,6 +59,7 @@ impl Snapshot {
             self.correct_attempt(draft, status)?;
         }
         close_proved(draft, before.status);
+        draft.compare_captures(Some(self.fresh_capture));
         Ok(())
     }
 

@@ -1,14 +1,14 @@
 //! The one open call of a payment: what opens it, what waits for it, what closes it.
 
 use workflows::payment::{Call, Kind, Status};
-use workflows::stream::{ConfirmRequest, Effect, Event, Refusal, VoidCall};
+use workflows::stream::{CaptureRequest, ConfirmRequest, Effect, Event, Refusal, VoidCall};
 use workflows::stripe::{Intent, IntentStatus};
 use workflows::{attempt, stream};
 
-use crate::played::Played;
+use crate::played::{Played, line};
 use crate::samples::{
-    AMOUNT, accepted, answered, confirming, created, decline, declined, id, intent, payment,
-    refusal, resting, resynced, webhook,
+    AMOUNT, accepted, answered, capture_intent, capture_requested, confirming, created, decline,
+    declined, id, intent, payment, refusal, resting, resynced, webhook,
 };
 
 const CANCEL: Event = Event::CancelRequested { reason: None };
@@ -19,10 +19,6 @@ fn confirm(attempt: u128) -> Event {
         payment_method: None,
         return_url: None,
     })
-}
-
-fn capture(amount: Option<i64>) -> Event {
-    Event::CaptureRequested { amount }
 }
 
 fn void(effect: Effect) -> Event {
@@ -133,15 +129,15 @@ fn the_reason_of_a_cancel_reaches_stripe_and_stripes_reason_stays() {
 #[test]
 fn a_capture_takes_what_can_be_captured_and_not_more() {
     let mut played = Played::new(resting(Status::RequiresCapture));
-    let refused = played.play(&capture(Some(AMOUNT + 1)));
+    let refused = played.play(&capture_requested(Some(AMOUNT + 1)));
     assert_eq!(refused, Err(Refusal::CaptureExceeds { capturable: AMOUNT }));
     assert!(matches!(
-        played.play(&capture(Some(0))),
+        played.play(&capture_requested(Some(0))),
         Err(Refusal::Amount(_))
     ));
-    let step = played.play(&capture(None)).unwrap();
-    assert_eq!(step.effects, [Effect::CaptureIntent { amount: AMOUNT }]);
-    let refused = played.play(&capture(Some(1)));
+    let step = played.play(&capture_requested(None)).unwrap();
+    assert_eq!(step.effects, [capture_intent(AMOUNT)]);
+    let refused = played.play(&capture_requested(Some(1)));
     assert_eq!(
         refused,
         Err(Refusal::CallOpen {
@@ -166,7 +162,7 @@ fn a_capture_takes_what_can_be_captured_and_not_more() {
 #[test]
 fn a_slow_capture_shows_in_its_answer() {
     let mut played = Played::new(resting(Status::RequiresCapture));
-    played.play(&capture(None)).unwrap();
+    played.play(&capture_requested(None)).unwrap();
     let slow = intent(IntentStatus::Processing);
     played
         .play(&answered(Call::CaptureIntent, None, slow))
@@ -179,16 +175,25 @@ fn a_slow_capture_shows_in_its_answer() {
 #[test]
 fn a_refused_capture_says_why_and_can_be_asked_for_again() {
     let mut played = Played::new(resting(Status::RequiresCapture));
-    played.play(&capture(None)).unwrap();
+    played.play(&capture_requested(None)).unwrap();
     let refused = Event::CallRefused {
         call: Call::CaptureIntent,
         error: refusal("capture_charge_authorization_expired"),
     };
     let step = played.play(&refused).unwrap();
-    assert!(step.transitions.is_empty() && !step.is_empty());
+    assert_eq!(
+        line(&Ok(step)),
+        "capture failed requested>failed, do resync"
+    );
     assert!(played.stream.payment.last_error.is_some());
+    assert!(played.stream.captures[0].error.is_some());
     assert!(played.play(&refused).unwrap().is_empty());
-    assert!(played.play(&capture(None)).is_ok());
+    let again = Event::CaptureRequested(CaptureRequest {
+        capture: id(61),
+        amount: None,
+        is_final: true,
+    });
+    assert!(played.play(&again).is_ok());
 }
 
 #[test]
@@ -230,12 +235,13 @@ fn an_answer_that_names_an_older_attempt_closes_nothing() {
 #[test]
 fn an_answer_that_is_no_news_still_closes_its_call() {
     let mut played = Played::new(resting(Status::RequiresCapture));
-    played.play(&capture(None)).unwrap();
+    played.play(&capture_requested(None)).unwrap();
     let held = intent(IntentStatus::RequiresCapture);
     let step = played
         .play(&answered(Call::CaptureIntent, None, held))
         .unwrap();
-    assert!(step.transitions.is_empty() && !step.is_empty());
+    // Stripe shows the intent as it was: the capture was not executed.
+    assert_eq!(line(&Ok(step)), "capture failed requested>failed");
     assert_eq!(played.stream.payment.open_call, None);
 }
 
@@ -253,15 +259,11 @@ fn a_call_that_proved_void_is_made_anew() {
     assert_eq!(played.stream.payment.open_call, Some(Call::ConfirmIntent));
 
     let mut played = Played::new(resting(Status::RequiresCapture));
-    played.play(&capture(Some(300))).unwrap();
-    let step = played
-        .play(&void(Effect::CaptureIntent { amount: 300 }))
-        .unwrap();
-    assert_eq!(step.effects, [Effect::CaptureIntent { amount: 300 }]);
+    played.play(&capture_requested(Some(300))).unwrap();
+    let step = played.play(&void(capture_intent(300))).unwrap();
+    assert_eq!(step.effects, [capture_intent(300)]);
     played.play(&CANCEL).unwrap();
-    let step = played
-        .play(&void(Effect::CaptureIntent { amount: 300 }))
-        .unwrap();
+    let step = played.play(&void(capture_intent(300))).unwrap();
     assert_eq!(step.effects, [Effect::CancelIntent { reason: None }]);
     let step = played
         .play(&void(Effect::CancelIntent { reason: None }))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use workflows::edges::{Edge, Machine};
 use workflows::event_type::{ALL, Change, OUTCOMES};
-use workflows::{attempt, edges, payment, refund};
+use workflows::{attempt, capture, edges, payment, refund};
 
 /// The reason that Stripe gives for a release.
 const RELEASE: &str = "expired_uncaptured_charge";
@@ -39,6 +39,10 @@ fn expected(machine: Machine, to: &str) -> &'static str {
         (Machine::Attempt, "failed") => "attempt.failed",
         (Machine::Attempt, "expired") => "attempt.expired",
         (Machine::Attempt, "voided") => "attempt.voided",
+        (Machine::Capture, "requested") => "capture.created",
+        (Machine::Capture, "submitted") => "capture.submitted",
+        (Machine::Capture, "succeeded") => "capture.succeeded",
+        (Machine::Capture, "failed") => "capture.failed",
         (Machine::Refund, "local_requested") => "refund.created",
         (Machine::Refund, "pending") => "refund.pending",
         (Machine::Refund, "requires_action") => "refund.requires_action",
@@ -83,6 +87,7 @@ fn an_edge_that_leads_back_to_its_status_tells_of_no_outcome_but_another_failed_
             (Machine::Payment, "payment_failed") => "payment.failed",
             (Machine::Payment, _) => "payment.updated",
             (Machine::Attempt, _) => "attempt.updated",
+            (Machine::Capture, _) => "capture.updated",
             (Machine::Refund, _) => "refund.updated",
         };
         assert_eq!(change(edge).event_type(), expected, "{edge:?}");
@@ -129,8 +134,10 @@ fn the_types_are_those_of_the_edges_and_every_status_has_one() {
     }
     assert_eq!(seen, ALL.into_iter().collect());
     assert_eq!(seen.len(), ALL.len(), "a type is listed twice");
-    let statuses =
-        payment::Status::ALL.len() + attempt::Status::ALL.len() + refund::Status::ALL.len();
+    let statuses = payment::Status::ALL.len()
+        + attempt::Status::ALL.len()
+        + capture::Status::ALL.len()
+        + refund::Status::ALL.len();
     let listed: BTreeSet<_> = OUTCOMES
         .iter()
         .map(|(m, status, _)| (*m, *status))
@@ -144,7 +151,7 @@ fn the_document_lists_every_type_with_its_statuses() {
     let rows: Vec<Vec<&str>> = written
         .lines()
         .filter(|line| {
-            ["| `payment.", "| `attempt.", "| `refund."]
+            ["| `payment.", "| `attempt.", "| `capture.", "| `refund."]
                 .iter()
                 .any(|it| line.starts_with(it))
         })

@@ -118,6 +118,7 @@ fn an_intent_in_a_status_of_tomorrow_moves_nothing_and_leaves_no_call_open() {
             answers: Some(call),
             attempt,
             fresh_attempt: id(98),
+            fresh_capture: id(77),
         })
     };
     for (stream, call, attempt) in [
@@ -159,6 +160,7 @@ fn a_cancel_that_is_answered_with_a_status_of_tomorrow_is_not_called_again() {
         answers: Some(Call::CancelIntent),
         attempt: None,
         fresh_attempt: id(98),
+        fresh_capture: id(77),
     });
     assert!(played.play(&answer).unwrap().effects.is_empty());
     assert_eq!(played.stream.payment.open_call, None);
@@ -249,6 +251,7 @@ fn the_deadline_of_a_capture_is_kept_from_the_expanded_charge() {
         latest_charge: Some(ChargeRef {
             id: "ch_1".to_owned(),
             capture_before: Some(77),
+            multicapture: None,
         }),
         ..intent(IntentStatus::RequiresCapture)
     };

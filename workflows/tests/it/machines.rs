@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use workflows::edges::{Driver, Edge, From, Machine, Rule, To};
-use workflows::{attempt, edges, payment, refund};
+use workflows::{attempt, capture, edges, payment, refund};
 
 /// The ids that the issue asks for; edges that mean the same share one.
 const IDS: &[&str] = &[
-    "A0", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "P0", "P1", "P10", "P11", "P12", "P13",
-    "P14", "P19", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P9c", "R0", "R1", "R2", "R3",
-    "R4", "R5", "R7", "R8", "R9",
+    "A0", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "C0", "C1", "C2", "C3", "C4", "P0", "P1",
+    "P10", "P11", "P12", "P13", "P14", "P19", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9",
+    "P9c", "R0", "R1", "R2", "R3", "R4", "R5", "R7", "R8", "R9",
 ];
 
 #[test]
@@ -30,6 +30,16 @@ fn each_status_of_an_attempt_allows_what_the_table_says_and_nothing_else() {
         attempt::Kind::ALL,
         attempt::RULES,
         attempt::edge,
+    );
+}
+
+#[test]
+fn each_status_of_a_capture_allows_what_the_table_says_and_nothing_else() {
+    compare(
+        capture::Status::ALL,
+        capture::Kind::ALL,
+        capture::RULES,
+        capture::edge,
     );
 }
 
@@ -101,6 +111,7 @@ fn a_resync_leads_from_every_status_to_stripes_own() {
     for (machine, local) in [
         (Machine::Payment, &["local_created", "local_rejected"][..]),
         (Machine::Attempt, &["started"][..]),
+        (Machine::Capture, &["requested"][..]),
         (Machine::Refund, &["local_requested", "local_rejected"][..]),
     ] {
         let all = statuses(machine);
@@ -119,7 +130,9 @@ fn an_operator_may_force_a_payment_and_a_refund_anywhere() {
             "{machine}"
         );
     }
-    assert!(led_by(Machine::Attempt, "forced").is_empty());
+    for machine in [Machine::Attempt, Machine::Capture] {
+        assert!(led_by(machine, "forced").is_empty(), "{machine}");
+    }
 }
 
 #[test]
@@ -143,6 +156,10 @@ fn what_ends_is_left_by_corrections_alone() {
                 .from
                 .parse()
                 .is_ok_and(|it: attempt::Status| !it.is_open()),
+            Machine::Capture => edge
+                .from
+                .parse()
+                .is_ok_and(|it: capture::Status| !it.is_open()),
             Machine::Refund => edge.from.parse().is_ok_and(refund::Status::is_final),
         };
         assert!(
@@ -172,6 +189,9 @@ fn every_name_is_parsed_as_it_is_written() {
     check(payment::CaptureMethod::ALL);
     check(attempt::Status::ALL);
     check(attempt::Kind::ALL);
+    check(capture::Status::ALL);
+    check(capture::Kind::ALL);
+    check(capture::Multicapture::ALL);
     check(refund::Status::ALL);
     check(refund::Kind::ALL);
     check(Machine::ALL);
@@ -220,6 +240,7 @@ fn statuses(machine: Machine) -> Vec<&'static str> {
     match machine {
         Machine::Payment => payment::Status::ALL.iter().map(|it| it.as_str()).collect(),
         Machine::Attempt => attempt::Status::ALL.iter().map(|it| it.as_str()).collect(),
+        Machine::Capture => capture::Status::ALL.iter().map(|it| it.as_str()).collect(),
         Machine::Refund => refund::Status::ALL.iter().map(|it| it.as_str()).collect(),
     }
 }

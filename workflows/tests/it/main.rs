@@ -7,6 +7,7 @@
 )]
 
 mod calls;
+mod captures;
 mod documents;
 mod event_types;
 mod histories;

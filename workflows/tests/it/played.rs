@@ -70,22 +70,32 @@ impl Played {
     /// two ways to the same state are the same state.
     fn with_fresh_ids(&self, event: &Event) -> Event {
         let mut event = event.clone();
+        let capture = Uuid::from_u128((1 << 101) + self.stream.captures.len() as u128);
         let mut made = self.attempts.len() + self.stream.refunds.len();
         let mut mint = || {
             made += 1;
             Uuid::from_u128((1 << 100) + made as u128)
         };
         match &mut event {
-            Event::IntentSeen(IntentReport { fresh_attempt, .. })
-            | Event::CallProvedVoid(VoidCall { fresh_attempt, .. })
+            Event::IntentSeen(IntentReport {
+                fresh_attempt,
+                fresh_capture,
+                ..
+            }) => {
+                *fresh_attempt = mint();
+                *fresh_capture = capture;
+            }
+            Event::CallProvedVoid(VoidCall { fresh_attempt, .. })
             | Event::ChargeSeen(ChargeReport { fresh_attempt, .. }) => *fresh_attempt = mint(),
             Event::RefundSeen(RefundReport { fresh_refund, .. }) => *fresh_refund = mint(),
             Event::Resynced(Snapshot {
                 fresh_attempt,
+                fresh_capture,
                 fresh_refunds,
                 ..
             }) => {
                 *fresh_attempt = mint();
+                *fresh_capture = capture;
                 fresh_refunds.fill_with(mint);
             }
             _ => {}
@@ -133,6 +143,11 @@ impl Played {
         assert!(open.count() <= 1, "at most one attempt is open");
         let count = i32::try_from(self.attempts.len()).unwrap();
         assert_eq!(count, step.stream.payment.attempts, "every attempt counts");
+        let captures = &step.stream.captures;
+        let open = captures.iter().filter(|it| it.status.is_open());
+        assert!(open.count() <= 1, "at most one capture is open");
+        let count = i32::try_from(captures.len()).unwrap();
+        assert_eq!(count, step.stream.payment.captures, "every capture counts");
         for transition in &step.transitions {
             if transition.machine == Machine::Attempt {
                 let stored = &self.attempts[&transition.subject];

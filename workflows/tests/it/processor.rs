@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 use workflows::stream::{Event, RefundReport};
-use workflows::stripe::{ChargeStatus, Intent, IntentStatus, Refund, RefundStatus};
+use workflows::stripe::{ChargeRef, ChargeStatus, Intent, IntentStatus, Refund, RefundStatus};
 use workflows::{attempt, payment};
 
 use crate::samples::{
@@ -88,7 +88,10 @@ impl Stripe {
 
     fn charged_intent(&self, status: IntentStatus) -> Intent {
         Intent {
-            latest_charge: Some(charge_ref(&format!("ch_{}", self.charges))),
+            latest_charge: Some(ChargeRef {
+                multicapture: Some(self.manual),
+                ..charge_ref(&format!("ch_{}", self.charges))
+            }),
             ..intent(status)
         }
     }
@@ -141,17 +144,33 @@ impl Stripe {
         }
     }
 
-    pub(crate) fn capture(&mut self, amount: i64) -> Intent {
+    pub(crate) fn capture(&mut self, amount: i64, is_final: bool) -> Intent {
         let now = self.intent();
-        if now.status != IntentStatus::RequiresCapture {
+        if now.status != IntentStatus::RequiresCapture || amount > now.amount_capturable {
             return now;
+        }
+        let amount_received = now.amount_received + amount;
+        let rest = now.amount_capturable - amount;
+        if !is_final && rest > 0 {
+            let partly = Intent {
+                amount_received,
+                amount_capturable: rest,
+                ..self.charged_intent(IntentStatus::RequiresCapture)
+            };
+            return self.set(partly, payment::Kind::CapturableUpdated);
         }
         self.send_charge(attempt::Status::Captured, ChargeStatus::Succeeded, true);
         let paid = Intent {
-            amount_received: amount,
+            amount_received,
             ..self.charged_intent(IntentStatus::Succeeded)
         };
         self.set(paid, payment::Kind::Succeeded)
+    }
+
+    pub(crate) fn capture_in_dashboard(&mut self, pick: usize) {
+        if self.intent.is_some() {
+            self.capture(AMOUNT / 10, pick.is_multiple_of(2));
+        }
     }
 
     pub(crate) fn cancel(&mut self) -> Intent {
@@ -162,6 +181,15 @@ impl Stripe {
         );
         if refuses {
             return now;
+        }
+        if now.amount_received > 0 {
+            // What was captured stays captured, and the rest is released.
+            self.send_charge(attempt::Status::Captured, ChargeStatus::Succeeded, true);
+            let paid = Intent {
+                amount_received: now.amount_received,
+                ..self.charged_intent(IntentStatus::Succeeded)
+            };
+            return self.set(paid, payment::Kind::Succeeded);
         }
         let canceled = Intent {
             latest_charge: now.latest_charge,

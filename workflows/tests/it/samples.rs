@@ -7,7 +7,9 @@ use uuid::Uuid;
 use workflows::attempt::Attempt;
 use workflows::money::Money;
 use workflows::payment::{Call, CaptureMethod, Payment};
-use workflows::stream::{ChargeReport, ConfirmRequest, Event, IntentReport, Snapshot, Stream};
+use workflows::stream::{
+    CaptureRequest, ChargeReport, ConfirmRequest, Effect, Event, IntentReport, Snapshot, Stream,
+};
 use workflows::stripe::{
     Charge, ChargeRef, ChargeStatus, Intent, IntentStatus, PAYMENT_ID, REFUND_ID, Refund,
     RefundStatus, StripeError,
@@ -91,7 +93,26 @@ pub(crate) fn resting(status: payment::Status) -> Stream {
             error: None,
         })),
         payment,
+        captures: Vec::new(),
         refunds: Vec::new(),
+    }
+}
+
+/// A client's wish to capture, and to release the rest.
+pub(crate) fn capture_requested(amount: Option<i64>) -> Event {
+    Event::CaptureRequested(CaptureRequest {
+        capture: id(60),
+        amount,
+        is_final: true,
+    })
+}
+
+/// The effect that such a wish asks for.
+pub(crate) const fn capture_intent(amount: i64) -> Effect {
+    Effect::CaptureIntent {
+        capture: Uuid::from_u128(60),
+        amount,
+        is_final: true,
     }
 }
 
@@ -166,6 +187,7 @@ pub(crate) fn charge_ref(id: &str) -> ChargeRef {
     ChargeRef {
         id: id.to_owned(),
         capture_before: None,
+        multicapture: None,
     }
 }
 
@@ -218,6 +240,7 @@ pub(crate) fn webhook(kind: payment::Kind, intent: Intent) -> Event {
         answers: None,
         attempt: None,
         fresh_attempt: id(99),
+        fresh_capture: id(79),
     })
 }
 
@@ -233,6 +256,7 @@ pub(crate) fn answered(call: Call, attempt: Option<Uuid>, intent: Intent) -> Eve
         answers: Some(call),
         attempt,
         fresh_attempt: id(98),
+        fresh_capture: id(78),
     })
 }
 
@@ -259,6 +283,7 @@ pub(crate) fn resynced(intent: Intent, refunds: Vec<Refund>) -> Event {
         charge: None,
         refunds,
         fresh_attempt: id(96),
+        fresh_capture: id(76),
         fresh_refunds,
     })
 }

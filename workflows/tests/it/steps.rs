@@ -11,8 +11,8 @@ use workflows::{attempt, stream};
 
 use crate::played::line;
 use crate::samples::{
-    AMOUNT, answered, charge, charged, confirming, decline, declined, id, intent, refusal, resting,
-    resynced, stripe_refund, webhook,
+    AMOUNT, answered, capture_intent, capture_requested, charge, charged, confirming, decline,
+    declined, id, intent, refusal, resting, resynced, stripe_refund, webhook,
 };
 
 /// Where the table is; written anew by `cargo test -p workflows --test it write_the_table -- --ignored`, then read.
@@ -72,7 +72,7 @@ fn events() -> Vec<(String, Event)> {
 fn name(event: &Event) -> &'static str {
     match event {
         Event::ConfirmRequested(_) => "confirm_requested",
-        Event::CaptureRequested { .. } => "capture_requested",
+        Event::CaptureRequested(_) => "capture_requested",
         Event::CancelRequested { .. } => "cancel_requested",
         Event::RefundRequested(_) => "refund_requested",
         Event::Forced { .. } => "forced",
@@ -99,13 +99,8 @@ fn commands() -> Vec<(String, Event)> {
                 return_url: None,
             }),
         ),
-        ("all".to_owned(), Event::CaptureRequested { amount: None }),
-        (
-            "too much".to_owned(),
-            Event::CaptureRequested {
-                amount: Some(AMOUNT + 1),
-            },
-        ),
+        ("all".to_owned(), capture_requested(None)),
+        ("too much".to_owned(), capture_requested(Some(AMOUNT + 1))),
         (String::new(), Event::CancelRequested { reason: None }),
         ("all".to_owned(), refund_requested(None)),
         ("too much".to_owned(), refund_requested(Some(AMOUNT + 1))),
@@ -256,7 +251,7 @@ fn effect(call: Call) -> Effect {
     match call {
         Call::CreateIntent => Effect::CreateIntent,
         Call::ConfirmIntent => Effect::ConfirmIntent { attempt: id(11) },
-        Call::CaptureIntent => Effect::CaptureIntent { amount: AMOUNT },
+        Call::CaptureIntent => capture_intent(AMOUNT),
         Call::CancelIntent => Effect::CancelIntent { reason: None },
         Call::CreateRefund => Effect::CreateRefund { refund: id(51) },
     }

@@ -3,10 +3,11 @@
 use std::fmt::Debug;
 
 use uuid::Uuid;
-use workflows::attempt;
-use workflows::payment::{Call, Status};
-use workflows::stream::{ConfirmRequest, Effect, Event, RefundRequest, Refusal};
+use workflows::capture::Capture;
+use workflows::payment::{Call, CaptureMethod, Status};
+use workflows::stream::{CaptureRequest, ConfirmRequest, Effect, Event, RefundRequest, Refusal};
 use workflows::stripe::RefundStatus;
+use workflows::{attempt, capture};
 
 use crate::played::Played;
 use crate::processor::{Outcome, Stripe, outcome};
@@ -62,8 +63,13 @@ impl World {
             }
             10 => self.ask(&Event::CancelRequested { reason: None }),
             11 => {
-                let amount = (pick.is_multiple_of(2)).then_some(AMOUNT / 2);
-                self.ask(&Event::CaptureRequested { amount });
+                let amount = (pick.is_multiple_of(2)).then_some(AMOUNT / 4);
+                let capture = self.mint();
+                self.ask(&Event::CaptureRequested(CaptureRequest {
+                    capture,
+                    amount,
+                    is_final: !pick.is_multiple_of(3),
+                }));
             }
             12 => {
                 let refund = self.mint();
@@ -76,6 +82,9 @@ impl World {
             }
             13 => self.stripe.go_on(pick),
             14 => self.stripe.confirm_in_browser(pick),
+            _ if pick.is_multiple_of(5) => {
+                self.stripe.capture_in_dashboard(pick);
+            }
             _ => self.stripe.refund_in_dashboard(pick),
         }
     }
@@ -187,8 +196,10 @@ impl World {
                 let now = self.stripe.confirm(self.next_outcome);
                 answered(Call::ConfirmIntent, Some(*attempt), now)
             }
-            Effect::CaptureIntent { amount } => {
-                let now = self.stripe.capture(*amount);
+            Effect::CaptureIntent {
+                amount, is_final, ..
+            } => {
+                let now = self.stripe.capture(*amount, *is_final);
                 answered(Call::CaptureIntent, None, now)
             }
             Effect::CancelIntent { .. } => {
@@ -256,6 +267,15 @@ pub(crate) fn differences(played: &Played, stripe: &Stripe) -> Vec<String> {
     );
     compare("reserved", &payment.reserved, &sum(&open));
     compare("newest attempt", &newest, &shown);
+    let captures = &played.stream.captures;
+    let open_capture = captures.iter().find(|it| it.status.is_open());
+    compare("open capture", &open_capture, &None::<Capture>);
+    if payment.capture_method == CaptureMethod::Manual {
+        let taken = captures.iter();
+        let taken = taken.filter(|it| it.status == capture::Status::Succeeded);
+        let taken: i64 = taken.map(|it| it.amount).sum();
+        compare("sum of captures", &taken, &intent.amount_received);
+    }
     compare("open call", &payment.open_call, &None::<Call>);
     compare("cancel requested", &payment.cancel_requested, &false);
     compare(

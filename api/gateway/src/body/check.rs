@@ -2,7 +2,8 @@
 
 use axum::http::Uri;
 use contracts::request::{
-    CancelPayment, CapturePayment, ConfirmPayment, CreatePayment, CreateRefund, Customer, Metadata,
+    CancelPayment, CaptureMethod, CapturePayment, ConfirmPayment, CreatePayment, CreateRefund,
+    Customer, Metadata,
 };
 use infra::http::RequestError;
 use infra::http::code::MISSING_FIELD;
@@ -36,6 +37,12 @@ impl Checked for CreatePayment {
                 "A payment that is confirmed at once needs a payment method.",
             ));
         }
+        if self.multicapture && self.capture_method != CaptureMethod::Manual {
+            return Err(RequestError::field(
+                "multicapture",
+                "Several captures need the capture_method manual.",
+            ));
+        }
         return_url(self.return_url.as_deref())?;
         optional("reference", self.reference.as_deref(), 200)?;
         if let Some(customer) = &self.customer {
@@ -43,6 +50,7 @@ impl Checked for CreatePayment {
         }
         optional("description", self.description.as_deref(), 1000)?;
         statement_descriptor(self.statement_descriptor.as_deref())?;
+        payment_method_types(&self.payment_method_types)?;
         metadata(&self.metadata)?;
         if self
             .expires_in
@@ -160,6 +168,24 @@ fn payment_method(value: Option<&str>) -> Result<(), RequestError> {
         Err(RequestError::field(
             "payment_method",
             "This must be Stripe's id of a payment method, pm_….",
+        ))
+    }
+}
+
+/// Stripe's names; Stripe itself refuses one that it does not know, or that the account has not enabled.
+fn payment_method_types(types: &[String]) -> Result<(), RequestError> {
+    let is_name = |name: &String| {
+        (1..=50).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    };
+    if types.len() <= 20 && types.iter().all(is_name) {
+        Ok(())
+    } else {
+        Err(RequestError::field(
+            "payment_method_types",
+            "These must be at most 20 of Stripe's names, such as card.",
         ))
     }
 }

@@ -38,6 +38,7 @@ async fn a_payment_of_another_account_is_answered_like_an_unknown_one() {
         (Method::GET, ""),
         (Method::GET, "/events"),
         (Method::GET, "/refunds"),
+        (Method::GET, "/captures"),
         (Method::POST, "/confirm"),
         (Method::POST, "/capture"),
         (Method::POST, "/cancel"),

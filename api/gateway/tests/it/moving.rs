@@ -202,6 +202,62 @@ async fn a_payment_made_step_by_step_is_confirmed_captured_in_part_and_never_sho
 }
 
 #[tokio::test]
+async fn a_payment_is_captured_in_parts_that_are_listed() {
+    let stage = moving().await;
+    let sent = json!({
+        "amount": 5000, "currency": "eur", "capture_method": "manual", "multicapture": true, "confirm": true,
+        "payment_method": "pm_card_visa", "payment_method_types": ["card"],
+    });
+    let payment = body(waiting(&stage, PAYMENTS, &sent).await, StatusCode::CREATED).await;
+    assert_eq!(payment["multicapture"], "available");
+    assert_eq!(payment["payment_method_types"], json!(["card"]));
+    let path = path_of(&payment, "/capture");
+    for (amount, last) in [(1000, false), (700, true)] {
+        let part = json!({"amount": amount, "final": last});
+        let captured = body(waiting(&stage, &path, &part).await, StatusCode::OK).await;
+        let newest = captured["captures"].as_array().unwrap().last().unwrap();
+        assert_eq!(newest["status"], "succeeded", "{captured}");
+    }
+    let list = stage.get(&path_of(&payment, "/captures?limit=1")).await;
+    let list = body(list, StatusCode::OK).await;
+    assert_eq!(
+        (&list["has_more"], &list["data"][0]["amount"]),
+        (&json!(true), &json!(700))
+    );
+    let cursor = list["data"][0]["id"].as_str().unwrap();
+    let older = path_of(&payment, &format!("/captures?starting_after={cursor}"));
+    let older = body(stage.get(&older).await, StatusCode::OK).await;
+    assert_eq!(
+        (&older["data"][0]["amount"], &older["data"][0]["final"]),
+        (&json!(1000), &json!(false))
+    );
+    let foreign = stage
+        .get_as(&stage.stranger(), &path_of(&payment, "/captures"))
+        .await;
+    problem(foreign, 404, "not_found", None).await;
+
+    let once = json!({"amount": 5000, "currency": "eur", "capture_method": "manual", "confirm": true, "payment_method": "pm_card_visa"});
+    let once = body(waiting(&stage, PAYMENTS, &once).await, StatusCode::CREATED).await;
+    let part = json!({"amount": 1000, "final": false});
+    let refused = stage.post(&path_of(&once, "/capture"), &part).await;
+    problem(refused, 409, "multicapture_unavailable", Some("final")).await;
+    let automatic = json!({"amount": 5000, "currency": "eur", "multicapture": true});
+    let refused = stage.post(PAYMENTS, &automatic).await;
+    problem(refused, 422, "invalid_field", Some("multicapture")).await;
+    // Stripe knows which types there are.
+    let other = json!({
+        "amount": 5000, "currency": "eur", "payment_method_types": ["us_bank_account"], "confirm": true,
+        "payment_method": "pm_card_visa", "return_url": "https://shop.example/back",
+    });
+    let other = body(waiting(&stage, PAYMENTS, &other).await, StatusCode::CREATED).await;
+    let code = &other["last_error"]["code"];
+    assert_eq!(code, "payment_intent_incompatible_payment_method");
+    let refused = json!({"amount": 5000, "currency": "eur", "payment_method_types": ["Card"]});
+    let refused = stage.post(PAYMENTS, &refused).await;
+    problem(refused, 422, "invalid_field", Some("payment_method_types")).await;
+}
+
+#[tokio::test]
 async fn a_client_that_waits_sees_its_payment_canceled() {
     let stage = moving().await;
     let payment = body(waiting(&stage, PAYMENTS, &mug()).await, StatusCode::CREATED).await;
@@ -252,4 +308,76 @@ async fn a_client_that_waits_for_its_refund_is_told_what_stripe_said() {
     let refund = body(response, StatusCode::CREATED).await;
     assert_ne!(refund["status"], "local_requested");
     assert!(refund["stripe_id"].is_string(), "{refund}");
+}
+
+#[tokio::test]
+async fn the_refunds_of_all_payments_are_listed_and_found() {
+    let stage = moving().await;
+    let sent = json!({
+        "amount": 5000, "currency": "eur", "confirm": true, "payment_method": "pm_card_visa",
+    });
+    let mut payments = Vec::new();
+    let mut made = Vec::new();
+    for _ in 0..2 {
+        let payment = body(waiting(&stage, PAYMENTS, &sent).await, StatusCode::CREATED).await;
+        for amount in [300, 200] {
+            let refund = json!({"amount": amount});
+            let refund = waiting(&stage, &path_of(&payment, "/refunds"), &refund).await;
+            made.insert(0, body(refund, StatusCode::CREATED).await);
+        }
+        payments.push(payment);
+    }
+    let page = async |query: &str| {
+        let page = stage.get(&format!("/api/v1/refunds{query}")).await;
+        body(page, StatusCode::OK).await
+    };
+    let all = page("").await;
+    assert_eq!(
+        (&all["data"], &all["has_more"]),
+        (&json!(made), &json!(false))
+    );
+    let first = page("?limit=3").await;
+    assert_eq!(
+        (&first["data"], &first["has_more"]),
+        (&json!(made[..3]), &json!(true))
+    );
+    let id = |at: usize| made[at]["id"].as_str().unwrap().to_owned();
+    let rest = page(&format!("?starting_after={}", id(2))).await;
+    assert_eq!(rest["data"], json!(made[3..]));
+    let back = page(&format!("?limit=1&ending_before={}", id(2))).await;
+    assert_eq!(
+        (&back["data"], &back["has_more"]),
+        (&json!([made[1]]), &json!(true))
+    );
+    let first_payment = payments[0]["id"].as_str().unwrap();
+    let of_one = page(&format!("?payment={first_payment}&status=succeeded")).await;
+    assert_eq!(of_one["data"], json!(made[2..]));
+    let older = page(&format!(
+        "?payment={first_payment}&limit=1&ending_before={}",
+        id(3)
+    ))
+    .await;
+    assert_eq!(older["data"], json!([made[2]]));
+    assert_eq!(page("?status=failed").await["data"], json!([]));
+    assert_eq!(
+        page("?created[lt]=2020-01-01T00:00:00Z").await["data"],
+        json!([])
+    );
+    assert_eq!(
+        page("?created[gte]=2020-01-01T00:00:00Z").await["data"],
+        json!(made)
+    );
+
+    let foreign = stage.get_as(&stage.stranger(), "/api/v1/refunds").await;
+    assert_eq!(body(foreign, StatusCode::OK).await["data"], json!([]));
+    for (query, parameter) in [
+        ("?payment=pay_nonsense", "payment"),
+        ("?status=paid", "status"),
+        ("?reference=x", "reference"),
+    ] {
+        let refused = stage.get(&format!("/api/v1/refunds{query}")).await;
+        problem(refused, 400, "invalid_parameter", Some(parameter)).await;
+    }
+    let unknown = "/api/v1/refunds?starting_after=re_01h2xcejqtf2nbrexx3vqjhp41";
+    problem(stage.get(unknown).await, 404, "not_found", None).await;
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::stage::{PAYMENTS, Stage, body, created, mug, path_of, problem};
 
 /// The fields of the view, in the order of the design.
-const VIEW: [&str; 23] = [
+const VIEW: [&str; 27] = [
     "id",
     "object",
     "account_id",
@@ -25,10 +25,14 @@ const VIEW: [&str; 23] = [
     "next_action",
     "latest_attempt",
     "last_error",
+    "cancellation_reason",
+    "multicapture",
+    "captures",
     "capture_before",
     "reference",
     "customer",
     "description",
+    "payment_method_types",
     "metadata",
     "version",
     "created_at",

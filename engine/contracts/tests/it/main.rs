@@ -79,6 +79,7 @@ fn an_event_is_named_by_its_payment_and_version() {
 fn a_subject_bears_the_prefix_of_its_machine() {
     assert_eq!(subject("payment", UUID), PAYMENT);
     assert_eq!(subject("attempt", UUID), "att_01h2xcejqtf2nbrexx3vqjhp41");
+    assert_eq!(subject("capture", UUID), "cap_01h2xcejqtf2nbrexx3vqjhp41");
     assert_eq!(subject("refund", UUID), "re_01h2xcejqtf2nbrexx3vqjhp41");
 }
 
@@ -140,6 +141,8 @@ fn a_transition_is_a_cloudevent_without_secrets() {
             metadata: Metadata::from([("seat".to_owned(), "14".to_owned())]),
             refund_amount: None,
             error: None,
+            capture_amount: None,
+            cancellation_reason: None,
             amount: 1099,
             currency: "eur".to_owned(),
             amount_capturable: 0,

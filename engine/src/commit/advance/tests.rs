@@ -3,7 +3,7 @@
 use workflows::money::Money;
 use workflows::payment::{Call, CaptureMethod, Kind, Payment, Status};
 use workflows::stream;
-use workflows::stream::{IntentReport, RefundRequest};
+use workflows::stream::{CaptureRequest, IntentReport, RefundRequest};
 use workflows::stripe::Intent;
 
 use super::*;
@@ -113,6 +113,7 @@ fn intent_created() -> Event {
         answers: Some(Call::CreateIntent),
         attempt: None,
         fresh_attempt: Uuid::from_u128(0xa7),
+        fresh_capture: Uuid::from_u128(0xa8),
     })
 }
 
@@ -160,7 +161,11 @@ fn the_payment_of_another_account_is_not_found() {
 fn a_refused_command_is_not_answered_to_its_repetition() {
     let mut state = state(created());
     let capture = command(
-        Event::CaptureRequested { amount: None },
+        Event::CaptureRequested(CaptureRequest {
+            capture: Uuid::from_u128(0xa9),
+            amount: None,
+            is_final: true,
+        }),
         PAYMENT,
         "one",
         [1; 32],

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
+use workflows::capture::Multicapture;
 use workflows::payment::Payment;
 use workflows::stream;
 
@@ -57,14 +58,18 @@ impl Create {
     /// The first step of a new payment. Nothing is written yet.
     pub(crate) fn prepare(new: NewPayment, idempotency: Idempotency) -> Result<Self, Error> {
         let (id, now) = (Uuid::now_v7(), store::now());
-        let step = stream::start(Payment::new(
+        let payment = Payment::new(
             id,
             new.money,
             new.capture_method,
             new.confirm,
             new.payment_method,
             new.return_url,
-        ))?;
+        );
+        let step = stream::start(Payment {
+            multicapture: new.multicapture.then_some(Multicapture::Requested),
+            ..payment
+        })?;
         let cause = Cause::request();
         let data = first_facts(&step.stream.payment, &cause);
         let transitions = step.transitions.into_iter().map(|transition| {

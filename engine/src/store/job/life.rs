@@ -327,13 +327,21 @@ async fn a_snooze_is_no_try_and_a_retry_is_one() {
     }
 }
 
+fn capture(amount: i64) -> Effect {
+    Effect::CaptureIntent {
+        capture: Uuid::now_v7(),
+        amount,
+        is_final: true,
+    }
+}
+
 /// An effect of each kind. A new kind fails here until it has a sample.
 fn sample(kind: Kind) -> Effect {
     let id = Uuid::now_v7();
     let effects = [
         Effect::CreateIntent,
         Effect::ConfirmIntent { attempt: id },
-        Effect::CaptureIntent { amount: 300 },
+        capture(300),
         Effect::CancelIntent { reason: None },
         Effect::CreateRefund { refund: id },
         Effect::Resync,
@@ -351,7 +359,7 @@ async fn the_sql_and_the_code_agree_on_the_exclusive_kinds() {
         world.add(&job).await;
         assert_eq!(world.row(&job).await["kind"], kind.as_str());
 
-        let other = New::from_effect(payment, Effect::CaptureIntent { amount: 1 });
+        let other = New::from_effect(payment, capture(1));
         let mut connection = world.pool().acquire().await.unwrap();
         let now = OffsetDateTime::now_utc();
         let added = add(&mut connection, &[other], now, LEASE).await;

@@ -62,6 +62,8 @@ pub(super) fn event(payment: Uuid, version: i64, cause: String) -> String {
         metadata: BTreeMap::new(),
         refund_amount: None,
         error: None,
+        capture_amount: None,
+        cancellation_reason: None,
         amount: 1200,
         currency: "eur".into(),
         amount_capturable: 0,

@@ -82,6 +82,8 @@ fn intent(payment: Uuid, method: &str, manual_capture: bool) -> CreateIntent {
         amount: 1099,
         currency: "eur".into(),
         manual_capture,
+        multicapture: false,
+        payment_method_types: Vec::new(),
         payment_method: Some(method.into()),
         redirects: false,
         description: Some("A mug".into()),

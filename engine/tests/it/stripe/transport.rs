@@ -25,6 +25,8 @@ fn new_intent(payment: Uuid) -> CreateIntent {
         amount: 1099,
         currency: "eur".into(),
         manual_capture: true,
+        multicapture: false,
+        payment_method_types: Vec::new(),
         payment_method: Some("pm_card_visa".into()),
         redirects: false,
         description: Some("A mug & a spoon".into()),

@@ -110,6 +110,7 @@ fn an_intent_moves_by_the_edge_that_its_event_names() {
             answers: None,
             attempt: None,
             fresh_attempt,
+            fresh_capture: FRESH,
         }) = event
         else {
             panic!("{name} means {event:?}");

@@ -134,7 +134,10 @@ async fn prepare(world: &World, work: Work) -> Uuid {
     }
     world.drain().await;
     let command = match work {
-        Work::Capture => Some(Command::Capture { amount: None }),
+        Work::Capture => Some(Command::Capture {
+            amount: None,
+            is_final: true,
+        }),
         Work::Cancel => Some(Command::Cancel { reason: None }),
         Work::Refund => Some(Command::Refund {
             amount: Some(99),

@@ -5,9 +5,10 @@ use serde_json::json;
 use crate::bank::refunds;
 use crate::objects::intent::Status;
 use crate::refusal::Refusal;
+use crate::routes::intents::capture;
 use crate::store::{Call, Store};
 
-/// Cancels an intent that has collected no money; an authorized amount is released.
+/// Cancels an intent; an authorized amount is released. Where a part was captured, that part is kept and the intent succeeds.
 pub(crate) fn cancel(
     store: &mut Store,
     id: &str,
@@ -50,6 +51,10 @@ fn end(
         return Err(intent.unexpected_state("canceled", allowed));
     }
     let is_authorized = intent.status == RequiresCapture;
+    if intent.amount_received > 0 {
+        capture::finish(store, id, call);
+        return Ok(());
+    }
     let charge_id = intent.latest_charge().filter(|_| is_authorized);
     let charge_id = charge_id.map(str::to_owned);
     intent.amount_capturable = 0;

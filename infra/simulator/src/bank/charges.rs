@@ -84,6 +84,7 @@ fn create(store: &mut Store, id: &str, call: &Call<'_>) -> Result<String, Refusa
         dispute: None,
         failure: None,
         metadata: intent.metadata.clone(),
+        multicapture: intent.multicapture && intent.is_manual(),
         payment_intent: id.to_owned(),
         payment_method: intent.payment_method.clone().unwrap_or_default(),
         receipt_email: intent.receipt_email.clone(),

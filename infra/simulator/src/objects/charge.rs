@@ -49,6 +49,9 @@ pub(crate) struct Charge {
     pub(crate) dispute: Option<String>,
     pub(crate) failure: Option<Box<Failure>>,
     pub(crate) metadata: BTreeMap<String, String>,
+    /// Whether it may be captured in several parts.
+    #[serde(default)]
+    pub(crate) multicapture: bool,
     pub(crate) payment_intent: String,
     pub(crate) payment_method: String,
     pub(crate) receipt_email: Option<String>,
@@ -179,6 +182,13 @@ impl Serialize for Details<'_> {
                     exp_year: 2040,
                     funding,
                     last4,
+                    multicapture: Multicapture {
+                        status: if self.0.multicapture {
+                            "available"
+                        } else {
+                            "unavailable"
+                        },
+                    },
                     network: brand,
                 };
                 map.serialize_entry("card", &card)?;
@@ -201,5 +211,11 @@ struct Card {
     exp_year: u16,
     funding: &'static str,
     last4: &'static str,
+    multicapture: Multicapture,
     network: &'static str,
+}
+
+#[derive(Serialize)]
+struct Multicapture {
+    status: &'static str,
 }

@@ -104,6 +104,9 @@ pub(crate) struct Intent {
     pub(crate) hides_charge: bool,
     pub(crate) last_error: Option<Box<LastError>>,
     pub(crate) metadata: BTreeMap<String, String>,
+    /// Whether its card may be captured in several parts.
+    #[serde(default)]
+    pub(crate) multicapture: bool,
     pub(crate) page: Option<Box<str>>,
     pub(crate) payment_method: Option<String>,
     pub(crate) receipt_email: Option<String>,

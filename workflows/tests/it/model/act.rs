@@ -1,7 +1,7 @@
 //! What can happen next, and what it changes.
 
 use workflows::payment::Call;
-use workflows::stream::{ConfirmRequest, Effect, Event, RefundRequest};
+use workflows::stream::{CaptureRequest, ConfirmRequest, Effect, Event, RefundRequest};
 use workflows::stripe::IntentStatus;
 
 use super::system::{Fault, Job, System, Work};
@@ -209,9 +209,11 @@ impl System {
             }
             Action::Capture => {
                 self.left.captures -= 1;
-                self.apply(&Event::CaptureRequested {
+                self.apply(&Event::CaptureRequested(CaptureRequest {
+                    capture: id(30 + u128::from(self.left.captures)),
                     amount: Some(AMOUNT / 2),
-                });
+                    is_final: true,
+                }));
             }
             Action::Refund => {
                 self.left.refunds -= 1;
@@ -325,8 +327,11 @@ impl System {
                 }
                 answered(Call::ConfirmIntent, Some(*attempt), now)
             }
-            Effect::CaptureIntent { amount } => {
-                answered(Call::CaptureIntent, None, self.stripe.capture(*amount))
+            Effect::CaptureIntent {
+                amount, is_final, ..
+            } => {
+                let now = self.stripe.capture(*amount, *is_final);
+                answered(Call::CaptureIntent, None, now)
             }
             Effect::CancelIntent { .. } => answered(Call::CancelIntent, None, self.stripe.cancel()),
             Effect::CreateRefund { refund } => {

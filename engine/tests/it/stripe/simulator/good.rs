@@ -56,7 +56,7 @@ async fn an_authorization_is_captured_in_part() {
     );
     let captured = stripe
         .client
-        .capture_intent(&authorized.id, 1000, &key())
+        .capture_intent(&authorized.id, 1000, true, &key())
         .await
         .unwrap()
         .object;
@@ -81,7 +81,7 @@ async fn an_intent_is_canceled_and_the_loser_gets_a_conflict() {
     assert_eq!(canceled.cancellation_reason.as_deref(), reason);
     let failure = stripe
         .client
-        .capture_intent(&authorized.id, 1099, &key())
+        .capture_intent(&authorized.id, 1099, true, &key())
         .await
         .unwrap_err();
     assert_eq!(failure.class, Class::Conflict, "{failure}");

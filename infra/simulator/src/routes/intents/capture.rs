@@ -24,10 +24,7 @@ pub(crate) const PARAMETERS: &[&str] = &[
 pub(crate) fn capture(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>, Refusal> {
     call.form.expands("latest_charge")?;
     let asked = call.form.integer("amount_to_capture")?;
-    if call.form.has_value("final_capture") && !call.form.flag("final_capture")? {
-        let message = "Multicapture is not available for this account.";
-        return Err(Refusal::invalid(message).at("final_capture"));
-    }
+    let is_final = !call.form.has_value("final_capture") || call.form.flag("final_capture")?;
     let suffix = validate::descriptor(call.form, "statement_descriptor_suffix")?;
     if call.form.has("statement_descriptor") {
         let message = "The `statement_descriptor` parameter is not supported for card charges. Use \
@@ -61,16 +58,25 @@ pub(crate) fn capture(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue
             message,
         ));
     }
+    if !is_final && !intent.multicapture {
+        let message = "Multicapture is not available for this payment.";
+        return Err(Refusal::invalid(message).at("final_capture"));
+    }
     let charge_id = intent.latest_charge().unwrap_or_default().to_owned();
     let intent = store.intents.existing_mut(call.id, "intent")?;
     intent.metadata = metadata;
     if suffix.is_some() {
         intent.statement_descriptor_suffix = suffix;
     }
+    let is_last = is_final || amount == intent.amount_capturable;
     collect(store, call, &charge_id, amount);
+    if is_last {
+        finish(store, call.id, call);
+    }
     answer(store, call.id, call.form)
 }
 
+/// Takes a part of the authorized amount; the rest stays authorized.
 fn collect(store: &mut Store, call: &Call<'_>, charge_id: &str, amount: i64) {
     let (Some(intent), Some(charge)) = (
         store.intents.find_mut(call.id),
@@ -78,15 +84,32 @@ fn collect(store: &mut Store, call: &Call<'_>, charge_id: &str, amount: i64) {
     ) else {
         return;
     };
-    let rest = intent.amount_capturable - amount;
-    intent.amount_capturable = 0;
-    intent.amount_received = amount;
-    charge.captured = true;
-    charge.amount_captured = amount;
+    let before = charge.amount_captured;
+    intent.amount_capturable -= amount;
+    intent.amount_received += amount;
+    charge.amount_captured += amount;
     store.ledger.totals(&intent.currency).captured += amount;
-    store.enter(call.id, Status::Succeeded);
-    let previous = json!({"captured": false, "amount_captured": 0});
-    store.emit_charge("charge.captured", charge_id, Some(previous), call);
-    store.emit_intent("payment_intent.succeeded", call.id, call);
-    refunds::release(store, charge_id, rest, call);
+    if intent.multicapture {
+        let previous = json!({"amount_captured": before});
+        store.emit_charge("charge.updated", charge_id, Some(previous), call);
+        store.emit_intent("payment_intent.amount_capturable_updated", call.id, call);
+    }
+}
+
+/// Ends an intent of which something was captured: what is still authorized is released.
+pub(crate) fn finish(store: &mut Store, id: &str, call: &Call<'_>) {
+    let Some(intent) = store.intents.find_mut(id) else {
+        return;
+    };
+    let rest = intent.amount_capturable;
+    intent.amount_capturable = 0;
+    let charge_id = intent.latest_charge().unwrap_or_default().to_owned();
+    if let Some(charge) = store.charges.find_mut(&charge_id) {
+        charge.captured = true;
+    }
+    store.enter(id, Status::Succeeded);
+    let previous = json!({"captured": false});
+    store.emit_charge("charge.captured", &charge_id, Some(previous), call);
+    store.emit_intent("payment_intent.succeeded", id, call);
+    refunds::release(store, &charge_id, rest, call);
 }

@@ -26,6 +26,7 @@ pub(crate) const PARAMETERS: &[&str] = &[
     "metadata[*]",
     "off_session",
     "payment_method",
+    "payment_method_options[card][request_multicapture]",
     "payment_method_types[]",
     "receipt_email=",
     "return_url",
@@ -44,6 +45,9 @@ pub(crate) const PARAMETERS: &[&str] = &[
     "statement_descriptor_suffix",
     "use_stripe_sdk",
 ];
+
+/// The parameter that asks for several captures.
+const REQUEST_MULTICAPTURE: &str = "payment_method_options[card][request_multicapture]";
 
 /// The payment method types that this account has activated.
 const TYPES: &[&str] = &["card", "us_bank_account"];
@@ -110,6 +114,8 @@ fn read(call: &Call<'_>) -> Result<Intent, Refusal> {
         hides_charge: false,
         last_error: None,
         metadata,
+        multicapture: validate::choice(form, REQUEST_MULTICAPTURE, &["if_available", "never"])?
+            .is_some_and(|asked| asked == "if_available"),
         page: None,
         receipt_email: validate::email(form, "receipt_email")?,
         return_url: None,
