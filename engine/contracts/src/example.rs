@@ -84,6 +84,9 @@ pub fn data(event_type: &str) -> Option<EventData> {
         reference: Some("order-1042".to_owned()),
         metadata: Metadata::from([("shop".to_owned(), "north".to_owned())]),
         refund_amount: is_refund.then_some(AMOUNT),
+        capture_amount: (machine == Machine::Capture).then_some(AMOUNT),
+        cancellation_reason: (to == "canceled" && machine == Machine::Payment)
+            .then(|| "requested_by_customer".to_owned()),
         error: failed.then(declined),
         amount: AMOUNT,
         currency: "eur".to_owned(),

@@ -17,10 +17,13 @@ use crate::relay::{Kafka, Running, read};
 use crate::world::World;
 
 /// Types that no run of payments leads to.
-const UNSEEN: [&str; 5] = [
+const UNSEEN: [&str; 7] = [
     // Edges that only correct what was reported wrong before.
     "attempt.updated",
     "payment.updated",
+    "capture.updated",
+    // The simulator captures what Stripe accepted.
+    "capture.failed",
     // The simulator has cards and bank accounts of the USA, whose refunds ask nothing of the customer.
     "refund.canceled",
     "refund.requires_action",
