@@ -38,6 +38,15 @@ create table membership (
 
 create index membership_user on membership (user_id);
 
+-- People of the house, who see and act across accounts. Only the operators' command line writes this table: no service has
+-- the right to, so that no admin of an account can join it. Their access tokens carry the role; a change of it draws new
+-- generations for all of their memberships.
+create table staff (
+    user_id     uuid         primary key references app_user,
+    role        text         not null check (role in ('viewer', 'operator', 'admin')),
+    granted_at  timestamptz  not null default now()
+);
+
 -- The least generation that is still valid of each membership where it changed lately; all services read this table
 -- every two seconds. A row no longer counts once the access tokens that it refuses have expired.
 create table revocation (

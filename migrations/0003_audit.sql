@@ -13,6 +13,9 @@ create table audit (
     -- 'requested' is written before the action, so that no action is without a record.
     outcome      text         not null check (outcome in ('requested', 'done', 'refused')),
     reason       text,
+    -- What the thing was like before the action, and after it. Never a secret.
+    before       jsonb,
+    after        jsonb,
     ip           text,
     request_id   text,
     at           timestamptz  not null default now()

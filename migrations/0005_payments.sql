@@ -73,8 +73,10 @@ create table payment (
 
 -- Nulls are distinct: of the payments with a reference one at most holds it. The status is not in this index, so that an
 -- update of a payment that moves writes no index.
-create unique index payment_reference on payment (account_id, reference, holds_reference) where reference is not null;
+create unique index payment_reference on payment (reference, account_id, holds_reference) where reference is not null;
 create index payment_account on payment (account_id, id);
+-- Operators search payments by the address of the customer, which never changes either.
+create index payment_email on payment (lower(customer ->> 'email'), id) where customer ->> 'email' is not null;
 -- Merchants search payments by their metadata. Only payments that have some are in this index, and metadata never
 -- changes, so it costs one entry at the creation and nothing when a payment moves.
 create index payment_metadata on payment using gin (metadata jsonb_path_ops) where metadata <> '{}';

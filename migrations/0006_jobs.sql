@@ -2,6 +2,45 @@
 --
 -- The Redis queue carries the ids of jobs and nothing else; the state of each job is here.
 
+-- A try of a job, or what ended it. `calls` are its requests to Stripe: [{"call": "confirm_intent", "status": 200, …}].
+create type job_try as (
+    number      integer,
+    started_at  timestamptz,
+    ended_at    timestamptz,
+    worker      text,         -- the process that had the lease
+    -- done, again (it failed and is tried again), unsent (no call reached Stripe, so that it counts as no try), dead,
+    -- lost (the lease ended without a result), superseded (its outcome was known before its answer came)
+    outcome     text,
+    error       text,
+    calls       jsonb,
+    times       integer       -- how often in a row; above 1 only where it was unsent
+);
+
+-- Adds a try to those that are kept: the first and the newest 49, so that a job which is tried for days stays a small row.
+-- One that was not sent for the same reason as the one before it takes its place.
+create function with_try(kept job_try[], next job_try) returns job_try[] language plpgsql immutable as $$
+declare
+    last job_try := kept[cardinality(kept)];
+begin
+    if next.outcome = 'unsent' and last.outcome = 'unsent' and next.error is not distinct from last.error then
+        next.started_at := last.started_at;
+        next.times := last.times + 1;
+        return kept[:cardinality(kept) - 1] || next;
+    end if;
+    if cardinality(kept) >= 50 then
+        return kept[1:1] || kept[3:] || next;
+    end if;
+    return kept || next;
+end
+$$;
+
+-- The class of an error: the same for errors that differ in ids and numbers only.
+create function error_class(error text) returns text language sql immutable strict parallel safe as $$
+    select left(md5(regexp_replace(regexp_replace(error,
+        '\m[A-Za-z]+_(?=[A-Za-z_]*[0-9])[A-Za-z0-9_]{8,}\M|\m[0-9a-f]{8}-[0-9a-f-]{27}\M', '…', 'g'),
+        '[0-9]+', '0', 'g')), 16)
+$$;
+
 create table job (
     id             uuid         primary key,
     payment_id     uuid         not null,
@@ -30,6 +69,13 @@ create table job (
     -- A resync that was requested again while it ran: it must run once more.
     again          boolean      not null default false,
     error          text,
+    error_class    text         generated always as (error_class(error)) stored,
+
+    -- The try that runs, or the last one, and the tries before it. They are kept as long as the job.
+    started_at     timestamptz,
+    worker         text,
+    past_tries     job_try[]    not null default '{}',
+
     created_at     timestamptz  not null,
     finished_at    timestamptz
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
@@ -39,6 +85,7 @@ create index job_due on job (due_at) where state = 'queued';
 create index job_leased on job (lease_until) where state = 'running';
 create index job_dead on job (id) where state = 'dead';
 create index job_unknown on job (first_sent_at) where unknown and state in ('queued', 'running');
+create index job_dead_error on job (error_class, id) where state = 'dead';
 
 -- A payment has at most one unfinished call that can move it. A dead one counts: its outcome is not known.
 create unique index job_one_call on job (payment_id)
@@ -47,6 +94,8 @@ create unique index job_one_refund_call on job (subject)
     where kind = 'create_refund' and state <> 'done';
 create unique index job_one_resync on job (payment_id)
     where kind = 'resync' and state in ('queued', 'running');
+-- The finished and the dead jobs of a payment, for operators; the three above find the others. One entry for each job.
+create index job_ended on job (payment_id) where state in ('done', 'dead');
 
 -- When a payment is compared with Stripe's object (check) or canceled (expire), even if no webhook arrives.
 create table timer (

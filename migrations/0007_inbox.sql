@@ -23,6 +23,9 @@ create table inbox_open (
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 
 create index inbox_open_due on inbox_open (due_at) where status <> 'dead';
+create index inbox_open_dead on inbox_open (id) where status = 'dead';
+-- Events that were tried. Those that wait for their first try have no payment yet.
+create index inbox_open_payment on inbox_open (payment_id) where payment_id is not null;
 
 -- What became of the other ones. Rows are only added, and deleted after 30 days.
 create table inbox_result (
@@ -34,8 +37,11 @@ create table inbox_result (
     done_at      timestamptz  not null
 );
 
--- Nothing but retention and investigations reads it, and an index on ids would cost more than the rows.
-create index inbox_result_done on inbox_result using brin (done_at) with (pages_per_range = 16);
+-- Operators ask what Stripe sent about a payment. An index on ids would cost more than the rows: an event is found by the
+-- time at which it came.
+create index inbox_result_payment on inbox_result (payment_id) where payment_id is not null;
+-- Operators read the newest results, and retention deletes the oldest: both at an end of this index.
+create index inbox_result_done on inbox_result (done_at);
 
 -- Each event with its status, for operators.
 create view inbox_status as

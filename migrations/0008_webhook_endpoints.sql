@@ -82,6 +82,8 @@ create table delivery (
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
 
 create index delivery_endpoint_status on delivery (endpoint_id, status, id);
+-- Those that need an operator, of all endpoints.
+create index delivery_failed on delivery (id) where status = 'failed';
 -- Neither of these grows with finished deliveries.
 create index delivery_due on delivery (endpoint_id, next_try_at) where status = 'pending' and lease is null;
 create index delivery_leased on delivery (lease_until) where lease is not null;

@@ -10,3 +10,11 @@ create table switch (
 );
 
 insert into switch (name) values ('intake');
+
+-- The kinds of jobs that are paused: none of them is claimed while its row is here.
+create table queue_pause (
+    kind       text         primary key,
+    reason     text,
+    paused_by  text         not null,
+    paused_at  timestamptz  not null default now()
+);

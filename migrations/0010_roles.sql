@@ -33,7 +33,7 @@ $$;
 
 -- The services that move payments: gateway and core service by commands, the worker by Stripe's answers and webhooks.
 grant select, insert on history, attempt to pawl_engine;
-grant select on transition, edge, switch to pawl_engine;
+grant select on transition, edge, switch, queue_pause to pawl_engine;
 grant select, insert, update on payment, capture, refund to pawl_engine;
 grant select, insert, update, delete on job, inbox_open, timer, outbox, idempotency to pawl_engine;
 grant select, insert, delete on inbox, inbox_result to pawl_engine;
@@ -47,6 +47,10 @@ grant select, insert, update on webhook_endpoint to pawl_gateway;
 grant select, insert, update, delete on webhook_secret to pawl_gateway;
 grant select on delivery_try to pawl_gateway;
 
+-- Operators see the log of deliveries, and pause queues.
+grant select on delivery_try to pawl_core;
+grant insert, delete on queue_pause to pawl_core;
+
 -- The worker sends deliveries and deletes old ones.
 grant select, update, delete on webhook_endpoint to pawl_worker;
 grant select, delete on webhook_secret to pawl_worker;
@@ -55,6 +59,9 @@ grant delete on delivery, webhook_sequence to pawl_worker;
 
 -- Callers are authenticated by keys, and by memberships and their revocations.
 grant select on api_key, membership, revocation to pawl_gateway, pawl_core;
+
+-- Staff of the house are known to the service that they use, and to the one that makes their tokens. No service adds any.
+grant select on staff to pawl_core, pawl_auth;
 
 -- Tokens are verified with the public keys, which are read here while the auth service does not answer.
 grant select (kid, public, active_at, retires_at) on signing_key to pawl_gateway, pawl_core;

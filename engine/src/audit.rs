@@ -26,7 +26,7 @@ use crate::store::audit_report::Stored;
 use crate::store::payment::sums;
 use crate::store::payment::sums::Sums;
 use crate::stripe::{Client, EventRange, Failure, IntentSums};
-use crate::{Engine, Error, store};
+use crate::{Engine, Error, Scope, store};
 
 pub use key::AuditKey;
 
@@ -306,21 +306,23 @@ impl Auditor {
 }
 
 impl Engine {
-    /// The newest comparison with Stripe, with the sums and the drifts of this account; none before the first one.
+    /// The newest comparison with Stripe, with the sums and the drifts of these accounts; none before the first one.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn drift(&self, account: Uuid) -> Result<Option<DriftReport>, Error> {
+    pub async fn drift(&self, scope: Scope) -> Result<Option<DriftReport>, Error> {
         let newest = postgres::within(audit_report::newest(&self.inner.pool)).await?;
         let Some(stored) = newest else {
             return Ok(None);
         };
         let mut audit: AuditView = serde_json::from_str(&stored.report)
             .map_err(|error| Error::Internal(format!("a kept audit cannot be read: {error}")))?;
-        audit.sums.retain(|sums| sums.account_id.uuid() == account);
-        audit
-            .drifts
-            .retain(|drift| drift.account_id.uuid() == account);
+        if let Some(account) = scope.account() {
+            audit.sums.retain(|sums| sums.account_id.uuid() == account);
+            audit
+                .drifts
+                .retain(|drift| drift.account_id.uuid() == account);
+        }
         audit.summary = summary(audit.drifts.len(), audit.checked_at);
         Ok(Some(DriftReport {
             audit,

@@ -35,6 +35,15 @@ pub enum Error {
     /// No new payments are accepted for now: an operator has paused the intake.
     #[error("the intake of payments is paused")]
     IntakePaused,
+    /// The job is not dead, so that it is not retried; the sentence says what to do instead.
+    #[error("not retried: {0}")]
+    NotRetried(String),
+    /// The job is neither canceled nor put off; the sentence says what to do instead.
+    #[error("{0}")]
+    NotCanceled(String),
+    /// The object has changed since it was shown: read it again.
+    #[error("it has changed meanwhile")]
+    Changed,
     /// The account has as many webhook endpoints as it may have.
     #[error("an account has at most {most} webhook endpoints")]
     TooManyEndpoints {

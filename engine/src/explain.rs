@@ -84,7 +84,10 @@ impl Engine {
             Ok(Some(Facts {
                 record,
                 refunds,
-                jobs: job::open_of(&mut connection, payment, &ids).await?,
+                jobs: {
+                    let open = job::open_ids(&mut connection, payment, &ids).await?;
+                    job::rows(&mut connection, &open).await?
+                },
                 timers: timer::of(&mut connection, payment).await?,
                 reached: transition::newest_of(&mut connection, payment, subject).await?,
             }))

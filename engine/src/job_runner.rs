@@ -15,10 +15,11 @@ use crate::commit::advance::{Advance, Claim, Origin, Outcome};
 use crate::commit::batch::BatchQueue;
 use crate::commit::batch::advance::Advances;
 use crate::commit::batch::claim::Claims;
-use crate::jobs;
 use crate::jobs::JobResult;
+use crate::paused_kinds::PausedKinds;
 use crate::store::job::{Claimed, Finish};
-use crate::stripe::Client;
+use crate::stripe::{Client, StripeCall};
+use crate::{jobs, stripe};
 
 static JOBS: Counters<2> = Counters::new(
     "pawl_jobs_total",
@@ -40,6 +41,7 @@ pub(crate) struct JobRunner {
 
 struct Inner {
     stripe: Client,
+    paused: PausedKinds,
     claims: BatchQueue<Claims>,
     advances: Arc<BatchQueue<Advances>>,
 }
@@ -47,12 +49,14 @@ struct Inner {
 impl JobRunner {
     pub(crate) fn new(
         stripe: Client,
+        paused: PausedKinds,
         claims: BatchQueue<Claims>,
         advances: Arc<BatchQueue<Advances>>,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 stripe,
+                paused,
                 claims,
                 advances,
             }),
@@ -83,19 +87,23 @@ impl JobRunner {
         let Claim { job, record } = claim;
         let (kind, begun) = (job.effect.kind().as_str(), Instant::now());
         crash::job_point(kind, "claimed");
-        let result = match &record {
+        let (result, calls) = match &record {
+            _ if self.inner.paused.contains(kind) => (JobResult::paused(&job), Vec::new()),
             Some(record) => {
                 let work = jobs::Work {
                     stripe: &self.inner.stripe,
                     job: &job,
                     record,
                 };
-                jobs::perform(work).await
+                stripe::recorded(jobs::perform(work)).await
             }
-            None => JobResult::dead_letter("its payment does not exist or cannot be read"),
+            None => {
+                let error = "its payment does not exist or cannot be read";
+                (JobResult::dead_letter(error), Vec::new())
+            }
         };
         crash::job_point(kind, "called");
-        let (next, outcome) = self.commit(&job, result).await;
+        let (next, outcome) = self.commit(&job, result, calls).await;
         JOBS.with_labels([kind, outcome]).increment(1);
         TIMES.with_labels([kind]).record(begun.elapsed());
         Span::current().record("outcome", outcome);
@@ -104,7 +112,12 @@ impl JobRunner {
     }
 
     /// Commits the result of a job. Returns the jobs that follow and are leased to this worker, and the outcome's label.
-    async fn commit(&self, job: &Claimed, result: JobResult) -> (Vec<Claim>, &'static str) {
+    async fn commit(
+        &self,
+        job: &Claimed,
+        result: JobResult,
+        calls: Vec<StripeCall>,
+    ) -> (Vec<Claim>, &'static str) {
         let outcome = match &result.finish {
             Finish::Done => "done",
             Finish::Again { error, after, .. } => {
@@ -130,6 +143,7 @@ impl JobRunner {
                 job: job.id,
                 lease: job.lease,
                 finish: result.finish,
+                calls,
                 event: result.event.map(|event| *event),
                 expected_version: result.expected_version,
             },

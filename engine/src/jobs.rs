@@ -24,7 +24,7 @@ use crate::stripe::{Answered, Class, Client, Failure, IdempotencyKey, backoff};
 
 /// The age up to which a key is sent. Stripe keeps keys for at least 24 hours; an hour of that is left for differences
 /// between clocks and for waits.
-const KEY_LIVES: Duration = Duration::from_hours(23);
+pub(crate) const KEY_LIVES: Duration = Duration::from_hours(23);
 
 /// From which try on a call without an answer is also resolved by a read of Stripe's object, beside the same key.
 const READ_FROM_TRY: i32 = 2;
@@ -77,6 +77,17 @@ impl JobResult {
             error: failure.to_string(),
             unknown: job.unknown || (job.effect.call().is_some() && failure.may_be_executed()),
             sent: failure.sent,
+        };
+        Self::new(finish, None)
+    }
+
+    /// An operator has paused its kind: the job waits, and this is no try. It is claimed again once the queue is resumed.
+    pub(crate) fn paused(job: &Claimed) -> Self {
+        let finish = Finish::Again {
+            after: Duration::ZERO,
+            error: "paused: an operator has paused the queue".to_owned(),
+            unknown: job.unknown,
+            sent: false,
         };
         Self::new(finish, None)
     }

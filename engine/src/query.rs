@@ -276,7 +276,7 @@ impl Engine {
     }
 }
 
-fn event_view(payment: Uuid, row: transition::Written) -> EventView {
+pub(crate) fn event_view(payment: Uuid, row: transition::Written) -> EventView {
     EventView {
         id: EventId {
             payment: PaymentId::from_uuid(payment),

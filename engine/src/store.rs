@@ -14,6 +14,7 @@ pub(crate) mod inbox;
 pub(crate) mod job;
 pub(crate) mod outbox;
 pub(crate) mod payment;
+pub(crate) mod queue_pause;
 pub(crate) mod refund;
 pub(crate) mod stream;
 pub(crate) mod switch;

@@ -7,6 +7,7 @@ mod answer;
 mod audit_list;
 mod backoff;
 pub mod breaker;
+mod call_log;
 mod call_metrics;
 mod calls;
 mod class;
@@ -19,6 +20,8 @@ mod reads;
 
 pub use audit_list::IntentSums;
 pub use backoff::backoff;
+pub use call_log::StripeCall;
+pub(crate) use call_log::recorded;
 pub use class::{Class, Refusal, classify};
 pub use client::{Client, ClientConfig, ClientError, VERSION};
 pub use event_list::EventRange;

@@ -19,6 +19,7 @@ use crate::commit::advance::{Advance, Origin};
 use crate::commit::batch::BatchQueue;
 use crate::commit::batch::advance::Advances;
 use crate::job_runner::JobRunner;
+use crate::paused_kinds::PausedKinds;
 use crate::queue::Queue;
 use crate::store::{delivery, job, timer};
 
@@ -48,6 +49,8 @@ pub(crate) struct Sweeper {
     /// Takes the expiries of payments.
     pub(crate) advances: Arc<BatchQueue<Advances>>,
     pub(crate) rounds: Loop,
+    /// The kinds of jobs that are paused, which it reads in each round.
+    pub(crate) paused: PausedKinds,
 }
 
 impl Sweeper {
@@ -86,6 +89,7 @@ impl Sweeper {
 
     /// One round; returns whether Redis is unavailable.
     pub(crate) async fn sweep(&self, redis_was_away: bool) -> sqlx::Result<bool> {
+        self.paused.renew(&self.pool).await?;
         let quarantined = postgres::within(job::quarantine(&self.pool)).await?;
         if quarantined > 0 {
             tracing::error!(

@@ -19,6 +19,7 @@ use crate::delivery::{CallerError, DeliveryWorker};
 use crate::event_reader::{EventReader, RoundError};
 use crate::inbox::Applier;
 use crate::job_runner::JobRunner;
+use crate::paused_kinds::PausedKinds;
 use crate::queue::Queue;
 use crate::retention::Retention;
 use crate::store::{event_cursor, job};
@@ -110,7 +111,13 @@ impl Worker {
             lease,
         };
         let claims = BatchQueue::start(claims, &loops);
-        let runner = JobRunner::new(stripe.clone(), claims, Arc::clone(&advances));
+        let paused = PausedKinds::default();
+        let runner = JobRunner::new(
+            stripe.clone(),
+            paused.clone(),
+            claims,
+            Arc::clone(&advances),
+        );
         let inner = Inner {
             retention: Retention {
                 pool: pool.clone(),
@@ -131,6 +138,7 @@ impl Worker {
                 runner: runner.clone(),
                 advances,
                 rounds: loops.add("sweeper"),
+                paused,
             },
             applier: Applier {
                 pool: pool.clone(),

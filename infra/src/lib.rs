@@ -15,6 +15,7 @@ pub mod kafka;
 pub mod limit;
 pub mod metrics;
 pub mod postgres;
+mod process_name;
 pub mod redis;
 pub mod shutdown;
 pub mod storable;
@@ -31,6 +32,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use env::Env;
+pub use process_name::process_name;
 
 /// Services make many small allocations on several threads, which take a fifth of their time with the system's allocator.
 // A test of this crate links it twice, and only one allocator is allowed.

@@ -47,6 +47,10 @@ names! {
         Superseded = "superseded",
         /// An operator sent it again.
         SentAgain = "sent_again",
+        /// An operator put it off.
+        PutOff = "put_off",
+        /// An operator leased it to cancel it.
+        Canceling = "canceling",
     }
 }
 
@@ -155,5 +159,21 @@ pub const RULES: &[Rule<State, Happening>] = &[
         to: To::Any(&[State::Queued]),
         driver: Driver::Operator,
         driven_by: "an operator sends it again, with the same key",
+    },
+    Rule {
+        id: "J13",
+        from: From::Any(&[State::Queued]),
+        kind: Happening::PutOff,
+        to: To::Itself,
+        driver: Driver::Operator,
+        driven_by: "an operator puts it off",
+    },
+    Rule {
+        id: "J14",
+        from: From::Any(&[State::Queued]),
+        kind: Happening::Canceling,
+        to: To::Any(&[State::Running]),
+        driver: Driver::Operator,
+        driven_by: "an operator leases it to cancel it, because its call was never sent",
     },
 ];

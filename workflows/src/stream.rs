@@ -186,6 +186,11 @@ pub fn start(payment: Payment) -> Result<Step, Refusal> {
 pub fn step(stream: &Stream, event: &Event) -> Result<Step, Refusal> {
     let mut draft = Draft::new(stream);
     apply(&mut draft, event)?;
+    draft.settle();
+    if draft.compares_captures {
+        let fresh = draft.fresh_capture;
+        captures::compare(&mut draft, fresh)?;
+    }
     draft.finish(stream)
 }
 

@@ -11,7 +11,7 @@ use crate::{Core, openapi};
 /// Read the last comparison with Stripe.
 ///
 /// A worker compares all payments with Stripe's every day, `pawl audit` at once. The answer shows the sums and the
-/// differences of the account: "0 drifts, checked at …". 404 before the first comparison.
+/// differences of the account, for staff of the house of all accounts: "0 drifts, checked at …". 404 before the first comparison.
 #[utoipa::path(
     get,
     path = "/api/v1/ops/drift",
@@ -20,13 +20,13 @@ use crate::{Core, openapi};
     security(("token" = []), ("key" = [])),
     responses(
         (status = 200, description = "The last comparison", body = DriftReport),
-        openapi::OfOneRead,
+        openapi::OfReadsOfOne,
     ),
 )]
 pub(crate) async fn read(
     State(core): State<Core>,
     viewer: Viewer,
 ) -> Result<Json<DriftReport>, Error> {
-    let report = core.engine.drift(viewer.account).await?;
+    let report = core.engine.drift(viewer.scope).await?;
     Ok(Json(report.ok_or(Error::Engine(engine::Error::NotFound))?))
 }

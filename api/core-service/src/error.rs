@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use infra::http::RequestError;
-use infra::http::code::{NOT_FOUND, VERSION_CONFLICT};
+use infra::http::code::{NOT_FOUND, UNEXPECTED_STATE, VERSION_CONFLICT};
 use infra::http::problem::Problem;
 
 /// The reason why a request failed.
@@ -42,7 +42,7 @@ impl IntoResponse for Error {
             Self::Request(error) => error.into_response(),
             Self::Caller(error) => error.into_response(),
             Self::Forbidden => {
-                let detail = "This takes another role in the account.";
+                let detail = "This takes another role.";
                 Problem::new(authz::code::FORBIDDEN, detail).into_response()
             }
             Self::Engine(error) => engine_problem(&error).into_response(),
@@ -52,13 +52,20 @@ impl IntoResponse for Error {
 
 fn engine_problem(error: &engine::Error) -> Problem {
     match error {
-        engine::Error::NotFound => Problem::new(
-            NOT_FOUND,
-            "There is no such thing in this account, or it is in another state.",
-        ),
         engine::Error::Moved { version } => {
             let detail = format!("The payment has version {version} by now. Nothing was done.");
             Problem::new(VERSION_CONFLICT, detail)
+        }
+        engine::Error::Changed => Problem::new(
+            VERSION_CONFLICT,
+            "It has changed since it was shown. Read it again.",
+        ),
+        engine::Error::NotFound => Problem::new(NOT_FOUND, "There is no such thing."),
+        engine::Error::NotRetried(explanation) | engine::Error::NotCanceled(explanation) => {
+            Problem::new(UNEXPECTED_STATE, explanation.clone())
+        }
+        engine::Error::EndpointDisabled => {
+            Problem::new(UNEXPECTED_STATE, "The webhook endpoint is disabled.")
         }
         engine::Error::Unavailable { retry_after, cause } => {
             tracing::error!(

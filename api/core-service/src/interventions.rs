@@ -1,6 +1,5 @@
 //! What an operator does to one payment: a resync at once, and a move by hand.
 
-use authz::Caller;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,10 +9,13 @@ use contracts::operation::{ForcePayment, ResyncPayment};
 use engine::Force;
 use infra::http::body::{JsonBody, OptionalJsonBody};
 use infra::http::path::PathId;
+use infra::id::AccountId;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::error::Error;
-use crate::operator::Operator;
-use crate::ops::check_reason;
+use crate::operator::{Deed, Operator};
+use crate::ops::reason;
 use crate::{Core, openapi};
 
 /// Resync a payment.
@@ -39,12 +41,13 @@ pub(crate) async fn resync(
     PathId(id): PathId<Payment>,
     OptionalJsonBody(ResyncPayment { reason }): OptionalJsonBody<ResyncPayment>,
 ) -> Result<(StatusCode, Json<ExplanationView>), Error> {
-    check_reason(reason.as_deref())?;
-    operator
-        .record(&core, "payment_resynced", id.to_string(), reason.as_deref())
-        .await?;
-    let account = operator.caller.account;
-    core.engine.resync(account, id.uuid()).await?;
+    let reason = reason.as_deref();
+    reason::check(reason)?;
+    let account = core.engine.account_of(operator.scope, id.uuid()).await?;
+    let deed = deed(&core, account, id, "payment_resynced", reason).await?;
+    operator.record(&core, &deed).await?;
+    let done = core.engine.resync(account, id.uuid()).await;
+    end(&core, &operator, &deed, account, id, done).await?;
     let explanation = core.engine.explain(account, id.uuid()).await?;
     Ok((StatusCode::ACCEPTED, Json(explanation)))
 }
@@ -64,7 +67,7 @@ pub(crate) async fn resync(
     request_body = ForcePayment,
     responses(
         (status = 200, description = "The payment was moved", body = ExplanationView),
-        openapi::OfMoves,
+        openapi::OfCommands,
     ),
 )]
 pub(crate) async fn force(
@@ -78,27 +81,55 @@ pub(crate) async fn force(
         reason,
         version,
     } = force;
-    check_reason(Some(&reason))?;
+    reason::check(Some(&reason))?;
+    let account = core.engine.account_of(operator.scope, id.uuid()).await?;
     let about = format!("to {status}: {reason}");
-    operator
-        .record(&core, "payment_forced", id.to_string(), Some(&about))
-        .await?;
+    let deed = deed(&core, account, id, "payment_forced", Some(&about)).await?;
+    operator.record(&core, &deed).await?;
     let force = Force {
         to: status,
         reason,
-        actor: actor(&operator.caller),
+        actor: operator.name(),
         version,
     };
-    let account = operator.caller.account;
-    core.engine.force(account, id.uuid(), force).await?;
+    let done = core.engine.force(account, id.uuid(), force).await;
+    end(&core, &operator, &deed, account, id, done).await?;
     Ok(Json(core.engine.explain(account, id.uuid()).await?))
 }
 
-/// The person or the key that acts, as the audit shows it.
-fn actor(caller: &Caller) -> String {
-    match (caller.user, caller.key) {
-        (Some(user), _) => authz::id::UserId::from_uuid(user).to_string(),
-        (None, Some(key)) => authz::id::KeyId::from_uuid(key).to_string(),
-        (None, None) => "unknown".to_owned(),
-    }
+/// What the audit is to keep of an action on a payment, with the status before it.
+async fn deed<'a>(
+    core: &Core,
+    account: Uuid,
+    id: PaymentId,
+    action: &'a str,
+    reason: Option<&'a str>,
+) -> Result<Deed<'a>, Error> {
+    let before = core.engine.explain(account, id.uuid()).await?;
+    Ok(Deed {
+        action,
+        target: id.to_string(),
+        account: Some(AccountId::from(account)),
+        reason,
+        before: Some(json!({ "status": before.status })),
+    })
+}
+
+/// Records what came of it.
+async fn end(
+    core: &Core,
+    operator: &Operator,
+    deed: &Deed<'_>,
+    account: Uuid,
+    id: PaymentId,
+    done: Result<(), engine::Error>,
+) -> Result<(), Error> {
+    let after = match &done {
+        Ok(()) => core.engine.explain(account, id.uuid()).await,
+        Err(_) => Err(engine::Error::NotFound),
+    };
+    let status = after.map_or(Value::Null, |after| json!(after.status));
+    let end = done.as_ref().map(|()| json!({ "status": status }));
+    operator.record_end(core, deed, end).await;
+    Ok(done?)
 }

@@ -1,7 +1,7 @@
-//! The core service: the API of operators, who inspect and retry dead jobs.
+//! The core service: the API of operators, who inspect payments and jobs, and retry dead ones.
 //!
 //! It has no SQL and no business rules. A caller needs a role that users do not have by default, and reaches only the
-//! account of that role. Every action is recorded in the audit before it is done.
+//! account of that role; staff of the house reach all accounts. Every action is recorded in the audit before it is done.
 
 mod drift;
 mod error;

@@ -9,8 +9,6 @@ infra::codes! {
     WEBHOOK_INVALID = 400 "webhook_invalid", "The webhook is not genuine";
     /// An equal request is still being answered.
     IDEMPOTENCY_IN_FLIGHT = 409 "idempotency_in_flight", "An equal request is in flight", retryable;
-    /// The payment's status does not allow the request.
-    UNEXPECTED_STATE = 409 "unexpected_state", "The status does not allow this";
     /// The outcome of another call to Stripe for this payment is not known yet.
     CALL_IN_FLIGHT = 409 "call_in_flight", "Another call is still open", retryable;
     /// Stripe takes one capture of this payment only.

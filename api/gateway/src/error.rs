@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use engine::webhook::signature::SignatureError;
-use infra::http::code::{MISSING_FIELD, NOT_FOUND, VERSION_CONFLICT};
+use infra::http::code::{MISSING_FIELD, NOT_FOUND, UNEXPECTED_STATE, VERSION_CONFLICT};
 use infra::http::problem::Problem;
 use infra::http::{LongBodyError, RequestError};
 use workflows::stream::Refusal;
 
 use crate::code::{
     CALL_IN_FLIGHT, IDEMPOTENCY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED, INTAKE_PAUSED, INVALID_AMOUNT,
-    MULTICAPTURE_UNAVAILABLE, REFERENCE_TAKEN, UNEXPECTED_STATE, WEBHOOK_INVALID,
+    MULTICAPTURE_UNAVAILABLE, REFERENCE_TAKEN, WEBHOOK_INVALID,
 };
 
 /// The `Retry-After` of a pause, which an operator ends after minutes.
@@ -142,6 +142,10 @@ fn engine_problem(error: engine::Error) -> Problem {
                 1,
             )
         }
+        E::NotRetried(explanation) | E::NotCanceled(explanation) => {
+            Problem::new(UNEXPECTED_STATE, explanation)
+        }
+        E::Changed => Problem::new(UNEXPECTED_STATE, "It has changed meanwhile. Read it again."),
         E::Internal(cause) => internal(&cause),
     }
 }

@@ -11,6 +11,7 @@ mod dev;
 mod id;
 mod keys;
 mod migrate;
+mod operate;
 mod output;
 mod pause;
 #[cfg(feature = "dev")]
@@ -25,7 +26,7 @@ mod users;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Drives payments that cannot be lost.
 #[derive(Debug, Parser)]
@@ -51,6 +52,19 @@ enum Command {
     Pause(pause::Options),
     /// Makes every gateway accept new payments again (`pawl resume intake`).
     Resume(pause::Options),
+    #[command(subcommand)]
+    Jobs(operate::jobs::Command),
+    #[command(subcommand)]
+    Queues(operate::queues::Command),
+    #[command(subcommand)]
+    Payments(operate::payments::Command),
+    #[command(subcommand)]
+    Webhooks(operate::webhooks::Command),
+    /// Prints the completions of a shell: `pawl completions bash > /etc/bash_completion.d/pawl`.
+    Completions {
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
     #[command(subcommand)]
     Users(users::Command),
     #[command(subcommand)]
@@ -92,6 +106,16 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Seed => seed::run().await,
         Command::Pause(options) => pause::run(options, true).await,
         Command::Resume(options) => pause::run(options, false).await,
+        Command::Jobs(command) => operate::jobs::run(command).await,
+        Command::Queues(command) => operate::queues::run(command).await,
+        Command::Payments(command) => operate::payments::run(command).await,
+        Command::Webhooks(command) => operate::webhooks::run(command).await,
+        Command::Completions { shell } => {
+            let mut completions = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "pawl", &mut completions);
+            output::line(String::from_utf8(completions)?.trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Users(command) => users::run(command).await,
         Command::ApiKeys(command) => api_keys::run(command).await,
         Command::Keys(command) => keys::run(command).await,

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use auth_service::{Error, admin, demo};
-use authz::Role;
 use authz::id::UserId;
+use authz::{Role, StaffRole};
 use clap::{Args, Subcommand};
 use infra::env::SecretString;
 use infra::id::AccountId;
@@ -24,6 +24,7 @@ pub(crate) enum Command {
     Create(Create),
     Role(Assign),
     List(List),
+    Staff(Staff),
 }
 
 /// Creates a user, for example the first admin of a new deployment.
@@ -65,12 +66,28 @@ pub(crate) struct List {
     account: Option<String>,
 }
 
+/// Gives a user a role of the house, which reaches all accounts, or takes it away; without an address it lists who has one.
+///
+/// This command is the only way to such a role: no service can give it.
+#[derive(Debug, Args)]
+pub(crate) struct Staff {
+    #[arg(long, requires = "change")]
+    email: Option<String>,
+    /// viewer, operator or admin
+    #[arg(long, group = "change", requires = "email")]
+    role: Option<StaffRole>,
+    /// Takes the role away.
+    #[arg(long, group = "change", requires = "email")]
+    remove: bool,
+}
+
 /// Runs the command.
 pub(crate) async fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Create(options) => create(options).await?,
         Command::Role(options) => assign(options).await?,
         Command::List(options) => list(options).await?,
+        Command::Staff(options) => staff(options).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -150,6 +167,32 @@ async fn assign(options: Assign) -> Result<()> {
         options.email,
         options.role,
         AccountId::from(home)
+    ));
+    Ok(())
+}
+
+async fn staff(options: Staff) -> Result<()> {
+    let pool = database::pool()?;
+    let Some(email) = options.email else {
+        let mut rows = table::new(&["EMAIL", "ROLE OF THE HOUSE"]);
+        for (email, role) in admin::staff(&pool).await? {
+            rows.add_row([email, role.to_string()]);
+        }
+        table::print(&rows);
+        return Ok(());
+    };
+    let before = match admin::set_staff(&pool, &email, options.role).await {
+        Err(Error::NotFound) => {
+            bail!("there is no user {email}: `pawl users create` makes one")
+        }
+        done => done?,
+    };
+    let now = options
+        .role
+        .map_or("no role".to_owned(), |role| role.to_string());
+    let before = before.map_or("none".to_owned(), |role| role.to_string());
+    output::line(format!(
+        "{email} has {now} of the house (before: {before}); all tokens of {email} end within 5 s, and a refresh brings new ones"
     ));
     Ok(())
 }

@@ -2,10 +2,11 @@
 
 use authz::audit::Act;
 use authz::id::{KeyId, UserId};
-use authz::{Role, api_key, membership};
+use authz::{Role, StaffRole, api_key, membership, staff};
 use infra::env::SecretString;
 use infra::http::page::Page;
 use infra::id::AccountId;
+use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -120,6 +121,49 @@ pub async fn assign(pool: &PgPool, account: Uuid, email: &str, role: Role) -> Re
         .await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Gives a user a role of the house, whatever it was before, or takes it away; the user's access tokens end. Returns the role
+/// before.
+///
+/// # Errors
+/// [`Error::NotFound`] if no user has this address.
+pub async fn set_staff(
+    pool: &PgPool,
+    email: &str,
+    role: Option<StaffRole>,
+) -> Result<Option<StaffRole>, Error> {
+    let user = store::user_named(pool, &parse_email(email)?).await?;
+    let user = user.ok_or(Error::NotFound)?.id;
+    let mut tx = pool.begin().await?;
+    let (action, before) = match role {
+        Some(role) => ("staff_granted", staff::grant(&mut tx, user, role).await?),
+        None => ("staff_revoked", staff::revoke(&mut tx, user).await?),
+    };
+    let act = Act {
+        target: Some(UserId::from(user).to_string()),
+        reason: role.map(StaffRole::as_str),
+        before: before.map(|role| json!({ "role": role })),
+        after: role.map(|role| json!({ "role": role })),
+        ..Act::new(action)
+    };
+    act.record(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(before)
+}
+
+/// The addresses and roles of everybody with a role of the house.
+///
+/// # Errors
+/// If the database query fails.
+pub async fn staff(pool: &PgPool) -> Result<Vec<(String, StaffRole)>, Error> {
+    let all = staff::all(pool).await?;
+    let users: Vec<_> = all.iter().map(|(user, _)| *user).collect();
+    let mut emails = store::emails(pool, &users).await?;
+    Ok(all
+        .into_iter()
+        .map(|(user, role)| (emails.remove(&user).unwrap_or_default(), role))
+        .collect())
 }
 
 /// Creates a key of an account and answers it, this once, with its id.

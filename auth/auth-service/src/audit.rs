@@ -12,6 +12,7 @@ use infra::http::page::ListQuery;
 use infra::http::problem::Problem;
 use infra::postgres;
 use serde::Serialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -36,6 +37,10 @@ pub(crate) struct RecordView {
     #[schema(pattern = "^(requested|done|refused)$")]
     outcome: String,
     reason: Option<String>,
+    /// What it was like before.
+    before: Option<Value>,
+    /// What it was like afterwards.
+    after: Option<Value>,
     /// From which address.
     ip: Option<String>,
     request_id: Option<String>,
@@ -54,6 +59,8 @@ impl From<Record> for RecordView {
             target: record.target,
             outcome: record.outcome,
             reason: record.reason,
+            before: record.before,
+            after: record.after,
             ip: record.ip,
             request_id: record.request_id,
             created_at: record.at,

@@ -89,7 +89,9 @@ async fn replace(
         ..Act::new("password_changed").by(&person.caller)
     };
     act.record(&mut *tx).await?;
-    let response = NewSession(membership, refresh).into_response(auth).await?;
+    let response = NewSession(membership, refresh)
+        .into_response(auth, &mut tx)
+        .await?;
     tx.commit().await?;
     Ok(response)
 }

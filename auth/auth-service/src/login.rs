@@ -148,7 +148,9 @@ async fn open_session(
         ..Act::new("login")
     };
     act.record(&mut *tx).await?;
-    let response = NewSession(membership, refresh).into_response(auth).await?;
+    let response = NewSession(membership, refresh)
+        .into_response(auth, &mut tx)
+        .await?;
     tx.commit().await?;
     Ok(Some(response))
 }

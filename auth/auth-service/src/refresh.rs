@@ -64,7 +64,9 @@ async fn rotate(auth: &Auth, presented: &Presented, ip: Option<IpAddr>) -> Resul
                 return Err(Error::WrongToken);
             };
             // Before the commit: if no answer can be made, the token must stay valid.
-            let response = NewSession(membership, next).into_response(auth).await?;
+            let response = NewSession(membership, next)
+                .into_response(auth, &mut tx)
+                .await?;
             tx.commit().await?;
             Ok(response)
         }

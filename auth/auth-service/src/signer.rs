@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use authz::{ACCESS_TOKEN_TYPE, Claims, Role};
+use authz::{ACCESS_TOKEN_TYPE, Claims, Role, StaffRole};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
@@ -109,10 +109,10 @@ impl Signer {
         account: Uuid,
         role: Role,
     ) -> Result<String, jsonwebtoken::errors::Error> {
-        self.access_token_of(user, account, role, 0)
+        self.access_token_of(user, account, role, 0, None)
     }
 
-    /// [`Signer::access_token`] of this generation of the membership.
+    /// [`Signer::access_token`] of this generation of the membership, and with this role of the house.
     ///
     /// # Errors
     /// If the token cannot be signed.
@@ -122,6 +122,7 @@ impl Signer {
         account: Uuid,
         role: Role,
         generation: i64,
+        staff: Option<StaffRole>,
     ) -> Result<String, jsonwebtoken::errors::Error> {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -133,6 +134,7 @@ impl Signer {
             sub: user.into(),
             account: AccountId::from(account),
             role,
+            staff,
             generation,
             iat: now,
             nbf: now,

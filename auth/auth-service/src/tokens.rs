@@ -1,11 +1,13 @@
 //! The answer that opens a session: an access token and a refresh token.
 
 use authz::membership::Membership;
+use authz::staff;
 use axum::Json;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use infra::env::ExposeSecret;
 use serde::Serialize;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use crate::session::Refresh;
@@ -32,13 +34,22 @@ pub(crate) struct NewSession(pub(crate) Membership, pub(crate) Refresh);
 
 impl NewSession {
     /// The answer with both tokens. No cache on the way may keep it.
-    pub(crate) async fn into_response(self, auth: &Auth) -> Result<Response, Error> {
+    ///
+    /// The role of the house is read after the membership: one that is taken away between the two reads draws a new
+    /// generation of the membership, so that this token is refused.
+    pub(crate) async fn into_response(
+        self,
+        auth: &Auth,
+        connection: &mut PgConnection,
+    ) -> Result<Response, Error> {
         let Self(membership, refresh) = self;
+        let staff = staff::find(connection, membership.user).await?;
         let token = auth.signing_keys.signer().await?.access_token_of(
             membership.user,
             membership.account,
             membership.role,
             membership.generation,
+            staff,
         )?;
         let body = Json(Tokens {
             token,

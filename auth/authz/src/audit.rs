@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use infra::http::page::Page;
+use serde_json::Value;
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -49,6 +50,10 @@ pub struct Act<'a> {
     pub outcome: Outcome,
     /// The reason that the actor gave, or the reason of a refusal.
     pub reason: Option<&'a str>,
+    /// What the thing was like before the action: ids, states and numbers, never a secret.
+    pub before: Option<Value>,
+    /// What it was like after it.
+    pub after: Option<Value>,
     /// The address of the client.
     pub ip: Option<IpAddr>,
 }
@@ -65,6 +70,8 @@ impl<'a> Act<'a> {
             target: None,
             outcome: Outcome::Done,
             reason: None,
+            before: None,
+            after: None,
             ip: None,
         }
     }
@@ -86,8 +93,8 @@ impl<'a> Act<'a> {
     pub async fn record(self, executor: impl PgExecutor<'_>) -> sqlx::Result<()> {
         let request = infra::http::request_id();
         sqlx::query!(
-            "insert into audit (id, account_id, user_id, api_key_id, action, target, outcome, reason, ip, request_id)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "insert into audit (id, account_id, user_id, api_key_id, action, target, outcome, reason, before, after, ip, request_id)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             Uuid::now_v7(),
             self.account,
             self.user,
@@ -96,6 +103,8 @@ impl<'a> Act<'a> {
             self.target,
             self.outcome.as_str(),
             self.reason,
+            self.before,
+            self.after,
             self.ip.map(|ip| ip.to_string()),
             request.as_ref().map(infra::http::RequestId::as_str),
         )
@@ -110,6 +119,8 @@ impl<'a> Act<'a> {
 pub struct Record {
     /// Its id; ids grow with time.
     pub id: Uuid,
+    /// The account that it concerns, if one does.
+    pub account_id: Option<Uuid>,
     /// The person who acted.
     pub user_id: Option<Uuid>,
     /// The key that acted.
@@ -122,6 +133,10 @@ pub struct Record {
     pub outcome: String,
     /// The reason.
     pub reason: Option<String>,
+    /// What the thing was like before the action.
+    pub before: Option<Value>,
+    /// What it was like after it.
+    pub after: Option<Value>,
     /// The address of the client.
     pub ip: Option<String>,
     /// The id of the request.
@@ -141,8 +156,8 @@ pub async fn page(
 ) -> sqlx::Result<(Vec<Record>, bool)> {
     let rows = sqlx::query_as!(
         Record,
-        r#"select id as "id!", user_id, api_key_id, action as "action!", target, outcome as "outcome!", reason, ip,
-                  request_id, at as "at!"
+        r#"select id as "id!", account_id, user_id, api_key_id, action as "action!", target, outcome as "outcome!", reason,
+                  before, after, ip, request_id, at as "at!"
            from ((select * from audit where $3::uuid is null and account_id = $1 and id < $2
                   order by id desc limit $4)
                  union all
@@ -155,5 +170,38 @@ pub async fn page(
     )
     .fetch_all(executor)
     .await?;
+    Ok(page.cut(rows))
+}
+
+/// [`page`] of the records of all accounts and of none.
+///
+/// # Errors
+/// If the database query fails.
+pub async fn page_of_all(
+    executor: impl PgExecutor<'_>,
+    page: &Page<Uuid>,
+) -> sqlx::Result<(Vec<Record>, bool)> {
+    // Two statements, so that each reads its index in order and sorts nothing.
+    let rows = if let Some(before) = page.ending_before {
+        sqlx::query_as!(
+            Record,
+            r#"select id, account_id, user_id, api_key_id, action, target, outcome, reason, before, after, ip, request_id, at
+               from audit where id > $1 order by id limit $2"#,
+            before,
+            page.rows(),
+        )
+        .fetch_all(executor)
+        .await?
+    } else {
+        sqlx::query_as!(
+            Record,
+            r#"select id, account_id, user_id, api_key_id, action, target, outcome, reason, before, after, ip, request_id, at
+               from audit where id < $1 order by id desc limit $2"#,
+            page.starting_after.unwrap_or(Uuid::max()),
+            page.rows(),
+        )
+        .fetch_all(executor)
+        .await?
+    };
     Ok(page.cut(rows))
 }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::StaffRole;
+
 /// The sender of this request, proven by a token or an API key.
 ///
 /// As an extractor it needs a [`Verifier`](crate::Verifier) in the router's state and answers 401 itself without a valid token or key.
@@ -19,6 +21,8 @@ pub struct Caller {
     pub user: Option<Uuid>,
     /// The caller's role in the account.
     pub role: Role,
+    /// The role of the house, if the person has one: then the other accounts are open too.
+    pub staff: Option<StaffRole>,
     /// The API key, if one was sent.
     pub key: Option<Uuid>,
     /// That key's own limit of requests per minute, if it has one.

@@ -3,8 +3,8 @@
 use infra::id::AccountId;
 use serde::{Deserialize, Serialize};
 
-use crate::Role;
 use crate::id::UserId;
+use crate::{Role, StaffRole};
 
 /// The `typ` of an access token (RFC 9068); any other kind of token of the same issuer is refused by it.
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
@@ -22,6 +22,9 @@ pub struct Claims {
     pub account: AccountId,
     /// The user's role there.
     pub role: Role,
+    /// The user's role of the house; most users have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staff: Option<StaffRole>,
     /// The generation of the membership. A change of role or password draws a later one, and then this token is refused. A
     /// token without the claim has the first generation.
     #[serde(default, rename = "gen")]

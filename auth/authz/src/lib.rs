@@ -16,12 +16,15 @@ mod key_set;
 pub mod membership;
 mod revocations;
 mod single_header;
+pub mod staff;
+mod staff_role;
 mod token;
 mod verifier;
 
 pub use caller::{Caller, Role, UnknownRole};
 pub use claims::{ACCESS_TOKEN_TYPE, Claims};
 pub use error::Error;
+pub use staff_role::{StaffRole, UnknownStaffRole};
 pub use verifier::{Config, Verifier};
 
 /// The SHA-256 of a token or an API key, which stands for the secret: the secret itself is stored nowhere.

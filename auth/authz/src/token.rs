@@ -99,6 +99,7 @@ impl Tokens {
                 account: claims.account.uuid(),
                 user: Some(claims.sub.uuid()),
                 role: claims.role,
+                staff: claims.staff,
                 key: None,
                 per_minute: None,
             },

@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
+use infra::http::page::Page;
 use infra::{Env, postgres};
 use jsonwebtoken::jwk::JwkSet;
 use sqlx::PgPool;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::api_key::ApiKeys;
 use crate::audit::Act;
@@ -15,7 +17,7 @@ use crate::key_set::KeySet;
 use crate::revocations::Revocations;
 use crate::single_header::single;
 use crate::token::Tokens;
-use crate::{Caller, Error, Role, api_key, membership};
+use crate::{Caller, Error, Role, StaffRole, api_key, audit, membership, staff};
 
 /// The issuer whose tokens are accepted.
 #[derive(Clone, Debug)]
@@ -129,6 +131,7 @@ impl Verifier {
             account: key.account.ok_or(Error::Unauthenticated)?,
             user: None,
             role: Role::User,
+            staff: None,
             key: Some(key.id),
             per_minute: key.per_minute,
         })
@@ -149,6 +152,42 @@ impl Verifier {
             Error::Unavailable
         })?;
         Ok(membership.ok_or(Error::Unauthenticated)?.role)
+    }
+
+    /// The caller's role of the house in the database at this moment; none for a caller whose token names none.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database query fails.
+    pub async fn current_staff(&self, caller: &Caller) -> Result<Option<StaffRole>, Error> {
+        let (Some(user), Some(_)) = (caller.user, caller.staff) else {
+            return Ok(None);
+        };
+        let found = postgres::within(staff::find(&self.0.pool, user)).await;
+        found.map_err(|error| {
+            tracing::error!(%error, "failed to read a role of the house; answering 503");
+            Error::Unavailable
+        })
+    }
+
+    /// A page of the audit records of an account, or of all, and whether more follow.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database query fails.
+    pub async fn audit(
+        &self,
+        account: Option<Uuid>,
+        page: &Page<Uuid>,
+    ) -> Result<(Vec<audit::Record>, bool), Error> {
+        let read = postgres::within(async {
+            match account {
+                Some(account) => audit::page(&self.0.pool, account, page).await,
+                None => audit::page_of_all(&self.0.pool, page).await,
+            }
+        });
+        read.await.map_err(|error| {
+            tracing::error!(%error, "failed to read the audit; answering 503");
+            Error::Unavailable
+        })
     }
 
     /// Writes an audit record.

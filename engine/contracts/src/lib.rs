@@ -10,6 +10,7 @@ pub mod example;
 pub mod explanation;
 pub mod id;
 pub mod operation;
+pub mod operations;
 pub mod request;
 pub mod schema;
 pub mod view;

@@ -9,8 +9,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::explanation::UnknownView;
-use crate::id::{AttemptId, CaptureId, EventId, JobId, PaymentId, RefundId};
+use crate::id::{AttemptId, CaptureId, EventId, PaymentId, RefundId};
 use crate::request::{Customer, Metadata};
 use crate::schema;
 use crate::schema::{
@@ -216,38 +215,6 @@ pub struct EventView {
     /// What made it happen: a request, an event of Stripe, a job, a timer or an operator.
     pub cause: String,
     /// When it was committed.
-    #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
-    pub created_at: OffsetDateTime,
-}
-
-/// A job, for operators.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct JobView {
-    /// Its id.
-    pub id: JobId,
-    /// Always `job`.
-    pub object: Cow<'static, str>,
-    /// The payment it works for.
-    pub payment_id: PaymentId,
-    /// What it does: `create_intent`, `confirm_intent`, …
-    pub kind: String,
-    /// Where it stands: `queued`, `running`, `done`; `unknown` while its call may or may not have been executed; `dead`
-    /// needs an operator.
-    pub state: Cow<'static, str>,
-    /// How often it called Stripe.
-    pub tries: i32,
-    /// How often a worker took it.
-    pub picks: i32,
-    /// What went wrong last.
-    pub last_error: Option<String>,
-    /// What is known of a call whose outcome is unknown.
-    pub unknown: Option<UnknownView>,
-    /// When it is to run.
-    #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
-    pub due_at: OffsetDateTime,
-    /// When it was written.
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: OffsetDateTime,

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::record::Record;
 use crate::request::{Answer, Idempotency, RequestKey, SavedAnswer};
 use crate::store::job::{Claimed, Finish, Held};
+use crate::stripe::StripeCall;
 
 /// A request to move one payment.
 #[derive(Debug, Clone)]
@@ -42,6 +43,8 @@ pub(crate) enum Origin {
         job: Uuid,
         lease: Uuid,
         finish: Finish,
+        /// The requests to Stripe that the try made.
+        calls: Vec<StripeCall>,
         event: Option<Event>,
         expected_version: Option<i64>,
     },

@@ -13,6 +13,7 @@ use infra::postgres;
 use uuid::Uuid;
 
 use super::address::Address;
+use crate::operations::Scope;
 use crate::store::webhook_endpoint::{Change, Stored};
 use crate::store::{delivery, webhook_endpoint};
 use crate::{Engine, Error, Page};
@@ -269,6 +270,43 @@ impl Engine {
             Ok(view)
         })
         .await
+    }
+}
+
+impl Engine {
+    /// The deliveries in the scope that failed for good, the newest first and below `after`, and whether there are more.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn failed_deliveries(
+        &self,
+        scope: Scope,
+        after: Option<Uuid>,
+        limit: u16,
+    ) -> Result<(Vec<DeliveryView>, bool), Error> {
+        let rows = postgres::within(async {
+            let mut connection = self.inner.pool.acquire().await?;
+            let rows = i64::from(limit) + 1;
+            delivery::failed(&mut connection, scope.account(), after, rows).await
+        });
+        let mut rows = rows.await?;
+        let more = rows.len() > usize::from(limit);
+        rows.truncate(usize::from(limit));
+        let views: Result<Vec<_>, Error> = rows.into_iter().map(delivery_view).collect();
+        Ok((views?, more))
+    }
+
+    /// A delivery in the scope with its tries, and the account that it belongs to.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Unavailable`].
+    pub async fn delivery_in(&self, scope: Scope, id: Uuid) -> Result<(Uuid, DeliveryView), Error> {
+        let mut connection = self.inner.pool.acquire().await?;
+        let found = delivery::find(&mut connection, id).await?;
+        let found = found.filter(|found| scope.holds(found.account));
+        let found = found.ok_or(Error::NotFound)?;
+        let view = shown(&mut connection, found.endpoint, id).await?;
+        Ok((found.account, view))
     }
 }
 

@@ -22,9 +22,9 @@ pub(super) async fn perform(
         return Ok(JobResult::obsolete());
     }
     // A part leaves the intent in `requires_capture`, with a larger captured sum.
-    let captured = stream.payment.captured;
+    let sum_before = stream.payment.captured;
     let has_moved = |intent: &Intent| {
-        intent.status != IntentStatus::RequiresCapture || intent.amount_received > captured
+        intent.status != IntentStatus::RequiresCapture || intent.amount_received > sum_before
     };
     if work.key_is_too_old() {
         return Ok(work.retrieve(has_moved, Reason::OldKey).await);

@@ -64,8 +64,8 @@ pub(super) async fn write(
         .iter()
         .flat_map(|change| {
             let payment_id = change.after.stream.payment.id;
-            let changed = change.changed(|stream| &stream.captures);
-            changed.map(move |capture| Row {
+            let rows = change.changed(|stream| &stream.captures);
+            rows.map(move |capture| Row {
                 payment_id,
                 capture,
             })

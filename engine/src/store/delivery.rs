@@ -11,7 +11,10 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-pub(crate) use read::{Listed, ListedTry, Request, Target, backlog, page, read, requests, tries};
+pub(crate) use read::{
+    Listed, ListedTry, Request, Target, TryOfPayment, backlog, failed, find, page, read, requests,
+    tries, tries_of_payment,
+};
 
 /// How many times a delivery may be claimed without the end of a try before it is set aside: a delivery that kills its
 /// process must not kill the next one for ever.

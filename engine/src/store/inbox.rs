@@ -4,14 +4,19 @@
 //! The body of an event is written once. That it waits, or is dead, is a small row of its own in `inbox_open`, which is
 //! deleted in the transaction that applies the event and adds its result.
 
+mod list;
+
 use std::time::Duration;
 
 use infra::postgres::interval;
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::decode::rows;
+
+pub(crate) use list::{Listed, dead_events, done_events, find, of_payment, waiting_events};
 
 /// An event as Stripe sent it.
 #[derive(Debug, Clone)]
@@ -269,6 +274,27 @@ pub(crate) async fn put_off(
         "update inbox_open set due_at = now() + $2::interval where id = any($1)",
         ids,
         interval(delay),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Makes an event due now: one that waits or is dead is brought forward, and the result of one that was done at that moment is
+/// replaced by a row that waits. Two requests at once leave one row.
+pub(crate) async fn open_again(
+    connection: &mut PgConnection,
+    id: &str,
+    done_at: Option<OffsetDateTime>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with closed as (
+            delete from inbox_result where id = $1 and done_at = $2 returning payment_id, tries)
+         insert into inbox_open (id, status, payment_id, tries, due_at)
+         select $1, 'retrying', (select payment_id from closed), 0, now()
+         on conflict (id) do update set status = 'retrying', tries = 0, due_at = now()",
+        id,
+        done_at,
     )
     .execute(connection)
     .await?;

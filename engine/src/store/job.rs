@@ -3,120 +3,36 @@
 
 #[cfg(test)]
 mod life;
+mod list;
 mod read;
+mod row;
+mod tries;
+mod visible;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use infra::postgres::interval;
-use serde_json::Value;
+use row::{ClaimedRow, Columns};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::effect::Effect;
 
-pub(crate) use read::{Listed, Unreadable, list, open_of, overdue, standing};
+use crate::stripe::StripeCall;
+
+pub(crate) use list::{
+    Count, Criteria, EXAMINED, Listed, counts, error_groups, ids, of_payment, rows,
+};
+pub(crate) use read::{Unreadable, open_ids, overdue, standing, waiting_of_kinds};
+pub(crate) use row::{Claimed, Ending, Finish, Held, New};
+pub(crate) use tries::{Try, tries};
+pub use visible::{JobState, UnknownState};
 
 /// How many times a job may be claimed without the end of a try before it is dead: a job that kills its process must not
 /// kill the next one for ever.
 const PICKS_WITHOUT_TRY: i32 = 20;
-
-/// A job to be written.
-#[derive(Debug, Clone)]
-pub(crate) struct New {
-    pub(crate) id: Uuid,
-    pub(crate) payment: Uuid,
-    pub(crate) effect: Effect,
-    /// Set where the worker that writes the job performs it at once: its id goes into no queue.
-    pub(crate) lease: Option<Uuid>,
-}
-
-impl New {
-    /// The job that performs an effect.
-    pub(crate) fn from_effect(payment: Uuid, effect: Effect) -> Self {
-        Self {
-            id: Uuid::now_v7(),
-            payment,
-            effect,
-            lease: None,
-        }
-    }
-
-    /// Leases the job to the worker that writes it.
-    pub(crate) fn lease(&mut self) -> Claimed {
-        let lease = Uuid::new_v4();
-        self.lease = Some(lease);
-        Claimed {
-            id: self.id,
-            lease,
-            payment: self.payment,
-            effect: self.effect.clone(),
-            tries: 0,
-            call_key: self.call_key(),
-            key_age: Duration::ZERO,
-            unknown: false,
-        }
-    }
-
-    fn call_key(&self) -> String {
-        format!("pawl-{}", self.id)
-    }
-}
-
-/// A job that a worker has leased.
-#[derive(Debug, Clone)]
-pub(crate) struct Claimed {
-    /// Its id.
-    pub(crate) id: Uuid,
-    /// The token that its result must carry.
-    pub(crate) lease: Uuid,
-    /// The payment that it belongs to.
-    pub(crate) payment: Uuid,
-    /// What it does.
-    pub(crate) effect: Effect,
-    /// How often it has ended in an error.
-    pub(crate) tries: i32,
-    /// The Idempotency-Key of its call.
-    pub(crate) call_key: String,
-    /// How long ago the key was first sent.
-    pub(crate) key_age: Duration,
-    /// A call was sent before, and its outcome is unknown.
-    pub(crate) unknown: bool,
-}
-
-/// How a job ends, or goes on.
-#[derive(Debug, Clone)]
-pub(crate) enum Finish {
-    /// It is done.
-    Done,
-    /// It is tried again later, with the same key. A call that was not sent is no try, and its key has not begun to age.
-    Again {
-        after: Duration,
-        error: String,
-        unknown: bool,
-        sent: bool,
-    },
-    /// It is dead-lettered: it needs an operator.
-    Dead { error: String },
-}
-
-/// The end of a job, with the lease that it must still have.
-#[derive(Debug, Clone)]
-pub(crate) struct Ending<'a> {
-    pub(crate) id: Uuid,
-    pub(crate) lease: Uuid,
-    pub(crate) finish: &'a Finish,
-}
-
-/// What became of a job whose lease was valid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Held {
-    /// It ended, or waits for its next try.
-    Finished,
-    /// It is a resync that was requested again while it ran: it is queued again and due at once.
-    RunAgain,
-}
 
 /// Adds jobs that are due now, by the clock of the database: `now` is the time that they show as their creation. An open resync absorbs a second request: a queued one covers it, a running one runs again.
 /// Returns the ids of the jobs that can be claimed now.
@@ -135,12 +51,14 @@ pub(crate) async fn add(
     let effects: Vec<Json<&Effect>> = rows.iter().map(|row| Json(&row.effect)).collect();
     let keys: Vec<String> = rows.iter().map(New::call_key).collect();
     let leases: Vec<Option<Uuid>> = rows.iter().map(|row| row.lease).collect();
+    let worker = infra::process_name();
     let written = sqlx::query_scalar!(
         "insert into job (id, payment_id, subject, effect, state, due_at, call_key, created_at,
-                          lease, lease_until, picks, first_sent_at)
+                          lease, lease_until, picks, first_sent_at, started_at, worker)
          select id, payment_id, subject, effect, case when lease is null then 'queued' else 'running' end,
                 now(), call_key, $7, lease, case when lease is not null then now() + $8::interval end,
-                (lease is not null)::int, case when lease is not null then now() end
+                (lease is not null)::int, case when lease is not null then now() end,
+                case when lease is not null then now() end, case when lease is not null then $9 end
          from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::jsonb[], $5::text[], $6::uuid[])
               as t (id, payment_id, subject, effect, call_key, lease)
          on conflict (payment_id) where kind = 'resync' and state in ('queued', 'running') do update set again = true
@@ -153,6 +71,7 @@ pub(crate) async fn add(
         &leases as &[Option<Uuid>],
         now,
         interval(lease_for),
+        worker,
     )
     .fetch_all(connection)
     .await?;
@@ -168,7 +87,9 @@ pub(crate) async fn supersede(
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "update job set state = 'done', lease = null, lease_until = null, unknown = false, finished_at = now(),
-                error = 'its outcome was known before its answer came'
+                error = 'its outcome was known before its answer came',
+                past_tries = case when state <> 'running' then past_tries
+                    else with_try(past_tries, row(tries + 1, started_at, now(), worker, 'superseded', null, null, 1)) end
          where payment_id = any($1) and state <> 'done'
            and kind not in ('create_refund', 'resync')",
         payments,
@@ -191,51 +112,67 @@ pub(crate) async fn claim(
             select id from job
             where id = any($1)
               and ((state = 'queued' and due_at <= now()) or (state = 'running' and lease_until <= now()))
+              and not exists (select from queue_pause where queue_pause.kind = job.kind)
             order by id for update skip locked)
          update job set state = 'running', lease = gen_random_uuid(), lease_until = now() + $2,
-                picks = picks + 1, first_sent_at = coalesce(first_sent_at, now()), again = false
+                picks = picks + 1, first_sent_at = coalesce(first_sent_at, now()), again = false,
+                started_at = now(), worker = $3,
+                past_tries = case when state <> 'running' then past_tries
+                    else with_try(past_tries, row(tries + 1, started_at, now(), worker, 'lost', null, null, 1)) end
          from taken where job.id = taken.id
          returning job.id, lease as "lease!", payment_id, effect, tries, picks, call_key, unknown,
                    extract(epoch from now() - first_sent_at)::float8 as "key_age!""#,
         ids,
         interval(lease),
+        infra::process_name(),
     )
     .fetch_all(pool)
     .await
     .map(|rows| rows.into_iter().map(ClaimedRow::read).collect())
 }
 
-struct ClaimedRow {
+/// Leases a queued job to an operator who cancels it, if its call was certainly never sent, or it makes none, and it has the
+/// version given. It is not counted as sent: `first_sent_at` stays as it is. One that cannot be read is left to the workers.
+pub(crate) async fn claim_unsent(
+    pool: &PgPool,
     id: Uuid,
-    lease: Uuid,
-    payment_id: Uuid,
-    effect: Value,
-    tries: i32,
-    picks: i32,
-    call_key: String,
-    unknown: bool,
-    key_age: f64,
+    version: Option<i64>,
+    lease: Duration,
+) -> sqlx::Result<Option<Claimed>> {
+    sqlx::query_as!(
+        ClaimedRow,
+        r#"update job set state = 'running', lease = gen_random_uuid(), lease_until = now() + $3, picks = picks + 1,
+                  again = false, started_at = now(), worker = 'operator'
+           where id = $1 and state = 'queued' and (kind = 'resync' or (first_sent_at is null and not unknown))
+             and xmin::text::bigint = coalesce($2, xmin::text::bigint)
+           returning id, lease as "lease!", payment_id, effect, tries, picks, call_key, unknown,
+                     0::float8 as "key_age!""#,
+        id,
+        version,
+        interval(lease),
+    )
+    .fetch_optional(pool)
+    .await
+    .map(|row| row.and_then(|row| row.read().ok()))
 }
 
-impl ClaimedRow {
-    fn read(self) -> Result<Claimed, Unreadable> {
-        let effect = serde_json::from_value(self.effect).map_err(|error| Unreadable {
-            id: self.id,
-            lease: self.lease,
-            error: format!("its effect cannot be read: {error}"),
-        })?;
-        Ok(Claimed {
-            id: self.id,
-            lease: self.lease,
-            payment: self.payment_id,
-            effect,
-            tries: self.tries,
-            call_key: self.call_key,
-            key_age: Duration::try_from_secs_f64(self.key_age).unwrap_or_default(),
-            // An earlier worker leased it and left no result: it died, perhaps after it had sent the call.
-            unknown: self.unknown || self.picks > self.tries.saturating_add(1),
-        })
-    }
+/// Puts a queued job off until that moment; false if it is not queued, or has another version than the one given.
+pub(crate) async fn put_off(
+    connection: &mut PgConnection,
+    id: Uuid,
+    version: Option<i64>,
+    until: OffsetDateTime,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "update job set due_at = $3
+         where id = $1 and state = 'queued' and xmin::text::bigint = coalesce($2, xmin::text::bigint)",
+        id,
+        version,
+        until,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Writes the results of jobs; returns those whose lease was valid. A job whose lease another worker has is not in the
@@ -244,36 +181,7 @@ pub(crate) async fn finish(
     connection: &mut PgConnection,
     endings: &[Ending<'_>],
 ) -> sqlx::Result<HashMap<Uuid, Held>> {
-    let ids: Vec<Uuid> = endings.iter().map(|ending| ending.id).collect();
-    let leases: Vec<Uuid> = endings.iter().map(|ending| ending.lease).collect();
-    let mut states = Vec::with_capacity(endings.len());
-    let mut seconds = Vec::with_capacity(endings.len());
-    let mut errors = Vec::with_capacity(endings.len());
-    let mut unknowns = Vec::with_capacity(endings.len());
-    let mut sents = Vec::with_capacity(endings.len());
-    for ending in endings {
-        let (state, after, error, unknown, sent) = match ending.finish {
-            Finish::Done => ("done", 0.0, None, false, true),
-            Finish::Again {
-                after,
-                error,
-                unknown,
-                sent,
-            } => (
-                "queued",
-                after.as_secs_f64(),
-                Some(error.clone()),
-                *unknown,
-                *sent,
-            ),
-            Finish::Dead { error } => ("dead", 0.0, Some(error.clone()), true, true),
-        };
-        states.push(state.to_owned());
-        seconds.push(after);
-        errors.push(error);
-        unknowns.push(unknown);
-        sents.push(sent);
-    }
+    let columns = Columns::of(endings);
     let rows = sqlx::query!(
         r#"update job set
             state = case when t.state = 'done' and job.again then 'queued' else t.state end,
@@ -282,18 +190,22 @@ pub(crate) async fn finish(
             tries = tries + t.sent::int, picks = picks - (not t.sent)::int,
             first_sent_at = case when t.sent or t.unknown or tries > 0 then first_sent_at end,
             error = coalesce(t.error, job.error), unknown = t.unknown,
-            finished_at = case when t.state = 'queued' or job.again then null else now() end
-         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::text[], $6::bool[], $7::bool[])
-              as t (id, lease, state, seconds, error, unknown, sent)
+            finished_at = case when t.state = 'queued' or job.again then null else now() end,
+            past_tries = with_try(past_tries,
+                row(tries + 1, started_at, now(), worker, case when t.state <> 'queued' then t.state when t.sent then 'again' else 'unsent' end,
+                    t.error, t.calls, 1))
+         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::text[], $6::bool[], $7::bool[], $8::jsonb[])
+              as t (id, lease, state, seconds, error, unknown, sent, calls)
          where job.id = t.id and job.lease = t.lease
          returning job.id, job.state = 'queued' and job.again as "again!""#,
-        &ids,
-        &leases,
-        &states,
-        &seconds,
-        &errors as &[Option<String>],
-        &unknowns,
-        &sents,
+        &columns.ids,
+        &columns.leases,
+        &columns.states,
+        &columns.seconds,
+        &columns.errors as &[Option<String>],
+        &columns.unknowns,
+        &columns.sents,
+        &columns.calls as &[Option<Json<&[StripeCall]>>],
     )
     .fetch_all(connection)
     .await?;
@@ -317,7 +229,9 @@ pub(crate) async fn dead_letter(
     error: &str,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "update job set state = 'dead', error = $2, unknown = true where id = $1",
+        "update job set state = 'dead', error = $2, unknown = true,
+                past_tries[cardinality(past_tries)].outcome = 'dead', past_tries[cardinality(past_tries)].error = $2
+         where id = $1",
         id,
         error
     )
@@ -343,7 +257,8 @@ pub(crate) async fn add_resyncs(
 pub(crate) async fn quarantine(pool: &PgPool) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "update job set state = 'dead', lease = null, lease_until = null, unknown = true,
-                error = 'taken ' || picks || ' times without an end: it may kill its process'
+                error = 'taken ' || picks || ' times without an end: it may kill its process',
+                past_tries = with_try(past_tries, row(tries + 1, started_at, now(), worker, 'lost', null, null, 1))
          where id in
             (select id from job where state = 'running' and lease_until <= now() and picks - tries > $1
              for update skip locked)",
@@ -354,18 +269,22 @@ pub(crate) async fn quarantine(pool: &PgPool) -> sqlx::Result<u64> {
     Ok(done.rows_affected())
 }
 
-/// Queues a dead job of an account again, with the same key; false when it is not dead. Its outcome stays unknown, so that
-/// the worker retrieves Stripe's object before it sends a key that may be too old.
+/// Queues a dead job of an account, or of any, again with the same key; false when it is not dead or has another version than
+/// the one given. Its outcome stays unknown, so that the worker retrieves Stripe's object before it sends a key that may be
+/// too old.
 pub(crate) async fn revive(
     connection: &mut PgConnection,
-    account: Uuid,
+    account: Option<Uuid>,
     id: Uuid,
+    version: Option<i64>,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "update job j set state = 'queued', due_at = now(), picks = tries from payment p
-         where j.id = $1 and j.state = 'dead' and p.id = j.payment_id and p.account_id = $2",
+         where j.id = $1 and j.state = 'dead' and p.id = j.payment_id and p.account_id = coalesce($2, p.account_id)
+           and j.xmin::text::bigint = coalesce($3, j.xmin::text::bigint)",
         id,
         account,
+        version,
     )
     .execute(connection)
     .await?;

@@ -151,6 +151,19 @@ pub(crate) async fn hold(connection: &mut PgConnection, shard: i16) -> sqlx::Res
     .await
 }
 
+/// When the oldest message of a shard was written that Kafka has not acknowledged. What is older is acknowledged.
+pub(crate) async fn oldest_time(
+    connection: &mut PgConnection,
+    shard: i16,
+) -> sqlx::Result<Option<OffsetDateTime>> {
+    sqlx::query_scalar!(
+        "select created_at from outbox where shard = $1 order by seq limit 1",
+        shard,
+    )
+    .fetch_optional(connection)
+    .await
+}
+
 /// How far Kafka is behind.
 pub(crate) async fn lag(pool: &PgPool) -> sqlx::Result<Lag> {
     let row = sqlx::query!(
@@ -172,7 +185,7 @@ pub(crate) async fn lag(pool: &PgPool) -> sqlx::Result<Lag> {
 
 /// The shard of a stream. Kafka's partition is the same hash of the key modulo the number of partitions: where that number
 /// is a multiple of [`SHARDS`], the messages of a partition come from one relay, in larger batches.
-fn shard_of(stream: Uuid) -> i16 {
+pub(crate) fn shard_of(stream: Uuid) -> i16 {
     let key = PaymentId::from(stream).to_string();
     let shards = u32::from(SHARDS.unsigned_abs());
     // The remainder is below the number of shards.

@@ -1,5 +1,6 @@
 //! Table `payment`, which also holds the newest attempt of each payment.
 
+pub(crate) mod find;
 mod lock;
 mod page;
 pub(crate) mod sums;

@@ -145,6 +145,22 @@ pub(crate) async fn list(
     .collect()
 }
 
+/// The payment of a refund, by our id of it or by Stripe's.
+pub(crate) async fn payment_of(
+    connection: &mut PgConnection,
+    id: Option<Uuid>,
+    stripe_id: Option<&str>,
+) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar!(
+        "select payment_id from refund where id = $1 union all select payment_id from refund where stripe_id = $2 limit 1",
+        id,
+        stripe_id,
+    )
+    .fetch_optional(connection)
+    .await
+    .map(Option::flatten)
+}
+
 /// One refund of an account.
 pub(crate) async fn read(
     connection: &mut PgConnection,

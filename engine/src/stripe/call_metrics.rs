@@ -1,4 +1,4 @@
-//! The metrics and the trace span of a call to Stripe.
+//! The metrics and the trace span of a call to Stripe, and its entry in the tries of its job.
 
 use std::time::Instant;
 
@@ -7,6 +7,7 @@ use infra::trace;
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
+use super::call_log;
 use super::failure::{Answered, Failure};
 
 static CALLS: Counters<2> = Counters::new(
@@ -23,14 +24,16 @@ static TIMES: Histograms<1> = Histograms::new(
 /// Measures one call while it is made.
 pub(super) struct CallMetrics {
     call: &'static str,
+    keyed: bool,
     begun: Instant,
     span: Span,
 }
 
 impl CallMetrics {
-    pub(super) fn start(call: &'static str) -> Self {
+    pub(super) fn start(call: &'static str, keyed: bool) -> Self {
         Self {
             call,
+            keyed,
             begun: Instant::now(),
             span: info_span!(
                 target: trace::TARGET,
@@ -57,12 +60,6 @@ impl CallMetrics {
             Err(_) => "unsent",
         };
         CALLS.with_labels([self.call, class]).increment(1);
-        if class != "unsent" {
-            TIMES.with_labels([self.call]).record(self.begun.elapsed());
-        }
-        if self.span.is_disabled() {
-            return;
-        }
         // Stripe answers each of our calls with 200 when it succeeds.
         let (status, request_id, replayed) = match outcome {
             Ok(answer) => (Some(200), answer.request_id.as_deref(), answer.replayed),
@@ -72,6 +69,14 @@ impl CallMetrics {
                 failure.replayed,
             ),
         };
+        if class != "unsent" {
+            TIMES.with_labels([self.call]).record(self.begun.elapsed());
+            let answer = (status, request_id, replayed);
+            call_log::add(self.call, self.keyed, self.begun, answer);
+        }
+        if self.span.is_disabled() {
+            return;
+        }
         self.span.record("class", class);
         self.span.record("http.response.status_code", status);
         self.span.record("stripe.request_id", request_id);

@@ -181,7 +181,7 @@ impl Client {
         call: Option<Call>,
         request: RequestBuilder,
     ) -> Result<Answered<T>, Failure> {
-        let metrics = CallMetrics::start(name);
+        let metrics = CallMetrics::start(name, call.is_some());
         let answer = self.exchange(call, request);
         let outcome = answer.instrument(metrics.span()).await;
         metrics.record(&outcome);

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use contracts::audit::BothView;
-use engine::Command;
 use engine::audit::{AuditKey, Auditor};
 use engine::stripe::{Client, ClientConfig};
+use engine::{Command, Scope};
 use infra::env::SecretString;
 use time::OffsetDateTime;
 
@@ -128,7 +128,14 @@ async fn a_kept_report_is_signed_and_its_account_sees_its_own_part() {
     let world = World::start().await;
     world.create("pm_card_visa").await;
     world.drain().await;
-    assert!(world.engine.drift(world.account).await.unwrap().is_none());
+    assert!(
+        world
+            .engine
+            .drift(Scope::Account(world.account))
+            .await
+            .unwrap()
+            .is_none()
+    );
     let made = audit(&world).await;
     let (kept, valid) = auditor(&world).newest().await.unwrap().unwrap();
     assert!(valid);
@@ -139,12 +146,17 @@ async fn a_kept_report_is_signed_and_its_account_sees_its_own_part() {
     };
     assert!(!other.newest().await.unwrap().unwrap().1);
 
-    let own = world.engine.drift(world.account).await.unwrap().unwrap();
+    let own = world
+        .engine
+        .drift(Scope::Account(world.account))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(own.audit.sums.len(), 1);
     assert_eq!((own.signature.len(), own.key_id.len()), (64, 16));
     let strange = world
         .engine
-        .drift(uuid::Uuid::now_v7())
+        .drift(Scope::Account(uuid::Uuid::now_v7()))
         .await
         .unwrap()
         .unwrap();

@@ -1,7 +1,7 @@
 //! The explanation of a payment and of a refund in each status, of calls whose outcome is unknown, and of dead jobs.
 
 use contracts::explanation::{ExplanationView, NextKind, WaitsFor};
-use engine::{Command, Error, NewPayment};
+use engine::{Command, Error, JobFilter, JobState, NewPayment, Scope};
 use serde_json::json;
 use uuid::Uuid;
 use workflows::payment::{CaptureMethod, Status};
@@ -225,16 +225,17 @@ async fn a_call_of_unknown_outcome_says_what_is_missing_and_when_stripe_is_asked
         assert!(explanation.summary.contains(&unknown.missing));
         assert_eq!(explanation.next[0].at, call.due_at);
 
+        let (scope, any) = (Scope::Account(world.account), JobFilter::default());
         let (jobs, _) = world
             .engine
-            .jobs(world.account, "unknown", None, 10)
+            .jobs(scope, JobState::Unknown, &any, None, 10)
             .await
             .unwrap();
-        assert_eq!((jobs.len(), &*jobs[0].state), (1, "unknown"));
+        assert_eq!((jobs.len(), jobs[0].state.as_str()), (1, "unknown"));
         assert!(jobs[0].unknown.is_some());
         let (queued, _) = world
             .engine
-            .jobs(world.account, "queued", None, 10)
+            .jobs(scope, JobState::Queued, &any, None, 10)
             .await
             .unwrap();
         assert!(queued.is_empty(), "{queued:?}");

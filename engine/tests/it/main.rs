@@ -15,6 +15,8 @@ mod explain;
 mod isolation;
 mod lifecycle;
 mod messages;
+mod operating;
+mod operations;
 mod permutations;
 mod plans;
 mod poison;

@@ -11,16 +11,17 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 const FILL: &str = include_str!("plans/fill.sql");
 
 /// Tables that do not grow with payments or accounts.
-const SMALL: [&str; 5] = [
+const SMALL: [&str; 6] = [
     "audit_turn",
     "edge",
     "event_cursor",
+    "queue_pause",
     "switch",
     "signing_key",
 ];
 
 /// Parts of statements that may read a whole table, and why.
-const READ_ALL: [(&str, &str); 3] = [
+const READ_ALL: [(&str, &str); 5] = [
     (
         "from audit_report order by id desc limit 1",
         "it reads the last entry of the index and stops",
@@ -28,6 +29,14 @@ const READ_ALL: [(&str, &str); 3] = [
     (
         "select id from account where name = $1",
         "a command of an operator asks for it, once",
+    ),
+    (
+        "from staff order by user_id",
+        "the people of the house are few",
+    ),
+    (
+        "from queue_pause order by kind",
+        "it has a row for each kind of jobs at most",
     ),
     (
         "from outbox limit 100000",
@@ -39,7 +48,7 @@ const READ_ALL: [(&str, &str); 3] = [
 const SORTED: u64 = 500;
 
 /// Statements whose cost must not grow with the stored rows: a part of the text, and typical parameters.
-const CONSTANT: [(&str, &str); 13] = [
+const CONSTANT: [(&str, &str); 21] = [
     (
         "order by account_id desc, id desc limit $9",
         "account_of(0), uuid_nil, uuid_max, null, 0, 1000000, '2000-01-01', '3000-01-01', 11",
@@ -79,6 +88,35 @@ const CONSTANT: [(&str, &str); 13] = [
     (
         "from ((select * from audit",
         "account_of(0), uuid_max, null, 11",
+    ),
+    (
+        "from audit where id > $1 order by id limit $2",
+        "uuid_nil, 11",
+    ),
+    (
+        "from audit where id < $1 order by id desc limit $2",
+        "uuid_max, 11",
+    ),
+    (
+        "order by due_at, id limit $7",
+        "null, null, null, null, uuid_nil, uuid_max, 11, null",
+    ),
+    (
+        "where state = 'dead' and id > $4",
+        "null, null, null, uuid_nil, uuid_max, 11",
+    ),
+    (
+        "where state = 'dead' and error_class = $7",
+        "null, null, null, uuid_nil, uuid_max, 11, error_class(md5('502'))",
+    ),
+    ("as theirs order by id limit 200", "numbered(70, 'payment')"),
+    (
+        "from inbox_result where payment_id = $1) as s",
+        "numbered(70, 'payment'), 500",
+    ),
+    (
+        "select created_at from outbox where shard = $1 order by seq limit 1",
+        "1",
     ),
     (
         "from ((select * from membership",
@@ -205,6 +243,12 @@ async fn buffers(connection: &mut PgConnection, statements: &[Statement]) -> Vec
     pages
 }
 
+/// Whether the index is the primary key of a small table.
+fn is_small(index: &str) -> bool {
+    let table = index.strip_suffix("_pkey");
+    table.is_some_and(|table| SMALL.contains(&table))
+}
+
 /// What a node of a plan and the nodes below it read or sort without need.
 fn inspect(node: &Value, limit: Option<u64>, faults: &mut Vec<String>) {
     let kind = node["Node Type"].as_str().unwrap();
@@ -214,7 +258,9 @@ fn inspect(node: &Value, limit: Option<u64>, faults: &mut Vec<String>) {
         "Seq Scan" if !SMALL.contains(&text("Relation Name")) => {
             faults.push(format!("reads all of the table {}", text("Relation Name")));
         }
-        "Index Scan" | "Index Only Scan" | "Bitmap Index Scan" if node["Index Cond"].is_null() => {
+        "Index Scan" | "Index Only Scan" | "Bitmap Index Scan"
+            if node["Index Cond"].is_null() && !is_small(text("Index Name")) =>
+        {
             faults.push(format!("reads all of the index {}", text("Index Name")));
         }
         "Sort" => {

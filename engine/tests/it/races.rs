@@ -59,7 +59,7 @@ async fn a_cancel_a_capture_and_webhooks_at_once_end_as_stripe_decided() {
         let capture = world.command(payment, capture);
         // Whoever is first by chance is not first each time.
         let (canceled, captured) = if round % 2 == 0 {
-            let (_, canceled, captured) = tokio::join!(webhooks, cancel, capture);
+            let ((), canceled, captured) = tokio::join!(webhooks, cancel, capture);
             (canceled, captured)
         } else {
             let (captured, canceled, ()) = tokio::join!(capture, cancel, webhooks);

@@ -123,6 +123,8 @@ codes! {
     METHOD_NOT_ALLOWED = 405 "method_not_allowed", "The method is not allowed here";
     /// The thing has another version than the request names.
     VERSION_CONFLICT = 409 "version_conflict", "The version is not the current one";
+    /// The status of the thing does not allow the request.
+    UNEXPECTED_STATE = 409 "unexpected_state", "The status does not allow this";
     /// The body did not arrive in time.
     REQUEST_TIMEOUT = 408 "request_timeout", "The request took too long to arrive", retryable;
     /// The body is larger than 64 KiB, or a webhook of Stripe larger than 1 MiB.

@@ -124,7 +124,7 @@ pub(super) fn close_proved(draft: &mut Draft, from: Status) {
             moved && confirmed
         }
         Some(Call::CaptureIntent) => moved && payment.status == Status::Processing,
-        // The end of a payment closes its call: see `Draft::finish`.
+        // The end of a payment closes its call: see `Draft::settle`.
         _ => false,
     };
     if proved {

@@ -57,7 +57,7 @@ impl ConfirmRequest {
     }
 }
 
-/// Notes the request; [`Draft::finish`] makes the call, in this step or in the one that closes the open call.
+/// Notes the request; [`Draft::settle`] makes the call, in this step or in the one that closes the open call.
 pub(super) fn cancel(draft: &mut Draft, reason: Option<&String>) -> Result<(), Refusal> {
     let payment = &mut draft.stream.payment;
     let status = payment.status;

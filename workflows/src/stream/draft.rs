@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Effect, Refusal, Step, Stream, Transition, captures};
+use super::{Effect, Refusal, Step, Stream, Transition};
 use crate::attempt::Attempt;
 use crate::capture::Capture;
 use crate::edges::{Edge, NONE};
@@ -18,9 +18,9 @@ pub(super) struct Draft {
     transitions: Vec<Transition>,
     effects: Vec<Effect>,
     /// Whether the captured sum is certainly Stripe's, so that the captures are compared with it at the end of the step.
-    compares_captures: bool,
+    pub(super) compares_captures: bool,
     /// The id of a capture that this comparison adds, should it add one.
-    fresh_capture: Option<Uuid>,
+    pub(super) fresh_capture: Option<Uuid>,
 }
 
 impl Draft {
@@ -252,13 +252,8 @@ impl Draft {
         self.attempt(kind, to)
     }
 
-    /// Finishes the step: decides what follows from a closed call, and checks the sums.
-    pub(super) fn finish(mut self, before: &Stream) -> Result<Step, Refusal> {
-        self.settle();
-        if self.compares_captures {
-            let fresh = self.fresh_capture;
-            captures::compare(&mut self, fresh)?;
-        }
+    /// Finishes the step: checks the sums.
+    pub(super) fn finish(self, before: &Stream) -> Result<Step, Refusal> {
         let payment = &self.stream.payment;
         let sums = [
             payment.reserved,
@@ -283,7 +278,7 @@ impl Draft {
 
     /// Applies the rules of every step: a payment that has ended has no open call, a confirm ends together with its attempt,
     /// and a requested cancel is called once no other call is open.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let over = matches!(self.stream.newest_attempt(), Some(newest) if !newest.status.is_open());
         if over {
             self.close(Call::ConfirmIntent);

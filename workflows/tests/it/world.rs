@@ -247,8 +247,8 @@ pub(crate) fn differences(played: &Played, stripe: &Stripe) -> Vec<String> {
         Status::Succeeded => Some(attempt::Status::Captured),
         _ => newest.filter(|status| !status.is_open()),
     };
-    let captured = played.attempts.values();
-    let captured = captured.filter(|it| it.status == attempt::Status::Captured);
+    let paid = played.attempts.values();
+    let paid = paid.filter(|it| it.status == attempt::Status::Captured);
     let open = [RefundStatus::Pending, RefundStatus::RequiresAction];
     let mut found = Vec::new();
     let mut compare = |what: &str, ours: &dyn Debug, theirs: &dyn Debug| {
@@ -280,7 +280,7 @@ pub(crate) fn differences(played: &Played, stripe: &Stripe) -> Vec<String> {
     compare("cancel requested", &payment.cancel_requested, &false);
     compare(
         "more than one captured attempt",
-        &(captured.count() > 1),
+        &(paid.count() > 1),
         &false,
     );
     found

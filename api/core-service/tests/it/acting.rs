@@ -100,11 +100,11 @@ async fn an_act_is_written_down_with_its_reason() {
     let response = post().json(&reason).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::ACCEPTED);
     let response = post().send().await.unwrap();
-    problem(response, StatusCode::NOT_FOUND, "not_found").await;
-    let act = |reason: Option<&str>| {
+    problem(response, StatusCode::CONFLICT, "unexpected_state").await;
+    let act = |outcome: &str, reason: Option<&str>| {
         (
             "job_retried".to_owned(),
-            "requested".to_owned(),
+            outcome.to_owned(),
             reason.map(str::to_owned),
             operator,
             id.clone(),
@@ -112,6 +112,14 @@ async fn an_act_is_written_down_with_its_reason() {
     };
     assert_eq!(
         stage.acts().await,
-        [act(Some("Stripe was away")), act(None)]
+        [
+            act("requested", Some("Stripe was away")),
+            act("done", Some("Stripe was away")),
+            act("requested", None),
+            act(
+                "refused",
+                Some("not retried: It waits and runs by itself when it is due.")
+            ),
+        ]
     );
 }

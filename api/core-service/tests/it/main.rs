@@ -7,6 +7,7 @@
 
 mod acting;
 mod drift;
+mod house;
 mod interventions;
 mod openapi;
 
@@ -314,7 +315,7 @@ async fn dead_jobs_are_listed_newest_first_and_sent_again_once() {
     assert_eq!(response.status(), StatusCode::ACCEPTED);
     assert_eq!(ids("").await, (vec![older], false));
     let again = stage.ask(Method::POST, &retry, Role::Operator).await;
-    problem(again, StatusCode::NOT_FOUND, "not_found").await;
+    problem(again, StatusCode::CONFLICT, "unexpected_state").await;
 }
 
 #[tokio::test]

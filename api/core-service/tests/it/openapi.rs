@@ -11,15 +11,34 @@ use crate::Stage;
 const COPY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi-core.json");
 
 /// Every route of the service that its document describes.
-const ROUTES: [&str; 8] = [
+const ROUTES: [&str; 27] = [
+    "get /api/v1/ops/audit",
+    "get /api/v1/ops/deliveries",
+    "get /api/v1/ops/deliveries/{id}",
     "get /api/v1/ops/drift",
     "get /api/v1/ops/jobs",
+    "get /api/v1/ops/jobs/counts",
+    "get /api/v1/ops/jobs/errors",
+    "get /api/v1/ops/jobs/{id}",
+    "get /api/v1/ops/machines",
+    "get /api/v1/ops/payments",
+    "get /api/v1/ops/payments/{id}/timeline",
+    "get /api/v1/ops/queues",
+    "get /api/v1/ops/webhooks",
+    "get /api/v1/ops/webhooks/{event}",
     "get /health",
     "get /livez",
     "get /readyz",
+    "post /api/v1/ops/deliveries/{id}/resend",
+    "post /api/v1/ops/jobs/bulk",
+    "post /api/v1/ops/jobs/{id}/cancel",
     "post /api/v1/ops/jobs/{id}/retry",
+    "post /api/v1/ops/jobs/{id}/snooze",
     "post /api/v1/ops/payments/{id}/force",
     "post /api/v1/ops/payments/{id}/resync",
+    "post /api/v1/ops/queues/{kind}/pause",
+    "post /api/v1/ops/queues/{kind}/resume",
+    "post /api/v1/ops/webhooks/{event}/replay",
 ];
 
 #[test]
@@ -46,8 +65,16 @@ async fn the_document_lists_each_route_and_each_listed_route_exists() {
         for (method, operation) in item.as_object().unwrap() {
             routes.insert(format!("{method} {path}"));
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-            let id = "job_01h2xcejqtf2nbrexx3vqjhp41";
-            let request = stage.request(method, &path.replace("{id}", id), Role::Admin);
+            let id = match path.split('/').nth(4) {
+                Some("deliveries") => "del_01h2xcejqtf2nbrexx3vqjhp41",
+                Some("payments") => "pay_01h2xcejqtf2nbrexx3vqjhp41",
+                _ => "job_01h2xcejqtf2nbrexx3vqjhp41",
+            };
+            let url = path
+                .replace("{id}", id)
+                .replace("{kind}", "resync")
+                .replace("{event}", "evt_1");
+            let request = stage.request(method, &url, Role::Admin);
             let response = request.send().await.unwrap();
             assert_ne!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
             let answered = response.status().as_u16().to_string();

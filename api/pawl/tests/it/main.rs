@@ -16,6 +16,7 @@ mod id;
 mod load_balancer;
 mod manage;
 mod metrics;
+mod operate;
 mod program;
 mod proxied;
 mod secrets;

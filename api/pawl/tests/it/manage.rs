@@ -5,14 +5,14 @@ use std::process::Output;
 use crate::program::Workshop;
 
 /// Runs a script with a migrated database; `$PAWL` is the program, and any line that fails ends it.
-fn run(script: &str) -> Output {
+pub(crate) fn run(script: &str) -> Output {
     let program = env!("CARGO_BIN_EXE_pawl");
     let script = format!("set -e; PAWL={program}; $PAWL migrate >&2; {script}");
     let arguments = ["services", "--kafka", "mock", "--", "sh", "-c", &script];
     Workshop::new().pawl(&arguments).output().unwrap()
 }
 
-fn lines(output: &Output) -> Vec<String> {
+pub(crate) fn lines(output: &Output) -> Vec<String> {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     let text = String::from_utf8(output.stdout.clone()).unwrap();

@@ -165,6 +165,7 @@ async fn the_current_role_is_what_the_database_says_now() {
         account: ACCOUNT,
         user: Some(USER),
         role: Role::Admin,
+        staff: None,
         key: None,
         per_minute: None,
     };

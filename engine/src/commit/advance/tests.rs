@@ -93,6 +93,7 @@ fn result(event: Event, expected_version: Option<i64>) -> Advance {
             job: JOB,
             lease: Uuid::from_u128(1),
             finish: Finish::Done,
+            calls: Vec::new(),
             event: Some(event),
             expected_version,
         },

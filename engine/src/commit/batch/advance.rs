@@ -120,11 +120,16 @@ async fn finish_jobs(
         .iter()
         .filter_map(|request| match &request.origin {
             Origin::Job {
-                job, lease, finish, ..
+                job,
+                lease,
+                finish,
+                calls,
+                ..
             } => Some(Ending {
                 id: *job,
                 lease: *lease,
                 finish,
+                calls,
             }),
             _ => None,
         })

@@ -113,6 +113,7 @@ impl Claims {
                 id: job.id,
                 lease: job.lease,
                 finish,
+                calls: &[],
             })
             .collect();
         job::finish(&mut *self.pool.acquire().await?, &endings).await?;

@@ -154,6 +154,46 @@ pub(crate) async fn read(
     .await
 }
 
+/// A delivery with its account, by its id alone.
+pub(crate) async fn find(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Found>> {
+    sqlx::query_as!(
+        Found,
+        "select account_id as account, endpoint_id as endpoint, payment_id as payment from delivery where id = $1",
+        id,
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// Whose a delivery is.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) account: Uuid,
+    pub(crate) endpoint: Uuid,
+    pub(crate) payment: Uuid,
+}
+
+/// The deliveries that failed for good, of an account or of all, the newest first and below `before`.
+pub(crate) async fn failed(
+    connection: &mut PgConnection,
+    account: Option<Uuid>,
+    before: Option<Uuid>,
+    limit: i64,
+) -> sqlx::Result<Vec<Listed>> {
+    sqlx::query_as!(
+        Listed,
+        "select id, endpoint_id, payment_id, version, type, sequence, status, tries, last_code, next_try_at, created_at, finished_at
+         from delivery where status = 'failed' and id < $1
+           and case when $2::uuid is null or account_id = $2 then true else false end
+         order by id desc limit $3",
+        before.unwrap_or(Uuid::max()),
+        account,
+        limit,
+    )
+    .fetch_all(connection)
+    .await
+}
+
 /// The latest tries of a delivery, the newest first.
 pub(crate) async fn tries(
     connection: &mut PgConnection,
@@ -165,6 +205,46 @@ pub(crate) async fn tries(
          from delivery_try where delivery_id = $1 order by number desc limit $2",
         delivery,
         SHOWN,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// A try of a delivery of a payment.
+#[derive(Debug, Clone)]
+pub(crate) struct TryOfPayment {
+    pub(crate) delivery_id: Uuid,
+    pub(crate) endpoint_id: Uuid,
+    pub(crate) payment_id: Uuid,
+    pub(crate) version: i64,
+    pub(crate) status: String,
+    pub(crate) number: i32,
+    pub(crate) started_at: OffsetDateTime,
+    pub(crate) duration_ms: i32,
+    pub(crate) code: Option<i32>,
+    pub(crate) error: Option<String>,
+    pub(crate) response_body: Option<String>,
+}
+
+/// The tries of the deliveries that report a payment, the newest first. Those to endpoints that were deleted are left out.
+pub(crate) async fn tries_of_payment(
+    connection: &mut PgConnection,
+    account: Uuid,
+    payment: Uuid,
+    limit: i64,
+) -> sqlx::Result<Vec<TryOfPayment>> {
+    sqlx::query_as!(
+        TryOfPayment,
+        "select d.id as delivery_id, d.endpoint_id, d.payment_id, d.version, d.status, t.number, t.started_at, t.duration_ms,
+                t.code, t.error, t.response_body
+         from webhook_endpoint e
+         join delivery d on d.endpoint_id = e.id and d.payment_id = $2
+         join delivery_try t on t.delivery_id = d.id
+         where e.account_id = $1 and e.status <> 'deleted'
+         order by t.started_at desc limit $3",
+        account,
+        payment,
+        limit,
     )
     .fetch_all(connection)
     .await

@@ -13,7 +13,10 @@ use workflows::edges::{Row, job_rules};
 use workflows::effect::{Effect, Kind};
 use workflows::job::Happening;
 
-use super::{Ending, Finish, New, add, claim, dead_letter, finish, quarantine, revive, supersede};
+use super::{
+    Ending, Finish, New, add, claim, claim_unsent, dead_letter, finish, put_off, quarantine,
+    revive, supersede,
+};
 use crate::MIGRATIONS;
 
 const LEASE: Duration = Duration::from_mins(1);
@@ -87,9 +90,11 @@ enum Operation {
     Quarantine,
     Supersede,
     SendAgain,
+    PutOff,
+    Cancel,
 }
 
-const OPERATIONS: [Operation; 10] = [
+const OPERATIONS: [Operation; 12] = [
     Operation::Claim,
     Operation::AddAnother,
     Operation::Finish,
@@ -100,6 +105,8 @@ const OPERATIONS: [Operation; 10] = [
     Operation::Quarantine,
     Operation::Supersede,
     Operation::SendAgain,
+    Operation::PutOff,
+    Operation::Cancel,
 ];
 
 impl Operation {
@@ -121,6 +128,8 @@ impl Operation {
             Self::Quarantine => (found == LeaseExpiredOften).then_some(Happening::Quarantined),
             Self::Supersede => (found != Done).then_some(Happening::Superseded),
             Self::SendAgain => (found == Dead).then_some(Happening::SentAgain),
+            Self::PutOff => matches!(found, Due | Waiting).then_some(Happening::PutOff),
+            Self::Cancel => matches!(found, Due | Waiting).then_some(Happening::Canceling),
         }
     }
 
@@ -160,8 +169,16 @@ impl Operation {
                 quarantine(world.database.pool()).await.unwrap();
             }
             Self::Supersede => supersede(&mut connection, &[job.payment]).await.unwrap(),
+            Self::PutOff => {
+                let until = OffsetDateTime::now_utc() + LEASE * 2;
+                put_off(&mut connection, job.id, None, until).await.unwrap();
+            }
+            Self::Cancel => {
+                let pool = world.database.pool();
+                claim_unsent(pool, job.id, None, LEASE).await.unwrap();
+            }
             Self::SendAgain => {
-                revive(&mut connection, world.account, job.id)
+                revive(&mut connection, Some(world.account), job.id, None)
                     .await
                     .unwrap();
             }
@@ -217,6 +234,7 @@ impl World {
             id: job.id,
             lease: job.id,
             finish: ending,
+            calls: &[],
         };
         let held = finish(connection, &[ending]).await.unwrap();
         held.contains_key(&job.id)

@@ -1,4 +1,4 @@
-//! The queries on jobs: the overdue ones, the lists that operators see, and the gauges.
+//! The queries on jobs for the engine itself: the overdue ones, and the gauges.
 
 use std::time::Duration;
 
@@ -12,9 +12,11 @@ use uuid::Uuid;
 pub(crate) async fn overdue(pool: &PgPool, grace: Duration, limit: i64) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
         r#"select id as "id!" from (
-            (select id, due_at from job where state = 'queued' and due_at <= now() - $1::interval order by due_at limit $2)
+            (select id, due_at from job where state = 'queued' and due_at <= now() - $1::interval
+               and not exists (select from queue_pause where queue_pause.kind = job.kind) order by due_at limit $2)
             union all
-            (select id, lease_until as due_at from job where state = 'running' and lease_until <= now() order by lease_until limit $2)
+            (select id, lease_until as due_at from job where state = 'running' and lease_until <= now()
+               and not exists (select from queue_pause where queue_pause.kind = job.kind) order by lease_until limit $2)
          ) late order by due_at limit $2"#,
         interval(grace),
         limit,
@@ -64,71 +66,43 @@ pub(crate) async fn standing(pool: &PgPool) -> sqlx::Result<Standing> {
     .await
 }
 
-/// A job as operators see it.
-#[derive(Debug, Clone)]
-pub(crate) struct Listed {
-    pub(crate) id: Uuid,
-    pub(crate) payment_id: Uuid,
-    /// The payment, attempt or refund that it is about.
-    pub(crate) subject: Uuid,
-    pub(crate) kind: String,
-    pub(crate) state: String,
-    pub(crate) tries: i32,
-    pub(crate) picks: i32,
-    /// Its call may or may not have been executed.
-    pub(crate) unknown: bool,
-    pub(crate) first_sent_at: Option<OffsetDateTime>,
-    pub(crate) error: Option<String>,
-    pub(crate) due_at: OffsetDateTime,
-    pub(crate) created_at: OffsetDateTime,
-}
-
-/// Jobs of an account in a state, newest first, below `before`. The state `unknown` is that of the queued and running
-/// jobs whose call may or may not have been executed; `queued` and `running` are those of the others.
-pub(crate) async fn list(
-    pool: &PgPool,
-    account: Uuid,
-    state: &str,
-    before: Option<Uuid>,
-    limit: i64,
-) -> sqlx::Result<Vec<Listed>> {
-    sqlx::query_as!(
-        Listed,
-        "select j.id, j.payment_id, j.subject, j.kind, j.state, j.tries, j.picks, j.unknown, j.first_sent_at, j.error,
-                j.due_at, j.created_at
-         from job j join payment p on p.id = j.payment_id
-         where case when j.unknown and j.state in ('queued', 'running') then 'unknown' else j.state end = $1
-           and j.id < $2 and p.account_id = $4 order by j.id desc limit $3",
-        state,
-        before.unwrap_or(Uuid::max()),
-        limit,
-        account,
-    )
-    .fetch_all(pool)
-    .await
-}
-
-/// The jobs of a payment that are not done, the oldest first: its call, the calls of these refunds, and its resync. Each
-/// kind is found by its unique index.
-pub(crate) async fn open_of(
+/// The ids of the jobs of a payment that are not done, the oldest first: its call, the calls of these refunds, and its resync.
+/// Each kind is found by its unique index.
+pub(crate) async fn open_ids(
     connection: &mut PgConnection,
     payment: Uuid,
     refunds: &[Uuid],
-) -> sqlx::Result<Vec<Listed>> {
-    sqlx::query_as!(
-        Listed,
-        r#"select id as "id!", payment_id as "payment_id!", subject as "subject!", kind as "kind!", state as "state!",
-                tries as "tries!", picks as "picks!", unknown as "unknown!", first_sent_at, error,
-                due_at as "due_at!", created_at as "created_at!"
-         from ((select * from job where payment_id = $1 and kind not in ('create_refund', 'resync') and state <> 'done')
+) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"select id as "id!"
+         from ((select id from job where payment_id = $1 and kind not in ('create_refund', 'resync') and state <> 'done')
                union all
-               (select * from job where subject = any($2) and kind = 'create_refund' and state <> 'done')
+               (select id from job where subject = any($2) and kind = 'create_refund' and state <> 'done')
                union all
-               (select * from job where payment_id = $1 and kind = 'resync' and state in ('queued', 'running'))) as open
+               (select id from job where payment_id = $1 and kind = 'resync' and state in ('queued', 'running'))) as open
          order by id"#,
         payment,
         refunds,
     )
     .fetch_all(connection)
+    .await
+}
+
+/// The queued jobs of a kind.
+#[derive(Debug, Clone)]
+pub(crate) struct WaitingOfKind {
+    pub(crate) kind: String,
+    pub(crate) count: i64,
+    pub(crate) oldest_due_at: Option<OffsetDateTime>,
+}
+
+/// How many jobs of each kind are queued, among the first 100,000 in the order in which they are due.
+pub(crate) async fn waiting_of_kinds(pool: &PgPool) -> sqlx::Result<Vec<WaitingOfKind>> {
+    sqlx::query_as!(
+        WaitingOfKind,
+        r#"select kind as "kind!", count(*) as "count!", min(due_at) as oldest_due_at
+           from (select kind, due_at from job where state = 'queued' order by due_at limit 100000) as waiting group by kind"#
+    )
+    .fetch_all(pool)
     .await
 }

@@ -59,7 +59,7 @@ begin
     for relation in
         select c.relname from pg_class c
         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
-        and c.relname not in ('audit_turn', 'edge', 'event_cursor', 'switch', 'signing_key', '_sqlx_migrations')
+        and c.relname not in ('audit_turn', 'edge', 'event_cursor', 'queue_pause', 'switch', 'signing_key', '_sqlx_migrations')
     loop
         select string_agg(quote_ident(a.attname), ', ' order by a.attnum),
                string_agg(value_of(relation, a.attname, format_type(a.atttypid, null)), ', ' order by a.attnum)
