@@ -105,7 +105,7 @@ unnest(coalesce(rule.targets::text[], array[start.status])) as target (status);
 insert into edge (machine, id, from_status, kind, to_status)
 select 'capture', rule.id, start.status, rule.kind, target.status
 from (values
-    -- a client asks to capture, or the payment asks for it before its authorization ends
+    -- a client asks to capture
     ('C0', '{none}', 'requested', '{requested}'),
     -- Stripe shows captured money of no capture that is known, such as one in the dashboard
     ('C1', '{none}', 'observed', '{succeeded}'),

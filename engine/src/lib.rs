@@ -49,7 +49,9 @@ use crate::commit::batch::receive::Webhooks;
 pub use error::Error;
 pub use infra::http::page::Page;
 pub use intervention::Force;
-pub use operations::{JobFilter, JobState, PaymentSearch, Scope, UnknownState, WebhookStatus};
+pub use operations::{
+    JobFilter, JobState, PaymentSearch, Scope, UnknownState, WebhookStatus, audit_facts,
+};
 pub use query::{PaymentFilter, RefundFilter};
 pub use record::{Notes, View};
 pub use request::{Answer, Command, Idempotency, NewPayment};

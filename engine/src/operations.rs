@@ -13,6 +13,7 @@ mod webhooks;
 
 pub use crate::store::job::{JobState, UnknownState};
 pub use jobs::JobFilter;
+pub use render::audit_facts;
 pub use scope::Scope;
 pub use search::PaymentSearch;
 pub use webhooks::WebhookStatus;

@@ -28,5 +28,5 @@ pub(crate) async fn read(
     viewer: Viewer,
 ) -> Result<Json<DriftReport>, Error> {
     let report = core.engine.drift(viewer.scope).await?;
-    Ok(Json(report.ok_or(Error::Engine(engine::Error::NotFound))?))
+    Ok(Json(report.ok_or(Error::NotAudited)?))
 }

@@ -14,6 +14,8 @@ pub(crate) enum Error {
     Caller(authz::Error),
     /// The caller's role is too low.
     Forbidden,
+    /// Stripe's objects were never compared with the database.
+    NotAudited,
     /// The engine refused or failed.
     Engine(engine::Error),
 }
@@ -44,6 +46,10 @@ impl IntoResponse for Error {
             Self::Forbidden => {
                 let detail = "This takes another role.";
                 Problem::new(authz::code::FORBIDDEN, detail).into_response()
+            }
+            Self::NotAudited => {
+                let detail = "Nothing has been compared yet. A worker compares every day; `pawl audit` compares at once.";
+                Problem::new(NOT_FOUND, detail).into_response()
             }
             Self::Engine(error) => engine_problem(&error).into_response(),
         }

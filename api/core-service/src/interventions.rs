@@ -1,5 +1,6 @@
 //! What an operator does to one payment: a resync at once, and a move by hand.
 
+use authz::audit::Act;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -9,12 +10,11 @@ use contracts::operation::{ForcePayment, ResyncPayment};
 use engine::Force;
 use infra::http::body::{JsonBody, OptionalJsonBody};
 use infra::http::path::PathId;
-use infra::id::AccountId;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::operator::{Deed, Operator};
+use crate::operator::Operator;
 use crate::ops::reason;
 use crate::{Core, openapi};
 
@@ -44,10 +44,10 @@ pub(crate) async fn resync(
     let reason = reason.as_deref();
     reason::check(reason)?;
     let account = core.engine.account_of(operator.scope, id.uuid()).await?;
-    let deed = deed(&core, account, id, "payment_resynced", reason).await?;
-    operator.record(&core, &deed).await?;
+    let act = operator.act("payment_resynced", id.to_string(), Some(account), reason);
+    record_request(&core, &act, account, id).await?;
     let done = core.engine.resync(account, id.uuid()).await;
-    end(&core, &operator, &deed, account, id, done).await?;
+    record_end(&core, &act, account, id, done).await?;
     let explanation = core.engine.explain(account, id.uuid()).await?;
     Ok((StatusCode::ACCEPTED, Json(explanation)))
 }
@@ -84,8 +84,13 @@ pub(crate) async fn force(
     reason::check(Some(&reason))?;
     let account = core.engine.account_of(operator.scope, id.uuid()).await?;
     let about = format!("to {status}: {reason}");
-    let deed = deed(&core, account, id, "payment_forced", Some(&about)).await?;
-    operator.record(&core, &deed).await?;
+    let act = operator.act(
+        "payment_forced",
+        id.to_string(),
+        Some(account),
+        Some(&about),
+    );
+    record_request(&core, &act, account, id).await?;
     let force = Force {
         to: status,
         reason,
@@ -93,33 +98,26 @@ pub(crate) async fn force(
         version,
     };
     let done = core.engine.force(account, id.uuid(), force).await;
-    end(&core, &operator, &deed, account, id, done).await?;
+    record_end(&core, &act, account, id, done).await?;
     Ok(Json(core.engine.explain(account, id.uuid()).await?))
 }
 
-/// What the audit is to keep of an action on a payment, with the status before it.
-async fn deed<'a>(
+/// Records an action on a payment that is about to be done, with the status before it.
+async fn record_request(
     core: &Core,
+    act: &Act<'_>,
     account: Uuid,
     id: PaymentId,
-    action: &'a str,
-    reason: Option<&'a str>,
-) -> Result<Deed<'a>, Error> {
+) -> Result<(), Error> {
     let before = core.engine.explain(account, id.uuid()).await?;
-    Ok(Deed {
-        action,
-        target: id.to_string(),
-        account: Some(AccountId::from(account)),
-        reason,
-        before: Some(json!({ "status": before.status })),
-    })
+    let before = json!({ "status": before.status });
+    core.record_request(act, before).await
 }
 
-/// Records what came of it.
-async fn end(
+/// Records what came of it, with the status after it.
+async fn record_end(
     core: &Core,
-    operator: &Operator,
-    deed: &Deed<'_>,
+    act: &Act<'_>,
     account: Uuid,
     id: PaymentId,
     done: Result<(), engine::Error>,
@@ -130,6 +128,6 @@ async fn end(
     };
     let status = after.map_or(Value::Null, |after| json!(after.status));
     let end = done.as_ref().map(|()| json!({ "status": status }));
-    operator.record_end(core, deed, end).await;
+    core.record_end(act, end).await;
     Ok(done?)
 }

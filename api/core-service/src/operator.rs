@@ -11,8 +11,8 @@ use authz::{Caller, Role, StaffRole};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use engine::Scope;
-use infra::id::AccountId;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::Core;
 use crate::error::Error;
@@ -57,20 +57,6 @@ pub(crate) struct Operator {
     ip: Option<IpAddr>,
 }
 
-/// An action of an operator, for the audit.
-pub(crate) struct Deed<'a> {
-    /// The action in the past tense: `job_retried`.
-    pub(crate) action: &'a str,
-    /// The id of the thing, as clients know it.
-    pub(crate) target: String,
-    /// The account of the thing; the caller's own where it has none.
-    pub(crate) account: Option<AccountId>,
-    /// Why it is done.
-    pub(crate) reason: Option<&'a str>,
-    /// What the thing was like before.
-    pub(crate) before: Option<Value>,
-}
-
 impl Operator {
     /// Checks that the caller may act on what belongs to no account, such as a queue.
     pub(crate) fn check_staff(&self) -> Result<(), Error> {
@@ -84,49 +70,43 @@ impl Operator {
         user.or_else(key).unwrap_or_default()
     }
 
-    /// Records the action that is about to be done. If that fails, the action must not be done.
-    pub(crate) async fn record(&self, core: &Core, deed: &Deed<'_>) -> Result<(), Error> {
-        let act = Act {
-            outcome: Outcome::Requested,
-            before: deed.before.clone(),
-            ..self.act(deed)
-        };
-        Ok(core.verifier.record(act).await?)
-    }
-
-    /// Records what came of it: what the thing is like now, or why nothing was done. The action cannot be undone if the
-    /// record cannot be written; the one before it says that it was requested.
-    pub(crate) async fn record_end(
+    /// This operator's action on a thing, for the audit: what is done in the past tense (`job_retried`), the thing's id as
+    /// clients know it, and its account; the operator's own where it has none.
+    pub(crate) fn act<'a>(
         &self,
-        core: &Core,
-        deed: &Deed<'_>,
-        end: Result<Value, &engine::Error>,
-    ) {
-        let refusal = end.as_ref().err().map(ToString::to_string);
-        let mut act = self.act(deed);
-        if let Ok(after) = end {
-            act.after = Some(after);
-        } else {
-            act.outcome = Outcome::Refused;
-            act.reason = refusal.as_deref();
-        }
-        if core.verifier.record(act).await.is_err() {
-            tracing::error!(
-                action = deed.action,
-                target = deed.target,
-                "the audit lacks the end of an action; the record of its request is there"
-            );
-        }
-    }
-
-    fn act<'a>(&self, deed: &Deed<'a>) -> Act<'a> {
-        let own = Act::new(deed.action).by(&self.caller);
+        action: &'a str,
+        target: String,
+        account: Option<Uuid>,
+        reason: Option<&'a str>,
+    ) -> Act<'a> {
+        let own = Act::new(action).by(&self.caller);
         Act {
-            account: deed.account.map(|account| account.uuid()).or(own.account),
-            target: Some(deed.target.clone()),
-            reason: deed.reason,
+            account: account.or(own.account),
+            target: Some(target),
+            reason,
             ip: self.ip,
             ..own
+        }
+    }
+}
+
+impl Core {
+    /// Records an action that is about to be done. If that fails, the action must not be done.
+    pub(crate) async fn record_request(&self, act: &Act<'_>, before: Value) -> Result<(), Error> {
+        Ok(self.verifier.record(act.requested(before)).await?)
+    }
+
+    /// Records what came of an action: what the thing is like now, or why nothing was done. The action cannot be undone if the
+    /// record cannot be written; the one before it says that it was requested.
+    pub(crate) async fn record_end(&self, act: &Act<'_>, end: Result<Value, &engine::Error>) {
+        let refusal = end.as_ref().err().map(ToString::to_string);
+        let end = end.map_err(|_| refusal.as_deref().unwrap_or_default());
+        if self.verifier.record(act.ended(end)).await.is_err() {
+            tracing::error!(
+                action = act.action,
+                target = act.target,
+                "the audit lacks the end of an action; the record of its request is there"
+            );
         }
     }
 }

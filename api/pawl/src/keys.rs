@@ -66,7 +66,7 @@ async fn list() -> Result<()> {
     for key in signing_keys::list(&database::pool()?).await? {
         rows.add_row([
             key.kid,
-            key.created_at.to_string(),
+            output::time(key.created_at),
             key.active_at.to_string(),
             key.retires_at.map(|at| at.to_string()).unwrap_or_default(),
             if key.is_retired { "retired" } else { "" }.to_owned(),

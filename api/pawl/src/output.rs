@@ -1,5 +1,13 @@
 //! Output to the person who called the command.
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The time as RFC 3339 writes it.
+pub(crate) fn time(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap_or_else(|_| at.to_string())
+}
+
 /// Prints a line of the result on standard output.
 #[expect(clippy::print_stdout, reason = "the result is the command's output")]
 pub(crate) fn line(text: impl AsRef<str>) {

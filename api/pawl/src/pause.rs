@@ -6,7 +6,6 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use engine::intake_switch;
 use infra::Env;
-use time::format_description::well_known::Rfc3339;
 
 use crate::{database, output};
 
@@ -46,7 +45,7 @@ pub(crate) async fn run(options: Options, paused: bool) -> Result<ExitCode> {
     } else {
         "new payments are taken"
     };
-    let since = switch.changed_at.format(&Rfc3339)?;
+    let since = output::time(switch.changed_at);
     let who = switch.changed_by.map(|by| format!(" by {by}"));
     let why = switch.reason.map(|reason| format!(": {reason}"));
     output::line(format!(

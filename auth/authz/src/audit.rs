@@ -85,6 +85,32 @@ impl<'a> Act<'a> {
         self
     }
 
+    /// The record of its request, which is written before it, with what the thing is like then.
+    #[must_use]
+    pub fn requested(&self, before: Value) -> Self {
+        Self {
+            outcome: Outcome::Requested,
+            before: Some(before),
+            ..self.clone()
+        }
+    }
+
+    /// The record of its end: what the thing is like now, or why nothing was done.
+    #[must_use]
+    pub fn ended<'b>(&'b self, end: Result<Value, &'b str>) -> Act<'b> {
+        match end {
+            Ok(after) => Act {
+                after: Some(after),
+                ..self.clone()
+            },
+            Err(refusal) => Act {
+                outcome: Outcome::Refused,
+                reason: Some(refusal),
+                ..self.clone()
+            },
+        }
+    }
+
     /// Writes the record, with the id of the request that this task answers. It may hold only ids, Pawl's own words and a
     /// reason.
     ///

@@ -3,6 +3,7 @@
 use contracts::id::{JobId, PaymentId};
 use contracts::operations::{JobTryView, JobView, StripeCallView};
 use infra::id::AccountId;
+use serde_json::{Value, json};
 
 use crate::store::job;
 
@@ -25,6 +26,12 @@ pub(super) fn view(row: &job::Listed) -> JobView {
         created_at: row.created_at,
         finished_at: row.finished_at,
     }
+}
+
+/// What the audit keeps of a job before and after an action.
+#[must_use]
+pub fn audit_facts(job: &JobView) -> Value {
+    json!({ "state": job.state, "tries": job.tries, "version": job.version, "due_at": job.due_at.unix_timestamp() })
 }
 
 /// A try as operators read it.

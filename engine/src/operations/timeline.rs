@@ -40,7 +40,7 @@ impl Engine {
             Ok(Some(entries))
         });
         let mut entries = read.await?.ok_or(Error::NotFound)?;
-        entries.sort_by_key(|entry| (entry.at, rank(&entry.entry)));
+        entries.sort_by_key(|entry| (entry.at, rank(&entry.entry), version(&entry.entry)));
         Ok(entries)
     }
 }
@@ -55,6 +55,15 @@ fn rank(item: &TimelineItem) -> u8 {
         TimelineItem::KafkaMessage { .. } => 4,
         TimelineItem::OpenJob { .. } => 5,
         TimelineItem::DeliveryTry { .. } => 6,
+    }
+}
+
+/// The version of a transition and of its message, which orders those of one step.
+fn version(item: &TimelineItem) -> i64 {
+    match item {
+        TimelineItem::Transition { transition } => transition.id.version,
+        TimelineItem::KafkaMessage { event_id, .. } => event_id.version,
+        _ => 0,
     }
 }
 

@@ -194,6 +194,11 @@ async fn the_timeline_shows_all_that_happened_to_a_payment_in_one_order() {
     let count = |is: fn(&TimelineItem) -> bool| entries.iter().filter(|it| is(&it.entry)).count();
     let transitions = count(|item| matches!(item, TimelineItem::Transition { .. }));
     assert_eq!(transitions, world.history(payment).await.len());
+    let versions = entries.iter().filter_map(|entry| match &entry.entry {
+        TimelineItem::Transition { transition } => Some(transition.id.version),
+        _ => None,
+    });
+    assert!(versions.is_sorted(), "those of one step are in order too");
     let waiting = |item: &TimelineItem| {
         matches!(
             item,

@@ -21,7 +21,7 @@ pub const RULES: &[Rule<Status, Kind>] = &[
         kind: Kind::Requested,
         to: To::Any(&[Status::Requested]),
         driver: Driver::Client,
-        driven_by: "a client asks to capture, or the payment asks for it before its authorization ends",
+        driven_by: "a client asks to capture",
     },
     Rule {
         id: "C1",

@@ -4,18 +4,17 @@ use axum::Json;
 use axum::extract::State;
 use contracts::id::{Job, JobId};
 use contracts::operations::JobView;
-use engine::{JobFilter, JobState};
+use engine::{JobFilter, JobState, audit_facts};
 use infra::http::RequestError;
 use infra::http::body::{JsonBody, OptionalJsonBody};
 use infra::http::path::PathId;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::reason;
 use crate::error::Error;
-use crate::operator::{Deed, Operator};
+use crate::operator::Operator;
 use crate::{Core, openapi};
 
 /// How many jobs one request acts on.
@@ -289,30 +288,19 @@ pub(super) async fn perform(
     reason: Option<&str>,
 ) -> Result<JobView, Error> {
     let before = core.engine.job(operator.scope, id.uuid()).await?.job;
-    let deed = Deed {
-        action: match action {
-            Action::Retry(_) => "job_retried",
-            Action::Cancel(_) => "job_canceled",
-            Action::Snooze(..) => "job_snoozed",
-        },
-        target: id.to_string(),
-        account: Some(before.account_id),
-        reason,
-        before: Some(summary(&before)),
+    let name = match action {
+        Action::Retry(_) => "job_retried",
+        Action::Cancel(_) => "job_canceled",
+        Action::Snooze(..) => "job_snoozed",
     };
-    operator.record(core, &deed).await?;
+    let act = operator.act(name, id.to_string(), Some(before.account_id.uuid()), reason);
+    core.record_request(&act, audit_facts(&before)).await?;
     let (engine, scope, id) = (&core.engine, operator.scope, id.uuid());
     let done = match action {
         Action::Retry(version) => engine.retry_job(scope, id, version).await,
         Action::Cancel(version) => engine.cancel_job(scope, id, version).await,
         Action::Snooze(version, until) => engine.snooze_job(scope, id, version, until).await,
     };
-    let end = done.as_ref().map(summary);
-    operator.record_end(core, &deed, end).await;
+    core.record_end(&act, done.as_ref().map(audit_facts)).await;
     Ok(done?)
-}
-
-/// What the audit keeps of a job.
-fn summary(job: &JobView) -> Value {
-    json!({ "state": job.state, "tries": job.tries, "version": job.version, "due_at": job.due_at.unix_timestamp() })
 }

@@ -10,14 +10,13 @@ use infra::http::body::OptionalJsonBody;
 use infra::http::list::List;
 use infra::http::page::ListQuery;
 use infra::http::path::PathId;
-use infra::id::AccountId;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::reason;
 use crate::error::Error;
-use crate::operator::{Deed, Operator, Viewer};
+use crate::operator::{Operator, Viewer};
 use crate::{Core, openapi};
 
 /// List the deliveries that failed for good, newest first.
@@ -110,19 +109,14 @@ pub(crate) async fn resend(
     let reason = request.reason.as_deref();
     reason::check(reason)?;
     let (account, before) = core.engine.delivery_in(operator.scope, id.uuid()).await?;
-    let deed = Deed {
-        action: "delivery_resent",
-        target: id.to_string(),
-        account: Some(AccountId::from(account)),
-        reason,
-        before: Some(json!({ "status": before.status, "tries": before.tries })),
-    };
-    operator.record(&core, &deed).await?;
+    let act = operator.act("delivery_resent", id.to_string(), Some(account), reason);
+    let facts = json!({ "status": before.status, "tries": before.tries });
+    core.record_request(&act, facts).await?;
     let endpoint = before.endpoint_id.uuid();
     let resent = core.engine.resend(account, endpoint, id.uuid()).await;
     let end = resent
         .as_ref()
         .map(|it| json!({ "status": it.status, "tries": it.tries }));
-    operator.record_end(&core, &deed, end).await;
+    core.record_end(&act, end).await;
     Ok((StatusCode::ACCEPTED, Json(resent?)))
 }

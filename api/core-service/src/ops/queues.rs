@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::reason;
 use crate::error::Error;
-use crate::operator::{Deed, Operator, Viewer};
+use crate::operator::{Operator, Viewer};
 use crate::{Core, openapi};
 
 /// List the kinds of jobs, with their pauses and how many jobs wait.
@@ -109,18 +109,14 @@ async fn change(
     let queues = core.engine.queues().await?;
     let before = queues.iter().find(|queue| queue.kind == kind);
     let before = before.ok_or(engine::Error::NotFound)?;
-    let deed = Deed {
-        action: if pauses {
-            "queue_paused"
-        } else {
-            "queue_resumed"
-        },
-        target: kind.to_owned(),
-        account: None,
-        reason,
-        before: Some(json!({ "paused": before.paused })),
+    let action = if pauses {
+        "queue_paused"
+    } else {
+        "queue_resumed"
     };
-    operator.record(core, &deed).await?;
+    let act = operator.act(action, kind.to_owned(), None, reason);
+    let facts = json!({ "paused": before.paused });
+    core.record_request(&act, facts).await?;
     let changed = if pauses {
         let by = operator.name();
         core.engine.pause_queue(kind, reason, &by).await
@@ -128,7 +124,7 @@ async fn change(
         core.engine.resume_queue(kind).await
     };
     let end = changed.as_ref().map(|_| json!({ "paused": pauses }));
-    operator.record_end(core, &deed, end).await;
+    core.record_end(&act, end).await;
     changed?;
     Ok(Json(List::new(core.engine.queues().await?, false)))
 }

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::reason;
 use crate::error::Error;
-use crate::operator::{Deed, Operator, Viewer};
+use crate::operator::{Operator, Viewer};
 use crate::{Core, openapi};
 
 /// List webhooks of Stripe. They belong to no account, so that this takes a member of the house's staff.
@@ -128,22 +128,17 @@ pub(crate) async fn replay(
     let account = match before.webhook.payment_id {
         Some(payment) => {
             let payment = core.engine.payment_in(operator.scope, payment.uuid()).await;
-            payment.ok().map(|payment| payment.account_id)
+            payment.ok().map(|payment| payment.account_id.uuid())
         }
         None => None,
     };
-    let deed = Deed {
-        action: "webhook_replayed",
-        target: event.clone(),
-        account,
-        reason,
-        before: Some(json!({ "status": before.webhook.status })),
-    };
-    operator.record(&core, &deed).await?;
+    let act = operator.act("webhook_replayed", event.clone(), account, reason);
+    let facts = json!({ "status": before.webhook.status });
+    core.record_request(&act, facts).await?;
     let replayed = core.engine.replay_webhook(operator.scope, &event).await;
     let end = replayed
         .as_ref()
         .map(|webhook| json!({ "status": webhook.status }));
-    operator.record_end(&core, &deed, end).await;
+    core.record_end(&act, end).await;
     Ok((StatusCode::ACCEPTED, Json(replayed?)).into_response())
 }

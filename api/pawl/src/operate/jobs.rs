@@ -4,15 +4,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use authz::audit;
 use clap::{Args, Subcommand};
 use contracts::id::{JobId, PaymentId};
 use contracts::operations::{JobDetail, JobView};
-use engine::{Engine, JobFilter, JobState, Scope};
-use serde_json::{Value, json};
+use engine::{Engine, JobFilter, JobState, Scope, audit_facts};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
-use super::engine::{Deed, connect};
+use super::engine::{action, connect, record_end};
 use super::preview::confirmed;
 use super::show::Output;
 use crate::output;
@@ -128,7 +128,7 @@ fn print(form: Output, jobs: &[JobView]) -> Result<()> {
             job.state.clone(),
             job.tries.to_string(),
             job.payment_id.to_string(),
-            job.due_at.to_string(),
+            output::time(job.due_at),
             job.last_error.clone().unwrap_or_default(),
         ]
     })
@@ -149,7 +149,7 @@ fn text(job: &JobDetail) -> String {
         ),
         format!("payment  {}", job.job.payment_id),
         format!("key      {}", job.idempotency_key),
-        format!("due      {}", job.job.due_at),
+        format!("due      {}", output::time(job.job.due_at)),
         format!(
             "error    {}",
             job.job.last_error.as_deref().unwrap_or("none")
@@ -161,7 +161,9 @@ fn text(job: &JobDetail) -> String {
         let worker = kept.worker.as_deref().unwrap_or("unknown");
         lines.push(format!(
             "try {}    {} {} by {worker} {error}",
-            kept.number, kept.ended_at, kept.outcome
+            kept.number,
+            output::time(kept.ended_at),
+            kept.outcome
         ));
         for call in &kept.calls {
             let status = call
@@ -273,28 +275,20 @@ async fn one(
     reason: Option<&str>,
 ) -> Result<Result<JobView, engine::Error>> {
     let (_, name, _) = action.facts();
-    let deed = deed(job, name, reason);
-    deed.requested(pool, summary(job)).await?;
+    let act = action_on(job, name, reason);
+    act.requested(audit_facts(job)).record(pool).await?;
     let (id, version) = (job.id.uuid(), Some(job.version));
     let done = match action {
         Action::Retry => engine.retry_job(Scope::All, id, version).await,
         Action::Cancel => engine.cancel_job(Scope::All, id, version).await,
     };
-    deed.ended(pool, done.as_ref().map(summary)).await?;
+    record_end(pool, &act, done.as_ref().map(audit_facts)).await?;
     Ok(done)
 }
 
-fn deed<'a>(job: &JobView, action: &'a str, reason: Option<&'a str>) -> Deed<'a> {
-    Deed {
-        action,
-        target: job.id.to_string(),
-        account: Some(job.account_id.uuid()),
-        reason,
-    }
-}
-
-fn summary(job: &JobView) -> Value {
-    json!({ "state": job.state, "tries": job.tries, "version": job.version, "due_at": job.due_at.unix_timestamp() })
+fn action_on<'a>(job: &JobView, name: &'a str, reason: Option<&'a str>) -> audit::Act<'a> {
+    let account = Some(job.account_id.uuid());
+    action(name, job.id.to_string(), account, reason)
 }
 
 async fn snooze(options: Snooze) -> Result<()> {
@@ -304,18 +298,21 @@ async fn snooze(options: Snooze) -> Result<()> {
     let until = OffsetDateTime::now_utc() + Duration::from_secs(options.minutes * 60);
     if options.dry_run {
         output::line(format!(
-            "{} would be due at {until}, not at {}",
-            job.id, job.due_at
+            "{} would be due at {}, not at {}",
+            job.id,
+            output::time(until),
+            output::time(job.due_at)
         ));
         return Ok(());
     }
-    let deed = deed(&job, "job_snoozed", options.reason.as_deref());
-    deed.requested(&pool, summary(&job)).await?;
+    let act = action_on(&job, "job_snoozed", options.reason.as_deref());
+    act.requested(audit_facts(&job)).record(&pool).await?;
     let id = job.id.uuid();
     let done = engine.snooze_job(Scope::All, id, Some(job.version), until);
     let done = done.await;
-    deed.ended(&pool, done.as_ref().map(summary)).await?;
-    output::line(format!("{} is due at {}", job.id, done?.due_at));
+    record_end(&pool, &act, done.as_ref().map(audit_facts)).await?;
+    let due = output::time(done?.due_at);
+    output::line(format!("{} is due at {due}", job.id));
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use engine::Scope;
 
 use super::engine::connect;
 use super::show::Output;
+use crate::output;
 
 /// Shows payments to operators.
 #[derive(Debug, Subcommand)]
@@ -107,7 +108,7 @@ fn cells(entry: &TimelineEntry) -> [String; 3] {
         }
     };
     [
-        entry.at.to_string(),
+        output::time(entry.at),
         what.to_owned(),
         detail.trim_end().to_owned(),
     ]

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use infra::Env;
 use serde_json::json;
 
-use super::engine::{Deed, connect};
+use super::engine::{action, connect, record_end};
 use super::show::Output;
 use crate::output;
 
@@ -63,10 +63,7 @@ async fn list(options: List) -> Result<()> {
             queue.kind.clone(),
             if queue.paused { "paused" } else { "running" }.to_owned(),
             queue.waiting.to_string(),
-            queue
-                .oldest_due_at
-                .map(|at| at.to_string())
-                .unwrap_or_default(),
+            queue.oldest_due_at.map(output::time).unwrap_or_default(),
             queue.reason.clone().unwrap_or_default(),
             queue.paused_by.clone().unwrap_or_default(),
         ]
@@ -100,25 +97,21 @@ async fn change(options: Change, pauses: bool) -> Result<()> {
     }
     let by = by.or(Env::load().optional("USER"));
     let by = by.context("who decided? Say it with --by NAME")?;
-    let deed = Deed {
-        action: if pauses {
-            "queue_paused"
-        } else {
-            "queue_resumed"
-        },
-        target: kind.clone(),
-        account: None,
-        reason: reason.as_deref(),
+    let name = if pauses {
+        "queue_paused"
+    } else {
+        "queue_resumed"
     };
-    deed.requested(&pool, json!({ "paused": before.paused, "by": by }))
-        .await?;
+    let act = action(name, kind.clone(), None, reason.as_deref());
+    let facts = json!({ "paused": before.paused, "by": by });
+    act.requested(facts).record(&pool).await?;
     let changed = if pauses {
         engine.pause_queue(&kind, reason.as_deref(), &by).await
     } else {
         engine.resume_queue(&kind).await
     };
     let end = changed.as_ref().map(|_| json!({ "paused": pauses }));
-    deed.ended(&pool, end).await?;
+    record_end(&pool, &act, end).await?;
     changed?;
     output::line(format!("{kind} is {state}; workers obey within 2 s"));
     Ok(())

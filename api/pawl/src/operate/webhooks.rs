@@ -8,7 +8,7 @@ use contracts::operations::ReceivedWebhookView;
 use engine::{Engine, Scope, WebhookStatus};
 use serde_json::json;
 
-use super::engine::{Deed, connect};
+use super::engine::{action, connect, record_end};
 use super::preview::confirmed;
 use super::show::Output;
 use crate::output;
@@ -80,7 +80,7 @@ async fn list(options: List) -> Result<()> {
             webhook.id.clone(),
             webhook.r#type.clone(),
             webhook.status.clone(),
-            webhook.received_at.to_string(),
+            output::time(webhook.received_at),
             payment.unwrap_or_default(),
             webhook.error.clone().unwrap_or_default(),
         ]
@@ -121,19 +121,16 @@ async fn replay(options: Replay) -> Result<()> {
     }
     for event in &events {
         let before = engine.received_webhook(Scope::All, event).await?.webhook;
-        let deed = Deed {
-            action: "webhook_replayed",
-            target: event.clone(),
-            account: account(&engine, &before).await,
-            reason: options.reason.as_deref(),
-        };
-        deed.requested(&pool, json!({ "status": before.status }))
-            .await?;
+        let account = account(&engine, &before).await;
+        let reason = options.reason.as_deref();
+        let act = action("webhook_replayed", event.clone(), account, reason);
+        let facts = json!({ "status": before.status });
+        act.requested(facts).record(&pool).await?;
         let done = engine.replay_webhook(Scope::All, event).await;
         let end = done
             .as_ref()
             .map(|webhook| json!({ "status": webhook.status }));
-        deed.ended(&pool, end).await?;
+        record_end(&pool, &act, end).await?;
         done?;
     }
     output::line(format!(

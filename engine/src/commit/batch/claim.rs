@@ -70,9 +70,7 @@ impl Claims {
             })
             .collect())
     }
-}
 
-impl Claims {
     /// Reads the payments of the jobs. Those that cannot be decoded are left out, so that their jobs alone are dead-lettered:
     /// all are leased already, and the others would wait until their leases run out.
     async fn read(&self, needs: &BTreeMap<Uuid, Needs>) -> sqlx::Result<HashMap<Uuid, Record>> {
