@@ -12,8 +12,8 @@ run: ## install what is missing, build, and start everything on this machine
 test: ## all checks and all tests, from nothing to a summary
 	@infra/scripts/test.sh
 
-prove: ## the long proofs: the exhaustive search, the full fault campaign, the attacks on the services, the containers, then the benchmark
-	@infra/scripts/prove.sh model chaos attack schemathesis samples stripe-mock compose bench
+prove: ## the long proofs: the exhaustive search, the full fault campaign, the attacks on the services, the benchmark, the containers
+	@infra/scripts/prove.sh model chaos attack schemathesis samples stripe-mock bench compose
 
 bench: ## payments per second on this machine, beside the database's own limit
 	@infra/scripts/prove.sh bench

@@ -34,7 +34,7 @@ create table payment (
     client_secret         text,
     next_action           jsonb,
     last_error            jsonb,       -- why the last attempt or call failed
-    -- The failure that Stripe's intent showed last: another one shows that the newest attempt has failed.
+    -- The failure that Stripe's intent showed last; while a confirm is under way, the one that it showed before.
     shown_error           jsonb,
     cancellation_reason   text,
     capture_before        bigint,      -- Unix seconds, as Stripe gives it

@@ -2,7 +2,7 @@
 # The long proofs, each with release binaries: `model` (the exhaustive search of docs/correctness.md), `chaos` (every
 # fault, at its full count), `attack`, `schemathesis` (requests made from the API's documents, for ten minutes), `samples`
 # (the shops of docs/samples), `stripe-mock` (our calls against Stripe's description of its API, with a test binary),
-# `compose` (the containers) and `bench`.
+# `bench`, and `compose` (the containers, which need Docker).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 infra/scripts/setup.sh test

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Buys a mug in each sample of docs/samples, with the gateway of GATEWAY_URL and the key of AUTH_API_KEY:
+# Buys a mug in each sample of docs/samples, with the services of GATEWAY_URL and AUTH_URL, as the admin of TOKEN:
 #
 #   target/debug/pawl services --pawl -- infra/scripts/samples.sh
 #
@@ -12,7 +12,7 @@ log=
 trap 'kill $server 2>/dev/null || true; rm -rf "$work"' EXIT
 
 post() { curl -fsS --json "$2" "${@:3}" "$1"; }
-key=$AUTH_API_KEY
+key=$(post "$AUTH_URL/api/v1/auth/api_keys" '{"name": "shop", "rate_limit_per_minute": 1200}' -H "X-API-Key: $AUTH_API_KEY" -H "Authorization: Bearer $TOKEN" | jq -er .key)
 
 # Waits until `grep -q $1` finds something in the log of the sample.
 logged() {

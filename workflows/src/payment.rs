@@ -115,7 +115,7 @@ pub struct Payment {
     pub next_action: Option<Value>,
     /// Why the last attempt or call failed.
     pub last_error: Option<StripeError>,
-    /// The failure that Stripe's intent showed last. An attempt has failed only when the intent shows another one: see
+    /// The failure that Stripe's intent showed last; while a confirm is under way, the one that it showed before: see
     /// [`Payment::fails_anew`].
     pub shown_error: Option<StripeError>,
     /// Why it was canceled, or is asked to be.
@@ -191,7 +191,8 @@ impl Payment {
         }
     }
 
-    /// Whether the intent shows a failure that it did not show before: proof that the newest attempt was made and has failed.
+    /// Whether the intent shows a failure that it did not show before. Of an intent that was read after the newest attempt's
+    /// call had ended, it proves that this attempt took no money.
     /// The failure of an earlier attempt stays in the intent until a later one ends, so it proves nothing about that one.
     ///
     /// Failures of different charges differ; those without a charge are compared as a whole.

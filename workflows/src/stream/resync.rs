@@ -43,19 +43,26 @@ impl Snapshot {
     fn correct(&self, draft: &mut Draft, status: Status) -> Result<(), Refusal> {
         draft.stream.payment.identify(&self.intent);
         let before = draft.stream.payment.clone();
-        draft.absorb(&self.intent)?;
-        if draft.stream.payment != before || status != before.status {
-            draft.payment(Kind::Resync, status)?;
-        }
-        // A confirm that Stripe may not have seen yet leaves the intent as it was, with the failure of an earlier attempt;
-        // only a change shows the attempt of this one.
+        // The intent may have been read before Stripe got the confirm that is under way: then it waits as it did, perhaps with
+        // the failure of an earlier attempt that was not reported until now. Only the answer tells; it is compared with what
+        // the intent showed when the confirm was asked for.
         let waits = matches!(
             status,
             Status::RequiresPaymentMethod | Status::RequiresConfirmation
         );
-        let unchanged = (waits || status == before.status) && !before.fails_anew(&self.intent);
         let confirming = before.open_call == Some(Call::ConfirmIntent);
-        if !(confirming && unchanged) {
+        draft.absorb(&self.intent)?;
+        if confirming && waits {
+            draft
+                .stream
+                .payment
+                .shown_error
+                .clone_from(&before.shown_error);
+        }
+        if draft.stream.payment != before || status != before.status {
+            draft.payment(Kind::Resync, status)?;
+        }
+        if !(confirming && (waits || status == before.status)) {
             self.correct_attempt(draft, status)?;
         }
         close_proved(draft, before.status);

@@ -316,7 +316,7 @@ fn a_void_confirm_is_not_made_anew_when_a_cancel_waits() {
 }
 
 #[test]
-fn a_resync_ends_a_confirm_only_by_a_failure_that_the_intent_did_not_show_before() {
+fn a_resync_that_shows_a_failure_leaves_a_confirm_open_until_its_answer() {
     let mut played = Played::new(confirming());
     played
         .play(&webhook(Kind::PaymentFailed, declined("ch_1")))
@@ -333,7 +333,17 @@ fn a_resync_ends_a_confirm_only_by_a_failure_that_the_intent_did_not_show_before
     assert_eq!(newest.status, attempt::Status::Started);
     assert_eq!(played.stream.payment.open_call, Some(Call::ConfirmIntent));
 
+    // An earlier attempt may have failed late, and the intent may have been read before Stripe got this confirm.
     played.play(&resynced(declined("ch_2"), vec![])).unwrap();
+    let newest = played.stream.newest_attempt().unwrap();
+    assert_eq!(newest.status, attempt::Status::Started);
+    assert!(
+        played.stream.payment.fails_anew(&declined("ch_2")),
+        "its job compares with what the intent showed before"
+    );
+
+    let answer = answered(Call::ConfirmIntent, Some(id(51)), declined("ch_2"));
+    played.play(&answer).unwrap();
     let newest = played.stream.newest_attempt().unwrap();
     assert_eq!(
         (newest.id, newest.status, newest.charge_id.as_deref()),
