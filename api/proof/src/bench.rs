@@ -1,7 +1,7 @@
 //! `pawl bench`: whole payments per second, their latency and CPU time, and their ratio to the limit of the database.
 //!
 //! Three rounds, each of three parts on the same servers: the yardstick (naive transitions), the saturated system, the
-//! system at low load. The figures are the medians of the rounds.
+//! system at low load. The figures are the medians of the rounds. `--soak` sends a steady load for minutes instead.
 
 mod board;
 pub mod hello;
@@ -13,6 +13,7 @@ mod naive;
 mod options;
 mod receiver;
 mod report;
+mod soak;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -27,7 +28,9 @@ use load::{Load, Pace, Target};
 use machine::{build, machine};
 use receiver::Receiver;
 use report::{Latency, Measured, Report, Round, Setting};
+use serde::Serialize;
 use servers::Progress;
+use soak::Soak;
 use sqlx::postgres::PgPool;
 
 use crate::fleet::{Fleet, FleetOptions, Sharing, commit, cpu, run_name};
@@ -54,26 +57,92 @@ pub async fn run(options: BenchOptions) -> Result<ExitCode> {
     let figures = shutdown
         .run_until_cancelled(Box::pin(figures(&options)))
         .await;
-    let (table, json) = figures.context("interrupted")??;
-    output::line(table);
+    let figures = figures.context("interrupted")??;
+    output::line(figures.table);
     if let Some(file) = &options.json {
-        fs::write(file, json + "\n").with_context(|| format!("writing {}", file.display()))?;
+        fs::write(file, figures.json + "\n")
+            .with_context(|| format!("writing {}", file.display()))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if figures.passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
-/// The figures that the options ask for, as a table and as JSON.
-async fn figures(options: &BenchOptions) -> Result<(String, String)> {
+/// The figures that the options ask for.
+struct Figures {
+    table: String,
+    json: String,
+    passed: bool,
+}
+
+impl Figures {
+    fn new(table: String, report: &impl Serialize, passed: bool) -> Result<Figures> {
+        let json = serde_json::to_string_pretty(report)?;
+        Ok(Figures {
+            table,
+            json,
+            passed,
+        })
+    }
+}
+
+async fn figures(options: &BenchOptions) -> Result<Figures> {
     if options.http {
         let report = http::measure(options).await?;
-        return Ok((report.table(), serde_json::to_string_pretty(&report)?));
+        return Figures::new(report.table(), &report, true);
+    }
+    if let Some(minutes) = options.soak {
+        let report = measure_soak(options, minutes).await?;
+        return Figures::new(report.table(), &report, report.is_flat());
     }
     let report = measure(options).await?;
-    Ok((report.table(), serde_json::to_string_pretty(&report)?))
+    Figures::new(report.table(), &report, true)
 }
 
 async fn measure(options: &BenchOptions) -> Result<Report> {
     let mut progress = Progress::new();
+    let fleet = start_fleet(options, &mut progress).await?;
+    naive::assert_durable(&fleet.pool).await?;
+    let receiver = if options.endpoint {
+        Some(Receiver::start(&fleet).await?)
+    } else {
+        None
+    };
+    let bench = Bench {
+        fleet: &fleet,
+        options,
+        receiver,
+    };
+    bench.prime().await.context("the first payment")?;
+    let mut rounds = Vec::new();
+    for _ in 0..options.rounds {
+        rounds.push(bench.round(&mut progress).await?);
+    }
+    naive::remove(&fleet.pool).await?;
+    progress.end();
+    fleet.stop(true).await?;
+    Ok(Report::new(&rounds, setting(options, rounds.len())))
+}
+
+async fn measure_soak(options: &BenchOptions, minutes: u64) -> Result<Soak> {
+    let mut progress = Progress::new();
+    let fleet = start_fleet(options, &mut progress).await?;
+    naive::assert_durable(&fleet.pool).await?;
+    let bench = Bench {
+        fleet: &fleet,
+        options,
+        receiver: None,
+    };
+    bench.prime().await.context("the first payment")?;
+    let soak = soak::measure(&bench, minutes, setting(options, 1), &mut progress).await?;
+    progress.end();
+    fleet.stop(true).await?;
+    Ok(soak)
+}
+
+async fn start_fleet(options: &BenchOptions, progress: &mut Progress) -> Result<Fleet> {
     let fleet_options = FleetOptions {
         name: run_name("bench"),
         workers: options.workers,
@@ -94,39 +163,22 @@ async fn measure(options: &BenchOptions) -> Result<Report> {
             ("WEBHOOK_ALLOW_PRIVATE", options.endpoint.to_string()),
         ],
     };
-    let fleet = Fleet::start(&fleet_options, &mut progress).await?;
-    naive::assert_durable(&fleet.pool).await?;
-    let receiver = if options.endpoint {
-        Some(Receiver::start(&fleet).await?)
-    } else {
-        None
-    };
-    let bench = Bench {
-        fleet: &fleet,
-        options,
-        receiver,
-    };
-    bench.prime().await.context("the first payment")?;
-    let mut rounds = Vec::new();
-    for _ in 0..options.rounds {
-        rounds.push(bench.round(&mut progress).await?);
-    }
-    naive::remove(&fleet.pool).await?;
-    progress.end();
-    let setting = Setting {
+    Fleet::start(&fleet_options, progress).await
+}
+
+fn setting(options: &BenchOptions, rounds: usize) -> Setting {
+    Setting {
         commit: commit(),
         machine: machine(),
         build: build(),
-        rounds: rounds.len(),
+        rounds,
         seconds: options.seconds,
         workers: options.workers,
         connections: options.connections,
         in_flight: options.in_flight,
         low_load_per_second: LOW_LOAD_PER_SECOND,
         endpoint: options.endpoint,
-    };
-    fleet.stop(true).await?;
-    Ok(Report::new(&rounds, setting))
+    }
 }
 
 struct Bench<'a> {

@@ -237,6 +237,17 @@ impl Fleet {
 
     /// CPU microseconds used so far, by process; the load generator is this one.
     pub(crate) async fn cpu(&self) -> Result<BTreeMap<String, u64>> {
+        let mut used = cpu::microseconds(&self.pids().await?)?;
+        used.insert("load generator".to_owned(), cpu::own_microseconds()?);
+        Ok(used)
+    }
+
+    /// Bytes of private memory, by process (the load generator's not).
+    pub(crate) async fn memory(&self) -> Result<BTreeMap<String, u64>> {
+        cpu::private_bytes(&self.pids().await?)
+    }
+
+    async fn pids(&self) -> Result<BTreeMap<String, i32>> {
         let mut pids: BTreeMap<String, i32> = server_processes::find(&self.servers, &self.pool)
             .await?
             .into_iter()
@@ -247,9 +258,7 @@ impl Fleet {
                 .with_context(|| format!("{} does not run", process.name()))?;
             pids.insert(process.name().to_owned(), pid);
         }
-        let mut used = cpu::microseconds(&pids)?;
-        used.insert("load generator".to_owned(), cpu::own_microseconds()?);
-        Ok(used)
+        Ok(pids)
     }
 
     /// Whether no process outside of this fleet writes to its Kafka.

@@ -34,6 +34,9 @@ pub struct BenchOptions {
     /// Measures the HTTP services instead of payments: cached reads beside a bare axum, the rate limiter, logins.
     #[arg(long, alias = "doors")]
     pub(super) http: bool,
+    /// Sends 200 payments a second for so many minutes instead, and reports memory and table sizes minute by minute.
+    #[arg(long, value_name = "MINUTES", conflicts_with = "http", value_parser = clap::value_parser!(u64).range(2..))]
+    pub(super) soak: Option<u64>,
     /// Measures a debug build; its figures say nothing about Pawl.
     #[arg(long)]
     pub(super) allow_debug: bool,

@@ -1,4 +1,4 @@
-//! CPU time of processes, read from `/proc`.
+//! CPU time and memory of processes, read from `/proc`.
 //!
 //! A process is counted together with all its descendants, those that have ended included (`cutime`, `cstime`): a Postgres
 //! backend that disconnects during a measurement stays in the account of its postmaster.
@@ -48,6 +48,37 @@ pub(crate) fn microseconds(pids: &BTreeMap<String, i32>) -> Result<BTreeMap<Stri
             Ok((name.clone(), tree(&stats, *pid) * MICROSECONDS_PER_TICK))
         })
         .collect()
+}
+
+/// The private memory of each named process and its descendants, in bytes: what they share (program files, Postgres' shared
+/// buffers) is not counted. A descendant that ends meanwhile counts as nothing.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub(crate) fn private_bytes(pids: &BTreeMap<String, i32>) -> Result<BTreeMap<String, u64>> {
+    let stats = all()?;
+    let bytes = |pid: i32| {
+        fs::read_to_string(format!("/proc/{pid}/status"))
+            .ok()
+            .and_then(|status| anonymous_bytes(&status))
+            .unwrap_or_default()
+    };
+    Ok(pids
+        .iter()
+        .map(|(name, pid)| {
+            let members = members(&stats, *pid).into_iter();
+            (name.clone(), members.map(bytes).sum())
+        })
+        .collect())
+}
+
+/// The anonymous memory that is resident, of the content of `/proc/<pid>/status`.
+fn anonymous_bytes(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    kilobytes.checked_mul(1024)
 }
 
 /// The CPU microseconds used so far by this process alone, without its children.
@@ -150,20 +181,27 @@ fn all() -> Result<BTreeMap<i32, Stat>> {
 }
 
 fn tree(stats: &BTreeMap<i32, Stat>, root: i32) -> u64 {
-    let mut ticks = 0;
-    let mut open = vec![root];
-    while let Some(pid) = open.pop() {
-        if let Some(stat) = stats.get(&pid) {
-            ticks += stat.own + stat.ended_children;
-        }
-        open.extend(
+    members(stats, root)
+        .iter()
+        .filter_map(|pid| stats.get(pid))
+        .map(|stat| stat.own + stat.ended_children)
+        .sum()
+}
+
+/// The process and all its descendants.
+fn members(stats: &BTreeMap<i32, Stat>, root: i32) -> Vec<i32> {
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        next += 1;
+        found.extend(
             stats
                 .iter()
                 .filter(|(_, stat)| stat.parent == pid)
                 .map(|(child, _)| *child),
         );
     }
-    ticks
+    found
 }
 
 #[cfg(test)]
@@ -206,6 +244,13 @@ mod tests {
             (9, stat(0, 80)),
         ]);
         assert_eq!(tree(&stats, 1), 73);
+    }
+
+    #[test]
+    fn only_anonymous_memory_counts() {
+        let status = "VmRSS:\t  9000 kB\nRssAnon:\t     7 kB\nRssFile:\t   8 kB\n";
+        assert_eq!(anonymous_bytes(status), Some(7 * 1024));
+        assert_eq!(anonymous_bytes("Name:\tkthreadd\n"), None);
     }
 
     #[test]
