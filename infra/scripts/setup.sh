@@ -2,7 +2,7 @@
 # Installs the programs that this checkout needs and the system lacks. Without output or network access if none is missing.
 #
 #   infra/scripts/setup.sh run     to build Pawl and run it: a C compiler, Postgres, Redis
-#   infra/scripts/setup.sh test    all of that, and for the tests: PgBouncer, HAProxy, jq, Kafka (Java, Maven), stripe-python, schemathesis, cargo-deny
+#   infra/scripts/setup.sh test    all of that, and for the tests: PgBouncer, HAProxy, libfaketime, jq, Kafka (Java, Maven), stripe-python, schemathesis, cargo-deny
 #
 # Debian's packages are installed as root or with sudo. Other systems get the list of what is missing.
 set -eu
@@ -38,6 +38,7 @@ has_java() { has java && major=$(java -XshowSettings:properties -version 2>&1 | 
 has_stripe() { .pawl/python/bin/python -c "import stripe; assert stripe.VERSION == '$stripe_version'" 2>/dev/null; }
 has_schemathesis() { .pawl/python/bin/python -c "import schemathesis as s; assert s.__version__ == '$schemathesis_version'" 2>/dev/null; }
 has_kafka() { cmp -s infra/kafka/pom.xml .pawl/kafka/pom.xml; }
+has_faketime() { ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1; }
 has_deny() { has cargo-deny || [ -x .pawl/tools/bin/cargo-deny ]; }
 
 has cargo || stop "missing: Rust. Install it from https://rustup.rs, open a new terminal, and run this again"
@@ -55,6 +56,7 @@ if [ "$want" = test ]; then
     has pgbouncer || missing "PgBouncer" pgbouncer
     has haproxy || missing "HAProxy" haproxy
     has jq || missing "jq" jq
+    has_faketime || missing "libfaketime" libfaketime
     has_kafka || has mvn || missing "Maven" maven
     { has_stripe && has_schemathesis; } || python3 -c 'import ensurepip, venv' 2>/dev/null || missing "Python's venv" python3-venv
 fi

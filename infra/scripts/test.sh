@@ -6,6 +6,8 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 
 results=$PWD/target/test
+# All of docs/chaos.md.
+trials=lock-payments,lock-table,swallow-gateway,swallow-worker,clock-ahead,clock-behind,rolling-restart,poison-row,flood,dead-receiver
 # Exported for the part of this script that runs with the servers.
 export PAWL_TEST_BEGAN=${PAWL_TEST_BEGAN:-$(date +%s)}
 say() {
@@ -66,6 +68,7 @@ if [ "${1:-}" = with-servers ]; then
     step "queries against the schema, and clippy" env PAWL_SQL_INSIDE=yes infra/scripts/sql.sh check
     step tests tests
     step "fault campaign" target/debug/pawl chaos --payments 200 --kills 5
+    step "trials of single faults" target/debug/pawl chaos --short --trial "$trials"
     step "attack on the services" target/debug/pawl attack
     step "requests made from the API's documents" target/debug/pawl services --pawl -- infra/scripts/schemathesis.sh 80
     exit 0

@@ -6,6 +6,7 @@ mod client;
 mod facts;
 mod plan;
 mod topic;
+mod trial;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use serde::Serialize;
 use servers::Progress;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, timeout_at};
+use trial::Trial;
 use uuid::Uuid;
 use verdict::{Evidence, Verdict};
 
@@ -54,6 +56,16 @@ pub struct ChaosOptions {
     /// The least number of killed workers, instead of 20 in 2,000 payments.
     #[arg(long)]
     kills: Option<u64>,
+    /// Tries these faults alone instead, one after the other, each under a steady load, and prints the figures before and
+    /// during it.
+    #[arg(long = "trial", value_enum, value_delimiter = ',', value_name = "LIST", conflicts_with_all = ["payments", "seed", "faults", "kills"])]
+    trials: Vec<Trial>,
+    /// Makes the parts of the trials short, and judges figures that depend on the machine less strictly.
+    #[arg(long, requires = "trials")]
+    short: bool,
+    /// The clients of a trial's load.
+    #[arg(long, default_value_t = 6, requires = "trials")]
+    clients: usize,
     /// Worker processes.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
     workers: u8,
@@ -73,26 +85,38 @@ struct Report {
     quiet_after_seconds: Option<f64>,
 }
 
-/// Runs a campaign and prints the verdict.
+/// Runs a campaign or trials, and prints the result.
 ///
 /// # Errors
 /// A process does not start, or the faults do not all happen.
 pub async fn run(options: ChaosOptions) -> Result<ExitCode> {
     let shutdown = infra::shutdown::signal();
-    let report = shutdown
-        .run_until_cancelled(Box::pin(campaign(&options)))
+    let ended = shutdown
+        .run_until_cancelled(Box::pin(run_chosen(&options)))
         .await;
-    let report = report.context("interrupted")??;
-    show(&report);
+    let (text, passed) = ended.context("interrupted")??;
     if let Some(file) = &options.json {
-        let text = serde_json::to_string_pretty(&report)?;
         fs::write(file, text + "\n").with_context(|| format!("writing {}", file.display()))?;
     }
-    Ok(if report.verdict.passed {
+    Ok(if passed {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Runs the trials of the options or, without any, a campaign; prints the result and returns it as JSON, and whether it
+/// passed.
+async fn run_chosen(options: &ChaosOptions) -> Result<(String, bool)> {
+    if !options.trials.is_empty() {
+        return trial::run(options).await;
+    }
+    let report = campaign(options).await?;
+    show(&report);
+    Ok((
+        serde_json::to_string_pretty(&report)?,
+        report.verdict.passed,
+    ))
 }
 
 async fn campaign(options: &ChaosOptions) -> Result<Report> {
@@ -251,8 +275,8 @@ async fn evidence(fleet: &mut Fleet, memory: Memory, outcome: Outcome) -> Result
     })
 }
 
-fn show(report: &Report) {
-    let verdict = &report.verdict;
+/// Prints each rule, with those that break it.
+fn show_findings(verdict: &Verdict) {
     for finding in &verdict.findings {
         output::line(format!(
             "{}  {}  {}",
@@ -270,6 +294,11 @@ fn show(report: &Report) {
             ));
         }
     }
+}
+
+fn show(report: &Report) {
+    let verdict = &report.verdict;
+    show_findings(verdict);
     let faults: Vec<String> = verdict
         .faults_fired
         .iter()

@@ -1,11 +1,13 @@
 //! All processes of Pawl as an operator runs them: started, killed, restarted, and measured by their CPU time.
 
 mod connection;
+mod control;
 pub(crate) mod cpu;
 mod database;
 mod layout;
 mod options;
 mod process;
+mod proxy;
 mod run;
 mod server_processes;
 mod simulator;
@@ -24,9 +26,11 @@ use serde_json::{Value, json};
 use servers::{Broker, External, Home, Progress, Servers};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 
+use self::control::Proxies;
 use self::database::Database;
 use self::layout::{API_KEY, Keys, Layout, url};
 use self::process::Process;
+use self::proxy::Proxy;
 
 pub(crate) use self::connection::Connection;
 pub(crate) use self::cpu::microseconds as cpu_of;
@@ -53,6 +57,7 @@ pub struct Fleet {
     /// The database of this run in a Postgres of the environment.
     database: Option<Database>,
     layout: Layout,
+    proxies: Option<Proxies>,
     services: Vec<Process>,
     workers: Vec<Process>,
 }
@@ -90,6 +95,15 @@ impl Fleet {
 
     /// Starts everything; returns when all of it answers.
     pub(crate) async fn start(options: &FleetOptions, progress: &mut Progress) -> Result<Fleet> {
+        Fleet::start_behind(options, false, progress).await
+    }
+
+    /// Starts everything, with proxies between Postgres and the gateways and workers if `proxies` says so.
+    pub(crate) async fn start_behind(
+        options: &FleetOptions,
+        proxies: bool,
+        progress: &mut Progress,
+    ) -> Result<Fleet> {
         let home = Home::find()?;
         let run = home.join("runs").join(&options.name);
         fs::create_dir_all(&run).with_context(|| format!("creating {}", run.display()))?;
@@ -103,7 +117,11 @@ impl Fleet {
 
         progress.begin("processes");
         let http = reqwest::Client::builder().no_proxy().build()?;
-        let layout = Layout::new(&servers, options)?;
+        let mut layout = Layout::new(&servers, options)?;
+        let proxies = match proxies {
+            true => Some(Proxies::start(&servers.database_url, &mut layout).await?),
+            false => None,
+        };
         let mut stripe = Process::start(layout.simulator(), &run)?;
         stripe.ready(&http).await?;
         let simulator = Simulator::new(http.clone(), url(layout.simulator));
@@ -143,6 +161,7 @@ impl Fleet {
             run,
             database,
             layout,
+            proxies,
             services,
             workers,
         })

@@ -36,6 +36,9 @@ pub(super) struct Layout {
     /// The address of a second gateway.
     pub(super) spare: SocketAddr,
     pub(super) workers: Vec<SocketAddr>,
+    /// The database as the gateways and the workers reach it, where that is not `DATABASE_URL`.
+    pub(super) gateway_database: Option<String>,
+    pub(super) worker_database: Option<String>,
     environment: Vec<(&'static str, String)>,
 }
 
@@ -86,6 +89,8 @@ impl Layout {
             },
             spare,
             workers,
+            gateway_database: None,
+            worker_database: None,
             environment,
         })
     }
@@ -122,14 +127,15 @@ impl Layout {
 
     /// The gateway.
     pub(super) fn gateway(&self) -> Spec {
-        self.spec("gateway", "gateway", "GATEWAY_ADDR", self.gateway)
+        let spec = self.spec("gateway", "gateway", "GATEWAY_ADDR", self.gateway);
+        with_database(spec, self.gateway_database.as_deref())
     }
 
     /// A second gateway, with other settings.
     pub(super) fn another_gateway(&self, environment: Vec<(&'static str, String)>) -> Spec {
         let mut spec = self.spec("gateway-2", "gateway", "GATEWAY_ADDR", self.spare);
         spec.environment.extend(environment);
-        spec
+        with_database(spec, self.gateway_database.as_deref())
     }
 
     /// One of the workers.
@@ -139,7 +145,8 @@ impl Layout {
         } else {
             format!("worker-{}", index + 1)
         };
-        self.spec(&name, "worker-service", "WORKER_ADDR", address)
+        let spec = self.spec(&name, "worker-service", "WORKER_ADDR", address);
+        with_database(spec, self.worker_database.as_deref())
     }
 
     fn spec(
@@ -158,6 +165,13 @@ impl Layout {
             health: format!("{}/health", url(address)),
         }
     }
+}
+
+/// The process with another address of its database, if there is one. The later of two variables counts.
+fn with_database(mut spec: Spec, url: Option<&str>) -> Spec {
+    let url = url.map(|url| ("DATABASE_URL", url.to_owned()));
+    spec.environment.extend(url);
+    spec
 }
 
 /// The base of a service's addresses.

@@ -110,8 +110,27 @@ impl Process {
         Ok(true)
     }
 
+    /// The address of its health check.
+    pub(crate) fn health(&self) -> &str {
+        &self.spec.health
+    }
+
+    /// Asks the process to finish, waits until it did, and starts it again with these variables besides its own; it need not
+    /// answer yet.
+    pub(crate) async fn restart(&mut self, environment: &[(&'static str, String)]) -> Result<()> {
+        self.end().await?;
+        let mut spec = self.spec.clone();
+        spec.environment.extend_from_slice(environment);
+        self.child = spawn(&spec, &self.log)?;
+        Ok(())
+    }
+
     /// Asks the process to finish (SIGTERM) and waits until it did; kills it when it takes too long.
     pub(crate) async fn stop(mut self) -> Result<()> {
+        self.end().await
+    }
+
+    async fn end(&mut self) -> Result<()> {
         if let Some(pid) = self.pid() {
             // The signal fails if the process has just ended by itself.
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);

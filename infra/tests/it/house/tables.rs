@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source;
 use super::tokens::{each_literal, tokens, words};
 
+/// Here a proof plays a stranger who spoils rows.
+const STRANGERS: &str = "api/proof/src/chaos/trial/";
+
 #[test]
 fn each_table_is_written_from_one_file() {
     let mut writers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let files = source::packages().iter().flat_map(source::sources);
-    for file in files.filter(|file| !is_test_module(file)) {
+    for file in files.filter(|file| !is_test_module(file) && !file.starts_with(STRANGERS)) {
         each_literal(&tokens(&file), &mut |text| {
             for table in written_tables(text) {
                 writers.entry(table).or_default().insert(file.clone());
