@@ -10,6 +10,7 @@
 mod keys;
 mod pace;
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
 use apalis_redis::RedisStorage;
 use contracts::id::JobId;
+use infra::metrics::Counters;
+use infra::outage::{News, Outage};
 use infra::redis::Connection;
 use redis::RedisError;
 use tokio::sync::Semaphore;
@@ -54,6 +57,12 @@ const HEALTHY_AFTER: Duration = Duration::from_secs(5);
 const ENDED: usize = 16;
 /// The pause between two rounds of trimming.
 const TRIM_EVERY: Duration = Duration::from_millis(500);
+
+static RESTARTS: Counters<0> = Counters::new(
+    "pawl_queue_restarts_total",
+    "Restarts of the worker that fetches jobs, because Redis failed.",
+    [],
+);
 
 /// Why ids were not pushed. No job is lost: the sweeper pushes due jobs again.
 #[derive(Debug, thiserror::Error)]
@@ -157,29 +166,22 @@ impl Queue {
     {
         let mut delay = FIRST_DELAY;
         let mut ended: Vec<String> = Vec::new();
+        let outage = Outage::default();
         loop {
             // apalis refuses a name that was used before, even after a clean stop.
             let name = Uuid::now_v7().simple().to_string();
             let started = Instant::now();
-            let result = self
-                .work(&name, concurrency, gate, handler.clone(), shutdown)
-                .await;
+            let result = tokio::select! {
+                result = self.work(&name, concurrency, gate, handler.clone(), shutdown) => result,
+                never = log_recovery(&outage) => match never {},
+            };
             ended.push(name);
             if started.elapsed() >= HEALTHY_AFTER {
                 delay = FIRST_DELAY;
             }
             if let Err(error) = result {
-                if delay == FIRST_DELAY {
-                    tracing::warn!(
-                        error,
-                        "failed to fetch jobs from Redis; restarting the worker of the queue"
-                    );
-                } else {
-                    tracing::debug!(
-                        error,
-                        "failed to fetch jobs from Redis again; restarting the worker of the queue"
-                    );
-                }
+                RESTARTS.with_labels([]).increment(1);
+                log_restart(&error, outage.failed(0));
             }
             self.remove_workers(&mut ended).await;
             if shutdown.is_cancelled() {
@@ -265,6 +267,40 @@ impl Queue {
                 return;
             }
         }
+    }
+}
+
+/// Logs that the worker fetches jobs again, once it has run for longer than a fetch may take. Never ends.
+async fn log_recovery(outage: &Outage) -> Infallible {
+    sleep(WORKER_TIMEOUT + HEALTHY_AFTER).await;
+    if let Some(past) = outage.answered(0) {
+        let (seconds, failures) = (past.lasted.as_secs(), past.failures);
+        tracing::info!(seconds, failures, "jobs are fetched from Redis again");
+    }
+    std::future::pending().await
+}
+
+fn log_restart(error: &str, news: Option<News>) {
+    match news {
+        Some(News::Began) => {
+            tracing::warn!(
+                error,
+                "failed to fetch jobs from Redis; restarting the worker of the queue"
+            );
+        }
+        Some(News::Lasts(past)) => {
+            let (seconds, failures) = (past.lasted.as_secs(), past.failures);
+            tracing::warn!(
+                error,
+                seconds,
+                failures,
+                "failed to fetch jobs from Redis again and again; restarting the worker of the queue each time"
+            );
+        }
+        None => tracing::debug!(
+            error,
+            "failed to fetch jobs from Redis; restarting the worker of the queue"
+        ),
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use infra::health::{Loop, Loops};
+use infra::outage::{News, Outage};
 use infra::postgres;
 use rdkafka::error::KafkaError;
 use sqlx::{PgConnection, PgPool};
@@ -67,11 +68,12 @@ pub async fn run<P>(
 where
     P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static,
 {
-    let mut shards = JoinSet::new();
+    let (mut shards, kafka) = (JoinSet::new(), Arc::new(Outage::default()));
     for (number, name) in (0..outbox::SHARDS).zip(NAMES) {
         let shard = Shard {
             number,
             rounds: loops.add(name),
+            kafka: Arc::clone(&kafka),
             pool: pool.clone(),
             publisher: Arc::new(Publisher::new(brokers)?),
             published: published.clone(),
@@ -95,6 +97,8 @@ pub async fn lag(pool: &PgPool) -> Result<Lag, sqlx::Error> {
 #[derive(Clone)]
 struct Shard<P> {
     number: i16,
+    /// Whether Kafka is away, as all shards see it.
+    kafka: Arc<Outage>,
     /// The parts of its rounds that wait for Postgres.
     rounds: Loop,
     pool: PgPool,
@@ -171,16 +175,14 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
             idle = FIRST_IDLE;
             let full = portion.messages.len() >= outbox::PORTION;
             match self.relay(&mut connection, &mut portion).await? {
-                None if full => retry = self.log_recovery(retry),
+                None if full => retry = self.log_recovery(),
                 None => {
-                    retry = self.log_recovery(retry);
+                    retry = self.log_recovery();
                     self.pause(GATHER).await;
                 }
                 Some(error) => {
                     let pause = retry.unwrap_or(FIRST_RETRY);
-                    if retry.is_none() {
-                        tracing::warn!(%error, shard = self.number, "failed to publish events to Kafka; they stay in the outbox and are retried");
-                    }
+                    self.log_outage(&error).await;
                     retry = Some(LONGEST_RETRY.min(pause * 2));
                     self.pause(pause).await;
                 }
@@ -223,11 +225,33 @@ impl<P: Fn(&[(Uuid, i64)]) + Clone + Send + Sync + 'static> Shard<P> {
         ));
     }
 
-    /// Logs that Kafka is available again, if a try had failed; returns the retry delay to start from.
-    fn log_recovery(&self, retry: Option<Duration>) -> Option<Duration> {
-        if retry.is_some() {
+    /// Logs that Kafka does not take events, when it begins and then once a minute with what waits.
+    async fn log_outage(&self, error: &KafkaError) {
+        let past = match self.kafka.failed(self.number) {
+            None => return,
+            Some(News::Began) => {
+                tracing::warn!(%error, "failed to publish events to Kafka; they stay in the outbox and are retried");
+                return;
+            }
+            Some(News::Lasts(past)) => past,
+        };
+        let lag = postgres::within(outbox::lag(&self.pool)).await.ok();
+        tracing::warn!(
+            %error,
+            seconds = past.lasted.as_secs(),
+            failures = past.failures,
+            events = lag.map(|lag| lag.messages),
+            oldest_seconds = lag.map(|lag| lag.oldest.as_secs()),
+            "Kafka is still away; the events of the outbox wait and are retried"
+        );
+    }
+
+    /// Logs that Kafka is available again, if it was away for all shards that tried; returns no retry delay.
+    fn log_recovery(&self) -> Option<Duration> {
+        if let Some(past) = self.kafka.answered(self.number) {
             tracing::info!(
-                shard = self.number,
+                seconds = past.lasted.as_secs(),
+                failures = past.failures,
                 "Kafka is available again; events are published"
             );
         }

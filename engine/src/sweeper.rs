@@ -7,6 +7,7 @@ use std::time::Duration;
 use contracts::id::{DeliveryId, PaymentId};
 use futures::future::join_all;
 use infra::health::Loop;
+use infra::outage::{News, Outage, Past};
 use infra::postgres;
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -38,6 +39,9 @@ const PORTION: u16 = 1000;
 /// The most jobs run at once while Redis is unavailable.
 const PORTION_WITHOUT_REDIS: i64 = 128;
 
+/// The most checks that are brought forward when Postgres returns: those that are due first.
+const CHECKS: i64 = 1000;
+
 /// The most timers fired in one round.
 const TIMERS: i64 = 500;
 
@@ -57,11 +61,17 @@ impl Sweeper {
     /// Sweeps until `shutdown`.
     pub(crate) async fn run(&self, shutdown: &CancellationToken) {
         let mut redis_is_away = false;
+        let postgres = Outage::default();
         while !shutdown.is_cancelled() {
             // Without Redis a round includes the calls of its jobs, which have bounds of their own.
             let round = (!redis_is_away).then(|| self.rounds.round());
             let swept = self.sweep(redis_is_away).await;
             drop(round);
+            if swept.is_ok()
+                && let Some(past) = postgres.answered(0)
+            {
+                self.check_after(past).await;
+            }
             match swept {
                 Ok(away) if away != redis_is_away => {
                     if away {
@@ -74,9 +84,7 @@ impl Sweeper {
                     redis_is_away = away;
                 }
                 Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "failed to sweep jobs and timers in Postgres; retrying in about 1 s");
-                }
+                Err(error) => log_failure(&error, postgres.failed(0)),
             }
             let pause = if redis_is_away {
                 EVERY_WITHOUT_REDIS
@@ -84,6 +92,26 @@ impl Sweeper {
                 EVERY
             };
             shutdown.run_until_cancelled(sleep(pause)).await;
+        }
+    }
+
+    /// Postgres is available again. Gateways could not keep Stripe's webhooks meanwhile, and Stripe sends them again only
+    /// after a while: the payments that began to wait lately are checked now.
+    async fn check_after(&self, past: Past) {
+        let checks = timer::bring_next_checks_forward(&self.pool, CHECKS);
+        match postgres::within(checks).await {
+            Ok(checks) => {
+                let (seconds, failures) = (past.lasted.as_secs(), past.failures);
+                tracing::info!(
+                    seconds,
+                    failures,
+                    checks,
+                    "Postgres is available again; payments that wait are compared with Stripe"
+                );
+            }
+            Err(error) => {
+                tracing::warn!(%error, "failed to bring the checks of waiting payments forward after Postgres was away; they are checked at their times");
+            }
         }
     }
 
@@ -176,5 +204,18 @@ impl Sweeper {
             let payment = PaymentId::from(payment);
             tracing::warn!(%payment, %error, "failed to cancel an expired payment; its timer fires again later");
         }
+    }
+}
+
+fn log_failure(error: &sqlx::Error, news: Option<News>) {
+    match news {
+        Some(News::Began) => {
+            tracing::warn!(%error, "failed to sweep jobs and timers in Postgres; retrying every second");
+        }
+        Some(News::Lasts(past)) => {
+            let (seconds, failures) = (past.lasted.as_secs(), past.failures);
+            tracing::warn!(%error, seconds, failures, "jobs and timers in Postgres are still not swept; retrying every second");
+        }
+        None => tracing::debug!(%error, "failed to sweep jobs and timers in Postgres"),
     }
 }

@@ -2,13 +2,16 @@
 
 mod loops;
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use sqlx::PgPool;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder};
@@ -18,6 +21,11 @@ use crate::http::Stopping;
 use crate::postgres;
 
 pub use loops::{Loop, Loops, ROUND_LIMIT, Round};
+
+/// What failed readiness checks have logged lately, by service.
+static SAID: Mutex<BTreeMap<(&str, String), Instant>> = Mutex::new(BTreeMap::new());
+/// The same failure is logged again after this time.
+const SAID_AGAIN_AFTER: Duration = Duration::from_mins(1);
 
 /// Why a service is not ready any more that got a signal to stop.
 const STOPPING: &str = "stopping: send requests to another instance";
@@ -152,7 +160,9 @@ impl Readiness {
     #[must_use]
     pub fn needs(mut self, name: &str, state: Result<(), String>) -> Self {
         self.ready &= state.is_ok();
-        if let Err(reason) = &state {
+        if let Err(reason) = &state
+            && self.is_news(name, reason)
+        {
             tracing::warn!(
                 condition = name,
                 reason,
@@ -164,6 +174,20 @@ impl Readiness {
         self
     }
 
+    /// Whether a failure should be logged: readiness is asked every few seconds, and says the same for as long as it lasts.
+    fn is_news(&self, name: &str, reason: &str) -> bool {
+        let mut said = SAID.lock();
+        said.retain(|_, at| at.elapsed() < SAID_AGAIN_AFTER);
+        // Without numbers, which count seconds.
+        let reason = reason.replace(|it: char| it.is_ascii_digit(), "");
+        let key = (self.service, format!("{name}: {reason}"));
+        let is_news = !said.contains_key(&key);
+        if is_news {
+            said.insert(key, Instant::now());
+        }
+        is_news
+    }
+
     /// Adds a dependency that is reported only: the service works without it.
     #[must_use]
     pub fn reports<E: Display>(mut self, name: &str, state: Result<(), E>) -> Self {
@@ -171,11 +195,13 @@ impl Readiness {
             Ok(()) => "ok",
             Err(error) => {
                 // The cause may name hosts and users, so the answer does not hold it.
-                tracing::warn!(
-                    dependency = name,
-                    %error,
-                    "readiness check failed: the dependency does not answer; /readyz reports it as away"
-                );
+                if self.is_news(name, "away") {
+                    tracing::warn!(
+                        dependency = name,
+                        %error,
+                        "readiness check failed: the dependency does not answer; /readyz reports it as away"
+                    );
+                }
                 "away"
             }
         };

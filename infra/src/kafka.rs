@@ -13,18 +13,38 @@ use rdkafka::producer::FutureProducer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
+use crate::metrics::Counters;
+
 /// A producer of messages whose deliveries are futures.
 pub type Producer = FutureProducer<ClientLog>;
 
-/// Logs what a client reports, but for its warning at each start that a setting of [`producer`] is experimental.
+static CLIENT_LINES: Counters<1> = Counters::new(
+    "pawl_kafka_client_lines_total",
+    "Lines that the Kafka client wrote into the log, by level: warning, error or fatal. Only the fatal ones are printed at the level info.",
+    ["level"],
+);
+
+/// Counts what a client reports. While no broker answers, it repeats itself many times a second, so that only what is fatal is
+/// printed; the relay reports that Kafka is away. `RUST_LOG=librdkafka=debug` shows all of it.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientLog;
 
 impl ClientContext for ClientLog {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        if facility != "CONFWARN" {
-            DefaultClientContext.log(level, facility, message);
-        }
+        let name = match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                DefaultClientContext.log(level, facility, message);
+                CLIENT_LINES.with_labels(["fatal"]).increment(1);
+                return;
+            }
+            RDKafkaLogLevel::Error => "error",
+            // At each start: a setting of the producer is experimental.
+            RDKafkaLogLevel::Warning if facility == "CONFWARN" => return,
+            RDKafkaLogLevel::Warning => "warning",
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => return,
+        };
+        CLIENT_LINES.with_labels([name]).increment(1);
+        DefaultClientContext.log(RDKafkaLogLevel::Debug, facility, message);
     }
 }
 

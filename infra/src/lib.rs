@@ -14,6 +14,7 @@ pub mod id;
 pub mod kafka;
 pub mod limit;
 pub mod metrics;
+pub mod outage;
 pub mod postgres;
 mod process_name;
 pub mod redis;

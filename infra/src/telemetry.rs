@@ -19,6 +19,10 @@ use crate::trace;
 /// How long the export of the last spans may take when a process ends.
 const FLUSH: Duration = Duration::from_secs(3);
 
+/// Libraries that report each failure of Redis several times. The queue reports it once, and counts; see `RUST_LOG` naming
+/// them.
+const REPEATED: [&str; 2] = ["apalis_core", "apalis_redis"];
+
 /// Starts logging for this process, panics included; a second call changes nothing.
 ///
 /// `RUST_LOG` (from the environment or `.env`) is the log filter, `info` by default. Each line has `service`, `request_id`,
@@ -34,7 +38,15 @@ pub fn start_at(service: &'static str, default: &str) {
     let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(default));
     let broken = filter.is_err();
     let filter = filter.unwrap_or_else(|_| EnvFilter::new(default));
-    let filter = filter.add_directive(untraced());
+    let names_apalis = wanted
+        .as_deref()
+        .is_some_and(|wanted| wanted.contains("apalis"));
+    let filter = REPEATED
+        .iter()
+        .filter(|_| !names_apalis)
+        .fold(filter.add_directive(untraced()), |filter, target| {
+            filter.add_directive(level_of(target, LevelFilter::OFF))
+        });
     let (tracer, fault) = match otlp::start(service) {
         Ok(tracer) => (tracer, None),
         Err(error) => (None, Some(error)),
@@ -115,7 +127,11 @@ where
 
 /// Removes spans that are only for traces from logs; without an export they cost nothing.
 fn untraced() -> Directive {
-    format!("{}=off", trace::TARGET)
+    level_of(trace::TARGET, LevelFilter::OFF)
+}
+
+fn level_of(target: &str, level: LevelFilter) -> Directive {
+    format!("{target}={level}")
         .parse()
         .unwrap_or_else(|_| LevelFilter::INFO.into())
 }

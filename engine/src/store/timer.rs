@@ -127,6 +127,19 @@ pub(crate) async fn bring_checks_forward(pool: &PgPool) -> sqlx::Result<u64> {
     Ok(done.rows_affected())
 }
 
+/// Brings the checks forward that are due next: at most `limit` are due now.
+pub(crate) async fn bring_next_checks_forward(pool: &PgPool, limit: i64) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "update timer set due_at = now() where (payment_id, kind) in
+            (select payment_id, kind from timer where kind = 'check' and due_at > now()
+             order by due_at limit $1 for update skip locked)",
+        limit,
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Removes the expiries of payments that are finished or about to be.
 pub(crate) async fn remove_expiries(
     connection: &mut PgConnection,

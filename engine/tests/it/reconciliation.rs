@@ -1,11 +1,17 @@
 //! Payments and refunds that wait for a webhook end right without one: a timer compares them with Stripe's objects.
 
+use std::time::Duration;
+
+use engine::delivery::{Guard, Reach};
 use engine::{Command, NewPayment};
 use serde_json::json;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use workflows::payment::CaptureMethod;
 
-use crate::world::World;
+use crate::wait::until;
+use crate::world::{WEBHOOK_TIMEOUT, World};
 
 /// Asserts that the payment's check is due soon after it began to wait, and fires it.
 async fn check(world: &World, what: &str) {
@@ -216,4 +222,41 @@ async fn a_decline_that_a_resync_shows_ends_the_attempt_whose_answer_was_lost() 
         Some("card_declined")
     );
     assert_eq!(world.open_work().await, 0);
+}
+
+#[tokio::test]
+async fn when_postgres_is_available_again_payments_that_wait_are_checked_at_once() {
+    let world = World::start().await;
+    let (proxy, url) = world.database.behind_proxy().await;
+    let pool = infra::postgres::pool(&url, 8).unwrap();
+    let worker = world.worker_over(pool, Guard::new(Reach::Anywhere), WEBHOOK_TIMEOUT);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let (worker, stop) = (worker.clone(), stop.clone());
+        async move { worker.run(stop).await }
+    });
+    let payment = world.create("pm_card_authenticationRequired").await;
+    until("the customer must authenticate", async || {
+        world.view(payment).await.status == "requires_action"
+    })
+    .await;
+    // No webhook says it, as if it was sent while nobody could keep it.
+    let intent = world.view(payment).await.intent_id.unwrap();
+    let path = format!("/_sim/payment_intents/{intent}/authenticate");
+    proxy.refuse(true);
+    world.post(&path, &[]).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    proxy.refuse(false);
+    let began = Instant::now();
+    until("the payment has succeeded", async || {
+        world.view(payment).await.status == "succeeded"
+    })
+    .await;
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
+    stop.cancel();
+    running.await.unwrap();
 }

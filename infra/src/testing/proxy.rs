@@ -1,4 +1,4 @@
-//! A TCP proxy that can swallow what its connections send, as a failover behind a NAT does.
+//! A TCP proxy that can swallow what its connections send, as a failover behind a NAT does, or refuse all of them.
 
 use std::net::SocketAddr;
 
@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 pub struct Proxy {
     address: SocketAddr,
     swallowed: watch::Sender<()>,
+    refusing: watch::Sender<bool>,
     _accepting: AbortOnDropHandle<()>,
 }
 
@@ -20,16 +21,25 @@ impl Proxy {
     pub async fn start(server: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let (swallowed, _) = watch::channel(());
-        let swallows = swallowed.clone();
+        let (refusing, _) = watch::channel(false);
+        let (swallows, refuses) = (swallowed.clone(), refusing.clone());
         let address = listener.local_addr().expect("the listener has an address");
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(forward(client, server.clone(), swallows.subscribe()));
+                let forwarded = forward(client, server.clone(), swallows.subscribe());
+                let mut refused = refuses.subscribe();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = forwarded => {}
+                        _ = refused.wait_for(|refused| *refused) => {}
+                    }
+                });
             }
         });
         Self {
             address,
             swallowed,
+            refusing,
             _accepting: AbortOnDropHandle::new(accepting),
         }
     }
@@ -38,6 +48,11 @@ impl Proxy {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Closes all connections and each new one, as a server does that is being restarted, or accepts them again.
+    pub fn refuse(&self, refuses: bool) {
+        self.refusing.send_replace(refuses);
     }
 
     /// From now on, the connections that are open are never answered, and stay open; new ones work.
