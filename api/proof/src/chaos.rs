@@ -58,13 +58,13 @@ pub struct ChaosOptions {
     kills: Option<u64>,
     /// Tries these faults alone instead, one after the other, each under a steady load, and prints the figures before and
     /// during it.
-    #[arg(long = "trial", value_enum, value_delimiter = ',', value_name = "LIST", conflicts_with_all = ["payments", "seed", "faults", "kills"])]
-    trials: Vec<Trial>,
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST", conflicts_with_all = ["payments", "seed", "faults", "kills"])]
+    trial: Vec<Trial>,
     /// Makes the parts of the trials short, and judges figures that depend on the machine less strictly.
-    #[arg(long, requires = "trials")]
+    #[arg(long, requires = "trial")]
     short: bool,
     /// The clients of a trial's load.
-    #[arg(long, default_value_t = 6, requires = "trials")]
+    #[arg(long, default_value_t = 6, requires = "trial")]
     clients: usize,
     /// Worker processes.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
@@ -108,7 +108,7 @@ pub async fn run(options: ChaosOptions) -> Result<ExitCode> {
 /// Runs the trials of the options or, without any, a campaign; prints the result and returns it as JSON, and whether it
 /// passed.
 async fn run_chosen(options: &ChaosOptions) -> Result<(String, bool)> {
-    if !options.trials.is_empty() {
+    if !options.trial.is_empty() {
         return trial::run(options).await;
     }
     let report = campaign(options).await?;

@@ -118,9 +118,10 @@ impl Fleet {
         progress.begin("processes");
         let http = reqwest::Client::builder().no_proxy().build()?;
         let mut layout = Layout::new(&servers, options)?;
-        let proxies = match proxies {
-            true => Some(Proxies::start(&servers.database_url, &mut layout).await?),
-            false => None,
+        let proxies = if proxies {
+            Some(Proxies::start(&servers.database_url, &mut layout).await?)
+        } else {
+            None
         };
         let mut stripe = Process::start(layout.simulator(), &run)?;
         stripe.ready(&http).await?;

@@ -22,16 +22,16 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let (swallowed, _) = watch::channel(());
         let (refusing, _) = watch::channel(false);
-        let (swallows, refuses) = (swallowed.clone(), refusing.clone());
+        let (swallows, gate) = (swallowed.clone(), refusing.clone());
         let address = listener.local_addr().expect("the listener has an address");
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let forwarded = forward(client, server.clone(), swallows.subscribe());
-                let mut refused = refuses.subscribe();
+                let mut gate = gate.subscribe();
                 tokio::spawn(async move {
                     tokio::select! {
                         () = forwarded => {}
-                        _ = refused.wait_for(|refused| *refused) => {}
+                        _ = gate.wait_for(|is_refusing| *is_refusing) => {}
                     }
                 });
             }

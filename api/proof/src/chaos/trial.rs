@@ -47,9 +47,9 @@ pub(crate) enum Trial {
     SwallowGateway,
     /// The workers' connections to Postgres swallow what is sent; new ones work.
     SwallowWorker,
-    /// The workers' clocks are an hour ahead.
+    /// A gateway's clock is an hour ahead.
     ClockAhead,
-    /// The workers' clocks are an hour behind.
+    /// A gateway's clock is an hour behind.
     ClockBehind,
     /// The gateways are restarted one after the other.
     RollingRestart,
@@ -82,7 +82,7 @@ impl Times {
                 before: seconds(3),
                 fault: seconds(6),
                 after: seconds(1),
-                least_share: 0.5,
+                least_share: 0.3,
             };
         }
         Times {
@@ -146,7 +146,7 @@ pub(super) async fn run(options: &ChaosOptions) -> Result<(String, bool)> {
     let mut stage = Stage::start(options.workers, times, &mut progress).await?;
     progress.end();
     let (mut reports, mut memory) = (Vec::new(), Memory::default());
-    for trial in &options.trials {
+    for trial in &options.trial {
         let (report, load) = run_one(&mut stage, *trial, options.clients).await?;
         show(&report);
         memory.acknowledged.extend(load.acknowledged());

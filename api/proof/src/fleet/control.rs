@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::layout::{Layout, url};
 use super::process::Process;
-use super::{Fleet, Proxy, auth, token};
+use super::{Fleet, Proxy, auth, credentials};
 
 /// The proxies between the processes and Postgres.
 #[derive(Debug)]
@@ -35,28 +36,19 @@ impl Fleet {
         self.proxies.as_ref().context("this fleet has no proxies")
     }
 
-    /// Stops a gateway as an operator would (SIGTERM), waits for its end, and returns when it runs again.
-    pub(crate) async fn restart_gateway(&mut self, address: SocketAddr) -> Result<()> {
+    /// Stops a gateway as an operator would (SIGTERM), waits for its end, and returns when it runs again, with these variables
+    /// besides its own.
+    pub(crate) async fn restart_gateway(
+        &mut self,
+        address: SocketAddr,
+        environment: &[(&'static str, String)],
+    ) -> Result<()> {
         let health = format!("{}/health", url(address));
         let is_it = |process: &&mut Process| process.health() == health;
         let process = self.services.iter_mut().find(is_it);
         let process = process.with_context(|| format!("no gateway runs at {address}"))?;
-        process.restart(&[]).await?;
+        process.restart(environment).await?;
         process.ready(&self.http).await
-    }
-
-    /// Restarts all workers in the same way, with these variables in their environment.
-    pub(crate) async fn restart_workers(
-        &mut self,
-        environment: &[(&'static str, String)],
-    ) -> Result<()> {
-        for worker in &mut self.workers {
-            worker.restart(environment).await?;
-        }
-        for worker in &mut self.workers {
-            worker.ready(&self.http).await?;
-        }
-        Ok(())
     }
 
     /// The addresses of the workers' health.
@@ -73,11 +65,24 @@ impl Fleet {
         Ok((is_ready, body["checks"].clone()))
     }
 
-    /// A token of another merchant's user, with an account of its own.
-    pub(crate) async fn log_in_another(&self) -> Result<String> {
-        let body =
-            json!({"email": "other@pawl.example", "password": "correct horse battery staple"});
+    /// The account of the load's user.
+    pub(crate) async fn account(&self) -> Result<Uuid> {
+        let email = credentials()["email"].as_str().map(str::to_owned);
+        self.account_of(&email.unwrap_or_default()).await
+    }
+
+    /// Registers another merchant; its account.
+    pub(crate) async fn another_merchant(&self) -> Result<Uuid> {
+        let email = "other@pawl.example";
+        let body = json!({"email": email, "password": "correct horse battery staple"});
         auth(&self.http, &self.auth, "register", &body).await?;
-        token(&auth(&self.http, &self.auth, "login", &body).await?)
+        self.account_of(email).await
+    }
+
+    async fn account_of(&self, email: &str) -> Result<Uuid> {
+        let query = "select m.account_id from membership m join app_user u on u.id = m.user_id where u.email = $1";
+        let account = sqlx::query_scalar(query).bind(email);
+        let account = account.fetch_one(&self.pool).await;
+        account.with_context(|| format!("the account of {email}"))
     }
 }

@@ -21,11 +21,11 @@ const POLL: Duration = Duration::from_millis(50);
 /// How often a load balancer asks the gateways whether they are ready.
 const HEALTH_EVERY: Duration = Duration::from_millis(250);
 /// Past this, what is waited for counts as never.
-const NEVER: Duration = Duration::from_secs(60);
+const NEVER: Duration = Duration::from_mins(1);
 /// The shard whose row cannot be read, and its relay in readiness.
 const BAD_SHARD: i16 = 1;
 const BAD_RELAY: &str = "relay of shard 1";
-/// The clocks of the workers in the two trials.
+/// The clocks of the gateway in the two trials.
 const AHEAD: &str = "+3600s";
 const BEHIND: &str = "-3600s";
 
@@ -45,15 +45,16 @@ pub(super) async fn commit(trial: Trial, stage: &mut Stage, load: &mut Load) -> 
 }
 
 async fn lock_payments(stage: &Stage, load: &mut Load) -> Result<Happened> {
-    let payments = load.payments();
-    let newest = payments.len().saturating_sub(LOCKED);
+    // The others have refunded these already, and need them no more.
+    let mut payments = load.payments();
+    payments.truncate(LOCKED);
     let mut stranger = stage.fleet.pool.begin().await?;
     sqlx::query("select from payment where id = any($1) for update")
-        .bind(&payments[newest..])
+        .bind(&payments)
         .execute(&mut *stranger)
         .await?;
-    load.refund(&payments[newest..], &stage.user)?;
     let window = stage.window().await?;
+    load.refund(&payments, &stage.user)?;
     let happened = stage.last(window, Vec::new()).await?;
     stranger.rollback().await?;
     Ok(happened)
@@ -88,7 +89,8 @@ async fn swallow(trial: Trial, stage: &Stage, load: &Load) -> Result<Happened> {
     Ok(happened)
 }
 
-/// The workers run with another clock, and at the end with the right one again.
+/// The gateway runs with another clock, and at the end with the right one again. The workers cannot be tried so: the client
+/// library of Kafka waits by functions that libfaketime does not know, and hangs.
 async fn shift_clock(stage: &mut Stage, shift: &str) -> Result<Happened> {
     let library = faketime()?;
     let environment = [
@@ -97,12 +99,12 @@ async fn shift_clock(stage: &mut Stage, shift: &str) -> Result<Happened> {
         // Only the time of day: a monotonic clock is no matter of settings.
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
     ];
-    stage.fleet.restart_workers(&environment).await?;
-    let workers = stage.fleet.worker_addresses().to_vec();
-    let check = readiness_says(&stage.fleet, &workers, "clock", "synchronise it").await?;
+    let gateway = stage.fleet.gateway;
+    stage.fleet.restart_gateway(gateway, &environment).await?;
+    let check = readiness_says(&stage.fleet, &[gateway], "clock", "synchronise it").await?;
     let window = stage.window().await?;
     let happened = stage.last(window, vec![check]).await?;
-    stage.fleet.restart_workers(&[]).await?;
+    stage.fleet.restart_gateway(gateway, &[]).await?;
     Ok(happened)
 }
 
@@ -121,7 +123,7 @@ async fn restart_gateways(stage: &mut Stage, load: &Load) -> Result<Happened> {
     let both = [stage.fleet.gateway, stage.second];
     for gateway in both {
         let http = stage.fleet.http.clone();
-        let restarted = stage.fleet.restart_gateway(gateway);
+        let restarted = stage.fleet.restart_gateway(gateway, &[]);
         tokio::select! {
             restarted = restarted => restarted?,
             () = balance(&http, both, load) => {}
@@ -169,12 +171,12 @@ async fn poison(stage: &Stage, load: &Load) -> Result<Happened> {
         .await?;
     let window = stage.window().await?;
     let mut happened = stage.last(window, Vec::new()).await?;
-    let state: String = sqlx::query_scalar("select state from job where id = $1")
+    let found: String = sqlx::query_scalar("select state from job where id = $1")
         .bind(job)
         .fetch_one(pool)
         .await?;
-    let says = format!("the job that cannot be read is dead: it is {state}");
-    happened.checks.push(Check::new(state == "dead", says));
+    let says = format!("the job that cannot be read is dead: it is {found}");
+    happened.checks.push(Check::new(found == "dead", says));
     let workers = stage.fleet.worker_addresses();
     let check = readiness_says(&stage.fleet, workers, "loops", BAD_RELAY).await?;
     happened.checks.push(check);

@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use authz::api_key;
 use axum::Router;
 use axum::http::StatusCode;
-use infra::env::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
-use uuid::Uuid;
 
 use super::Check;
 use super::figures::{count, ratio};
@@ -22,21 +20,17 @@ use super::stage::{Happened, Stage};
 
 /// Clients of the merchant who floods, and what its key may send per minute.
 const FLOODING: usize = 10;
-const PER_MINUTE: i32 = 600;
+const PER_MINUTE: i32 = 120;
 /// Clients of the merchant whose receiver does not answer.
 const PAYING: usize = 2;
 
 /// A merchant sends more than its key may.
 pub(super) async fn flood(stage: &Stage, load: &mut Load) -> Result<Happened> {
     let pool = &stage.fleet.pool;
-    let account: Uuid = sqlx::query_scalar(
-        "select m.account_id from membership m join app_user u on u.id = m.user_id where u.email = 'other@pawl.example'",
-    )
-    .fetch_one(pool)
-    .await
-    .context("the account of the other merchant")?;
-    let (key, _) = api_key::create(pool, account, "flood", Some(PER_MINUTE)).await?;
-    let key = Credential("X-API-Key", key.expose_secret().to_owned());
+    let key = api_key::create(pool, stage.other_account, "flood", Some(PER_MINUTE))
+        .await?
+        .0;
+    let key = Credential::key(&key);
     load.flood(FLOODING, &key)?;
     let window = stage.window().await?;
     let mut happened = stage.last(window, Vec::new()).await?;

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
+use authz::api_key;
 use servers::Progress;
 use sqlx::postgres::PgPool;
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 use super::figures::count;
 use super::load::Credential;
@@ -26,6 +28,7 @@ pub(super) struct Stage {
     pub(super) user: Credential,
     /// The merchant who floods, or whose receiver does not answer.
     pub(super) other: Credential,
+    pub(super) other_account: Uuid,
     pub(super) times: Times,
 }
 
@@ -45,13 +48,20 @@ impl Stage {
         };
         let mut fleet = Fleet::start_behind(&options, true, progress).await?;
         let (second, _) = fleet.another_gateway(Vec::new()).await?;
-        let user = Credential::token(&fleet.log_in().await?);
-        let other = Credential::token(&fleet.log_in_another().await?);
+        let other_account = fleet.another_merchant().await?;
+        // Keys, which no clock makes invalid.
+        let key = async |account| {
+            let created = api_key::create(&fleet.pool, account, "trial", None).await?;
+            anyhow::Ok(Credential::key(&created.0))
+        };
+        let user = key(fleet.account().await?).await?;
+        let other = key(other_account).await?;
         Ok(Stage {
             fleet,
             second,
             user,
             other,
+            other_account,
             times,
         })
     }
