@@ -89,7 +89,9 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    run(Cli::parse().command).await.unwrap_or_else(|error| {
+    // On the heap: the future holds the state of every command.
+    let ended = Box::pin(run(Cli::parse().command)).await;
+    ended.unwrap_or_else(|error| {
         output::failure(&error);
         ExitCode::FAILURE
     })

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use clap::ValueEnum as _;
 use serde::Serialize;
 use servers::Progress;
 use tokio::task::JoinSet;
@@ -205,7 +206,10 @@ async fn run_one(stage: &mut Stage, trial: Trial, clients: usize) -> Result<(Rep
         bail!("no request was answered before the fault");
     }
     let mut report = Report {
-        trial: format!("{trial:?}"),
+        trial: trial
+            .to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default(),
         touched: figures(Group::Touched, &happened.part),
         share: ratio(during.per_second, calm.per_second),
         share_succeeded: ratio(happened.part.succeeded, before.succeeded),
