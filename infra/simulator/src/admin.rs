@@ -3,6 +3,7 @@
 mod dashboard;
 mod disputes;
 mod events;
+mod holds;
 mod ledger;
 mod request;
 
@@ -50,6 +51,8 @@ pub(crate) fn answer(simulator: &Simulator, request: &Request) -> Response {
         ("POST", ["dashboard", path @ ..]) => dashboard::act(simulator, request, path),
         ("POST", ["disputes"]) => disputes::open(simulator, request),
         ("POST", ["disputes", id, action]) => disputes::decide(simulator, id, action),
+        ("POST", ["fraud_warnings"]) => holds::warn(simulator, request),
+        ("POST", ["reviews"]) => holds::review(simulator, request),
         ("POST", ["events"]) => events::send(simulator, request),
         ("GET", ["authenticate", id]) => page::show(simulator, id),
         ("POST", ["authenticate", id]) => page::submit(simulator, id, request),

@@ -3,6 +3,8 @@
 pub(crate) mod authentication;
 pub(crate) mod cancellation;
 pub(crate) mod charges;
+pub(crate) mod consequences;
 pub(crate) mod disputes;
+pub(crate) mod holds;
 pub(crate) mod page;
 pub(crate) mod refunds;

@@ -44,4 +44,8 @@ pub(crate) enum Task {
     ShowCharge(String),
     /// The bank answers about this refund.
     SettleRefund(String),
+    /// What the payment method of this charge leads to happens.
+    FollowUp(String),
+    /// The bank decides this dispute, as its evidence asks.
+    DecideDispute(String),
 }

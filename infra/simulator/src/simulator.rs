@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use crate::bank::{charges, refunds};
+use crate::bank::{charges, consequences, disputes, refunds};
 use crate::clock;
 use crate::config::Config;
 use crate::effects::{Effects, Task, Timer};
@@ -88,6 +88,8 @@ impl Simulator {
                 Task::SettleIntent(id) => charges::settle(store, id, None, call),
                 Task::ShowCharge(id) => charges::show(store, id, call),
                 Task::SettleRefund(id) => refunds::settle(store, id, None, call),
+                Task::FollowUp(id) => consequences::happen(store, id, call),
+                Task::DecideDispute(id) => disputes::decide_as_asked(store, id, call),
             });
             if result.is_err() {
                 tracing::debug!(task = ?timer.task, "a timer had nothing to do: its object has changed since it was started");

@@ -12,6 +12,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::bank::consequences;
 use crate::effects::{Delivery, Effects, Task, Timer};
 use crate::objects::{intent, refund};
 use crate::routes::idempotency::Record;
@@ -95,7 +96,7 @@ pub(crate) async fn write_periodically(simulator: Arc<Simulator>, shutdown: Canc
 }
 
 /// Finds the effects that an earlier process did not finish: events without acknowledgement, charges and refunds that
-/// are not settled.
+/// are not settled, what follows a charge, and disputes whose evidence asks for a decision.
 pub(crate) fn find_unfinished(store: &Store) -> Effects {
     let mut effects = Effects::default();
     for event in store.events.iter().filter(|event| !event.is_delivered()) {
@@ -119,11 +120,21 @@ pub(crate) fn find_unfinished(store: &Store) -> Effects {
         .refunds
         .iter()
         .filter(|it| it.status == refund::Status::Pending);
+    let followed = store
+        .charges
+        .iter()
+        .filter(|it| consequences::is_due(it).is_some());
+    let asked = store
+        .disputes
+        .iter()
+        .filter(|it| it.asked_decision().is_some());
     let hidden = store.intents.iter().filter(|intent| intent.hides_charge);
     let tasks = intents
         .map(|intent| Task::SettleIntent(intent.id.clone()))
         .chain(hidden.map(|intent| Task::ShowCharge(intent.id.clone())))
-        .chain(refunds.map(|refund| Task::SettleRefund(refund.id.clone())));
+        .chain(refunds.map(|refund| Task::SettleRefund(refund.id.clone())))
+        .chain(followed.map(|charge| Task::FollowUp(charge.id.clone())))
+        .chain(asked.map(|dispute| Task::DecideDispute(dispute.id.clone())));
     effects.timers = tasks
         .map(|task| Timer {
             after: store.rules.settle_after,

@@ -18,9 +18,11 @@ use crate::objects::dispute::Dispute;
 use crate::objects::endpoint::Endpoint;
 use crate::objects::event::{Cause, Event, Snapshot};
 use crate::objects::failure::{Failure, Replacement};
+use crate::objects::fraud_warning::FraudWarning;
 use crate::objects::intent::Intent;
 use crate::objects::payment_method::{Decline, PaymentMethod};
 use crate::objects::refund::Refund;
+use crate::objects::review::Review;
 use crate::objects::{intent, payment_method, refund};
 use crate::table::Table;
 
@@ -32,6 +34,10 @@ pub(crate) struct Store {
     pub(crate) refunds: Table<Refund>,
     #[serde(default)]
     pub(crate) disputes: Table<Dispute>,
+    #[serde(default)]
+    pub(crate) fraud_warnings: Table<FraudWarning>,
+    #[serde(default)]
+    pub(crate) reviews: Table<Review>,
     pub(crate) events: Table<Arc<Event>>,
     pub(crate) endpoints: Table<Arc<Endpoint>>,
     pub(crate) ledger: Ledger,
@@ -276,6 +282,12 @@ impl Store {
             }
             if let Some(dispute) = &charge.dispute {
                 self.disputes.remove(dispute);
+            }
+            if let Some(warning) = &charge.warning {
+                self.fraud_warnings.remove(warning);
+            }
+            if let Some(review) = &charge.review {
+                self.reviews.remove(review);
             }
         }
     }

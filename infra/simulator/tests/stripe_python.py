@@ -130,6 +130,70 @@ def fails():
         expect(error.http_status, 400)
 
 
+def eventually(found):
+    deadline = time.monotonic() + 10
+    while not (it := found()):
+        assert time.monotonic() < deadline, "it did not happen within ten seconds"
+        time.sleep(0.01)
+    return it
+
+
+def paid_with(method):
+    return stripe.PaymentIntent.create(
+        amount=2000,
+        currency="usd",
+        payment_method=method,
+        payment_method_types=["card"],
+        confirm=True,
+    )
+
+
+def disputes():
+    def disputed(method):
+        intent = paid_with(method)
+        return eventually(lambda: stripe.Dispute.list(payment_intent=intent.id).data)[0]
+
+    dispute = disputed("pm_card_createDispute")
+    expect((dispute.status, dispute.reason), ("needs_response", "fraudulent"))
+    dispute = stripe.Dispute.modify(
+        dispute.id, evidence={"customer_name": "Jane", "receipt": "file_1"}, submit=False
+    )
+    expect((dispute.status, dispute.evidence_details.has_evidence), ("needs_response", True))
+    dispute = stripe.Dispute.modify(
+        dispute.id, evidence={"uncategorized_text": "winning_evidence"}, submit=True
+    )
+    expect((dispute.status, dispute.evidence.customer_name), ("under_review", "Jane"))
+    eventually(lambda: stripe.Dispute.retrieve(dispute.id).status == "won")
+    eventually(lambda: len(stripe.Dispute.retrieve(dispute.id).balance_transactions) == 2)
+    inquiry = disputed("pm_card_createDisputeInquiry")
+    expect(inquiry.status, "warning_needs_response")
+    evidence = {"uncategorized_text": "escalate_inquiry_evidence"}
+    stripe.Dispute.modify(inquiry.id, evidence=evidence)
+    eventually(lambda: stripe.Dispute.retrieve(inquiry.id).status == "needs_response")
+    expect(stripe.Dispute.close(inquiry.id).status, "lost")
+    expect(disputed("pm_card_createDisputeProductNotReceived").reason, "product_not_received")
+    try:
+        stripe.Dispute.modify(dispute.id, evidence={"customer_name": "Joe"})
+        raise AssertionError("a closed dispute took evidence")
+    except stripe.InvalidRequestError as error:
+        expect(error.http_status, 400)
+
+
+def holds():
+    intent = paid_with("pm_card_createIssuerFraudRecord")
+    warnings = lambda: stripe.radar.EarlyFraudWarning.list(payment_intent=intent.id).data
+    warning = eventually(warnings)[0]
+    expect((warning.actionable, warning.fraud_type), (True, "misc"))
+    stripe.Refund.create(payment_intent=intent.id)
+    expect(stripe.radar.EarlyFraudWarning.retrieve(warning.id).actionable, False)
+    intent = paid_with("pm_card_riskLevelElevated")
+    review = eventually(lambda: stripe.Review.list().data)[0]
+    expect((review.payment_intent, review.reason, review.open), (intent.id, "rule", True))
+    review = stripe.Review.approve(review.id)
+    expect((review.open, review.closed_reason), (False, "approved"))
+    expect(stripe.Review.retrieve(review.id).reason, "approved")
+
+
 def refuses():
     good = {"amount": 2000, "currency": "usd"}
 
@@ -215,5 +279,7 @@ captures_and_cancels()
 fails()
 refuses()
 authenticates()
+disputes()
+holds()
 verifies(secret, 20)
 lists()

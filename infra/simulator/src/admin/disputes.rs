@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use serde::Deserialize;
 
-use crate::admin::request::{parse, run};
+use crate::admin::request::{charge, parse, run};
 use crate::bank::disputes;
 use crate::bank::disputes::Claim;
 use crate::http;
@@ -39,7 +39,7 @@ pub(crate) fn open(simulator: &Simulator, request: &Request) -> Response {
     parse(request, |new: NewDispute| {
         run(simulator, |store, call| {
             let claim = Claim {
-                charge: charge(store, &new)?,
+                charge: charge(store, new.charge, new.payment_intent)?,
                 amount: new.amount,
                 reason: new.reason,
                 status: new.status,
@@ -64,15 +64,6 @@ pub(crate) fn decide(simulator: &Simulator, id: &str, action: &str) -> Response 
         disputes::decide(store, id, status, call)?;
         show(store, id)
     })
-}
-
-fn charge(store: &Store, new: &NewDispute) -> Result<String, Refusal> {
-    if let Some(charge) = &new.charge {
-        return Ok(charge.clone());
-    }
-    let intent = new.payment_intent.as_deref().unwrap_or_default();
-    let intent = store.intents.existing(intent, "payment_intent")?;
-    Ok(intent.latest_charge().unwrap_or_default().to_owned())
 }
 
 fn show(store: &Store, id: &str) -> Result<Option<Response>, Refusal> {

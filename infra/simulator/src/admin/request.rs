@@ -31,3 +31,17 @@ pub(crate) fn run(
         Err(refusal) => http::refused(&refusal),
     }
 }
+
+/// The charge that a body names by itself or by its intent.
+pub(crate) fn charge(
+    store: &Store,
+    charge: Option<String>,
+    intent: Option<String>,
+) -> Result<String, Refusal> {
+    if let Some(charge) = charge {
+        return Ok(charge);
+    }
+    let intent = intent.unwrap_or_default();
+    let intent = store.intents.existing(&intent, "payment_intent")?;
+    Ok(intent.latest_charge().unwrap_or_default().to_owned())
+}

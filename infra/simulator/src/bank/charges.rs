@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::bank::consequences;
 use crate::effects::Task;
 use crate::faults::rule::Fault;
 use crate::id;
@@ -89,7 +90,9 @@ fn create(store: &mut Store, id: &str, call: &Call<'_>) -> Result<String, Refusa
         payment_method: intent.payment_method.clone().unwrap_or_default(),
         receipt_email: intent.receipt_email.clone(),
         refunds: Vec::new(),
+        review: None,
         status: charge::Status::Pending,
+        warning: None,
     };
     let charge_id = charge.id.clone();
     store.charges.insert(charge);
@@ -123,6 +126,7 @@ fn succeed(store: &mut Store, id: &str, charge_id: &str, call: &Call<'_>) {
         store.enter(id, Status::RequiresCapture);
         store.emit_charge("charge.succeeded", charge_id, None, call);
         store.emit_intent("payment_intent.amount_capturable_updated", id, call);
+        consequences::schedule(store, charge_id);
         return;
     }
     charge.captured = true;
@@ -139,6 +143,7 @@ fn succeed(store: &mut Store, id: &str, charge_id: &str, call: &Call<'_>) {
         None => store.emit_charge("charge.succeeded", charge_id, None, call),
     }
     store.emit_intent("payment_intent.succeeded", id, call);
+    consequences::schedule(store, charge_id);
 }
 
 /// Shows the charge that [`Fault::ChargeLate`] hid.

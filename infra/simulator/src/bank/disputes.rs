@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use crate::bank::holds;
 use crate::id;
 use crate::objects::charge;
-use crate::objects::dispute::{Dispute, Status};
+use crate::objects::dispute::{Dispute, Movement, Status};
 use crate::refusal::Refusal;
 use crate::store::{Call, Store};
 
@@ -41,8 +42,8 @@ pub(crate) fn open(store: &mut Store, claim: Claim, call: &Call<'_>) -> Result<S
         currency: charge.currency.clone(),
         due_by: call.now + RESPONSE_SECONDS,
         evidence: BTreeMap::new(),
-        is_withdrawn: false,
         metadata: BTreeMap::new(),
+        movements: Vec::new(),
         payment_intent: charge.payment_intent.clone(),
         reason: claim.reason,
         status: claim.status,
@@ -56,6 +57,7 @@ pub(crate) fn open(store: &mut Store, claim: Claim, call: &Call<'_>) -> Result<S
     if withdraws {
         move_funds(store, &id, true, call);
     }
+    holds::end(store, &claim.charge, "disputed", call);
     Ok(id)
 }
 
@@ -73,7 +75,7 @@ pub(crate) fn decide(
     }
     let previous = json!({"status": dispute.status});
     dispute.status = status;
-    let is_withdrawn = dispute.is_withdrawn;
+    let is_withdrawn = dispute.is_withdrawn();
     let kind = if status.is_final() {
         "charge.dispute.closed"
     } else {
@@ -88,15 +90,27 @@ pub(crate) fn decide(
     Ok(())
 }
 
-fn move_funds(store: &mut Store, id: &str, withdraw: bool, call: &Call<'_>) {
-    let Some(dispute) = store.disputes.find_mut(id) else {
+/// Decides a dispute as its evidence asks.
+pub(crate) fn decide_as_asked(store: &mut Store, id: &str, call: &Call<'_>) -> Result<(), Refusal> {
+    let dispute = store.disputes.existing(id, "dispute")?;
+    match dispute.asked_decision() {
+        Some(status) => decide(store, id, status, call),
+        None => Ok(()),
+    }
+}
+
+fn move_funds(store: &mut Store, dispute: &str, withdraw: bool, call: &Call<'_>) {
+    let Some(row) = store.disputes.find_mut(dispute) else {
         return;
     };
-    dispute.is_withdrawn = withdraw;
+    row.movements.push(Movement {
+        id: id::new("txn"),
+        created: call.now,
+    });
     let kind = if withdraw {
         "charge.dispute.funds_withdrawn"
     } else {
         "charge.dispute.funds_reinstated"
     };
-    store.emit_dispute(kind, id, None, call);
+    store.emit_dispute(kind, dispute, None, call);
 }

@@ -56,7 +56,13 @@ pub(crate) struct Charge {
     pub(crate) payment_method: String,
     pub(crate) receipt_email: Option<String>,
     pub(crate) refunds: Vec<String>,
+    /// The id of its review.
+    #[serde(default)]
+    pub(crate) review: Option<String>,
     pub(crate) status: Status,
+    /// The id of the bank's early warning of fraud.
+    #[serde(default)]
+    pub(crate) warning: Option<String>,
 }
 
 impl Row for Charge {
@@ -151,6 +157,7 @@ impl Serialize for Shown<'_> {
         map.serialize_entry("payment_method_details", &Details(it))?;
         map.serialize_entry("receipt_email", &it.receipt_email)?;
         map.serialize_entry("refunded", &it.is_refunded())?;
+        map.serialize_entry("review", &it.review)?;
         map.serialize_entry("status", &it.status)?;
         map.end()
     }

@@ -11,6 +11,21 @@ pub(crate) struct PaymentMethod {
     pub(crate) outcome: Outcome,
     /// How a refund of such a charge goes.
     pub(crate) refunds: Refunds,
+    /// What happens to a charge that has succeeded.
+    pub(crate) consequence: Option<Consequence>,
+}
+
+/// What happens to a charge a while after it has succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Consequence {
+    /// The customer disputes it for this reason.
+    Dispute(&'static str),
+    /// The bank asks about it as fraudulent.
+    Inquiry,
+    /// The bank warns of fraud.
+    FraudWarning,
+    /// Radar asks for a review.
+    Review,
 }
 
 /// A kind of instrument.
@@ -199,6 +214,13 @@ fn special(name: &str) -> Option<PaymentMethod> {
         "chargeDeclinedFraudulent" | "radarBlock" => {
             card(visa("0019"), false, Declines(&FRAUDULENT))
         }
+        "createDispute" => followed(visa("0259"), Consequence::Dispute("fraudulent")),
+        "createDisputeProductNotReceived" => {
+            followed(visa("2685"), Consequence::Dispute("product_not_received"))
+        }
+        "createDisputeInquiry" => followed(visa("1976"), Consequence::Inquiry),
+        "createIssuerFraudRecord" => followed(visa("5423"), Consequence::FraudWarning),
+        "riskLevelElevated" => followed(visa("9235"), Consequence::Review),
         "chargeDeclinedVelocityLimitExceeded" => card(visa("6975"), false, Declines(&VELOCITY)),
         "chargeDeclinedExpiredCard" => card(visa("0069"), false, Declines(&EXPIRED_CARD)),
         "chargeDeclinedIncorrectCvc" => card(visa("0127"), false, Declines(&INCORRECT_CVC)),
@@ -240,6 +262,7 @@ fn bank_account(name: &str) -> Option<PaymentMethod> {
         authenticated: false,
         outcome,
         refunds: Refunds::SucceedLater,
+        consequence: None,
     })
 }
 
@@ -249,6 +272,15 @@ const fn card(instrument: Instrument, authenticated: bool, outcome: Outcome) -> 
         authenticated,
         outcome,
         refunds: Refunds::Succeed,
+        consequence: None,
+    }
+}
+
+/// A card that succeeds, and what follows.
+const fn followed(instrument: Instrument, consequence: Consequence) -> PaymentMethod {
+    PaymentMethod {
+        consequence: Some(consequence),
+        ..card(instrument, false, Outcome::Succeeds)
     }
 }
 

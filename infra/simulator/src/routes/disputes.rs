@@ -1,11 +1,14 @@
 //! `/v1/disputes`.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::bank::disputes;
-use crate::form::check_length;
-use crate::objects::dispute::{Dispute, Status};
+use crate::effects::Task;
+use crate::form::{Form, check_length};
+use crate::objects::dispute::{Dispute, FILES, Status, TEXTS};
 use crate::refusal::Refusal;
 use crate::store::{Call, Store};
 use crate::table;
@@ -31,27 +34,6 @@ pub(crate) const UPDATE: &[&str] = &["evidence[*]", "expand[]", "metadata[*]", "
 /// Parameters of `POST /v1/disputes/{id}/close`.
 pub(crate) const CLOSE: &[&str] = &["expand[]"];
 
-/// The texts of a dispute's evidence that the simulator accepts.
-const EVIDENCE: &[&str] = &[
-    "access_activity_log",
-    "billing_address",
-    "cancellation_policy_disclosure",
-    "cancellation_rebuttal",
-    "customer_email_address",
-    "customer_name",
-    "customer_purchase_ip",
-    "duplicate_charge_explanation",
-    "duplicate_charge_id",
-    "product_description",
-    "refund_policy_disclosure",
-    "refund_refusal_explanation",
-    "service_date",
-    "shipping_address",
-    "shipping_carrier",
-    "shipping_date",
-    "shipping_tracking_number",
-    "uncategorized_text",
-];
 /// Stripe's limits of one text, and of all texts together.
 const TEXT_LENGTH: usize = 20_000;
 const EVIDENCE_LENGTH: usize = 150_000;
@@ -88,23 +70,7 @@ pub(crate) fn update(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>
         return Err(Refusal::state("dispute_closed", message));
     }
     let metadata = call.form.metadata(dispute.metadata.clone())?;
-    let mut evidence = dispute.evidence.clone();
-    for (name, text) in call.form.pairs("evidence") {
-        let at = format!("evidence[{name}]");
-        if !EVIDENCE.contains(&name) {
-            let message = format!("Received unknown parameter: {at}");
-            return Err(Refusal::parameter("parameter_unknown", &at, message));
-        }
-        check_length(&at, text, TEXT_LENGTH)?;
-        evidence.insert(name.to_owned(), text.to_owned());
-    }
-    let length: usize = evidence.values().map(|text| text.chars().count()).sum();
-    if length > EVIDENCE_LENGTH {
-        let message = format!(
-            "The evidence has {length} characters; all fields together may have {EVIDENCE_LENGTH}."
-        );
-        return Err(Refusal::invalid(message).at("evidence"));
-    }
+    let evidence = evidence(call.form, dispute.evidence.clone())?;
     let previous = json!({"evidence": dispute.evidence, "status": dispute.status});
     dispute.metadata = metadata;
     dispute.evidence = evidence;
@@ -116,9 +82,45 @@ pub(crate) fn update(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>
             other => other,
         };
     }
+    let is_asked = dispute.asked_decision().is_some();
     let shown = dispute.render();
     store.emit("charge.dispute.updated", &shown, Some(previous), call);
+    if is_asked {
+        store.schedule(Task::DecideDispute(call.id.to_owned()));
+    }
     Ok(shown)
+}
+
+/// The evidence with what the request adds; an empty value removes a field.
+fn evidence(
+    form: &Form,
+    mut evidence: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Refusal> {
+    for (name, text) in form.pairs("evidence") {
+        let at = format!("evidence[{name}]");
+        if FILES.contains(&name) {
+            if !text.is_empty() && !text.starts_with("file_") {
+                return Err(Refusal::missing("file", text, &at));
+            }
+        } else if !TEXTS.contains(&name) {
+            let message = format!("Received unknown parameter: {at}");
+            return Err(Refusal::parameter("parameter_unknown", &at, message));
+        }
+        check_length(&at, text, TEXT_LENGTH)?;
+        if text.is_empty() {
+            evidence.remove(name);
+        } else {
+            evidence.insert(name.to_owned(), text.to_owned());
+        }
+    }
+    let length: usize = evidence.values().map(|text| text.chars().count()).sum();
+    if length > EVIDENCE_LENGTH {
+        let message = format!(
+            "The evidence has {length} characters; all fields together may have {EVIDENCE_LENGTH}."
+        );
+        return Err(Refusal::invalid(message).at("evidence"));
+    }
+    Ok(evidence)
 }
 
 /// `POST /v1/disputes/{id}/close`: the merchant accepts the dispute, which is lost.

@@ -5,7 +5,9 @@ use serde_json::value::RawValue;
 
 use crate::refusal::Refusal;
 use crate::routes::intents::{cancel, capture, confirm, create, read, update};
-use crate::routes::{charges, disputes, events, refunds, webhook_endpoints};
+use crate::routes::{
+    charges, disputes, events, fraud_warnings, refunds, reviews, webhook_endpoints,
+};
 use crate::store::{Call, Store};
 
 /// The operation of a route on the store; it returns Stripe's JSON.
@@ -24,18 +26,24 @@ pub(crate) struct Route {
 
 /// Finds the route of a request under `/v1` and the id in its path.
 pub(crate) fn find<'a>(method: &Method, path: &[&'a str]) -> Option<(Route, &'a str)> {
-    let (resource, rest) = path.split_first()?;
+    let (resource, rest) = match path {
+        ["radar", "early_fraud_warnings", rest @ ..] => ("early_fraud_warnings", rest),
+        [resource, rest @ ..] => (*resource, rest),
+        [] => return None,
+    };
     let (id, action) = match rest {
         [] => ("", ""),
         [id] => (*id, "/{id}"),
         [id, action] => (*id, *action),
         _ => return None,
     };
-    let route = match *resource {
+    let route = match resource {
         "payment_intents" => payment_intents(method.as_str(), action),
         "refunds" => refunds(method.as_str(), action),
         "charges" => charges(method.as_str(), action),
         "disputes" => disputes(method.as_str(), action),
+        "early_fraud_warnings" => fraud_warnings(method.as_str(), action),
+        "reviews" => reviews(method.as_str(), action),
         "events" => events(method.as_str(), action),
         "webhook_endpoints" => endpoints(method.as_str(), action),
         _ => None,
@@ -90,6 +98,31 @@ fn disputes(method: &str, action: &str) -> Option<Route> {
         ("GET", "/{id}") => route("disputes.retrieve", disputes::RETRIEVE, disputes::retrieve),
         ("POST", "/{id}") => route("disputes.update", disputes::UPDATE, disputes::update),
         ("POST", "close") => route("disputes.close", disputes::CLOSE, disputes::close),
+        _ => return None,
+    })
+}
+
+fn fraud_warnings(method: &str, action: &str) -> Option<Route> {
+    Some(match (method, action) {
+        ("GET", "") => route(
+            "early_fraud_warnings.list",
+            fraud_warnings::LIST,
+            fraud_warnings::list,
+        ),
+        ("GET", "/{id}") => route(
+            "early_fraud_warnings.retrieve",
+            fraud_warnings::RETRIEVE,
+            fraud_warnings::retrieve,
+        ),
+        _ => return None,
+    })
+}
+
+fn reviews(method: &str, action: &str) -> Option<Route> {
+    Some(match (method, action) {
+        ("GET", "") => route("reviews.list", reviews::LIST, reviews::list),
+        ("GET", "/{id}") => route("reviews.retrieve", reviews::RETRIEVE, reviews::retrieve),
+        ("POST", "approve") => route("reviews.approve", reviews::APPROVE, reviews::approve),
         _ => return None,
     })
 }

@@ -52,6 +52,7 @@ pub(crate) fn create(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>
     call.form.expands("")?;
     let asked = call.form.integer("amount")?;
     let reason = validate::choice(call.form, "reason", REASONS)?;
+    let is_fraud = reason.as_deref() == Some("fraudulent");
     let metadata = call.form.metadata(BTreeMap::new())?;
     let charge_id = find_charge(store, call.form)?;
     check_dispute(store, &charge_id)?;
@@ -91,6 +92,15 @@ pub(crate) fn create(store: &mut Store, call: &Call<'_>) -> Result<Box<RawValue>
     store.emit("refund.created", &shown, None, call);
     let previous = json!({"amount_refunded": refunded_before});
     store.emit_charge("charge.refunded", &charge_id, Some(previous), call);
+    let charge = store.charges.existing(&charge_id, "charge")?;
+    if charge.is_refunded() {
+        let why = if is_fraud {
+            "refunded_as_fraud"
+        } else {
+            "refunded"
+        };
+        bank::holds::end(store, &charge_id, why, call);
+    }
     Ok(shown)
 }
 

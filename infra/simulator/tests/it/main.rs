@@ -9,6 +9,7 @@ mod dashboard;
 mod disputes;
 mod events;
 mod faults;
+mod holds;
 mod idempotency;
 mod intents;
 mod ledger;

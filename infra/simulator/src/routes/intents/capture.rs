@@ -3,7 +3,7 @@
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::bank::refunds;
+use crate::bank::{consequences, refunds};
 use crate::objects::intent::Status;
 use crate::refusal::Refusal;
 use crate::routes::intents::read::answer;
@@ -112,4 +112,5 @@ pub(crate) fn finish(store: &mut Store, id: &str, call: &Call<'_>) {
     store.emit_charge("charge.captured", &charge_id, Some(previous), call);
     store.emit_intent("payment_intent.succeeded", id, call);
     refunds::release(store, &charge_id, rest, call);
+    consequences::schedule(store, &charge_id);
 }
