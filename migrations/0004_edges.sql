@@ -5,7 +5,7 @@
 -- is not an edge. An edge is never deleted, since old transitions were made by it. One that is no longer made is retired.
 
 create table edge (
-    machine      text     not null check (machine in ('payment', 'attempt', 'capture', 'refund')),
+    machine      text     not null check (machine in ('payment', 'attempt', 'capture', 'refund', 'dispute', 'dispute_funds', 'dispute_evidence')),
     from_status  text     not null,    -- 'none' before the first move
     kind         text     not null,    -- what happened, in the past tense
     to_status    text     not null,
@@ -65,6 +65,10 @@ from (values
     ('P14', '{requires_payment_method,requires_confirmation,requires_action,processing,requires_capture}', 'canceled', '{canceled}'),
     -- a client asks to cancel, or the payment expires; Stripe's answer moves the payment
     ('P14', '{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture}', 'cancel_requested', null),
+    -- review.opened, or radar.early_fraud_warning.created
+    ('P18', '{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture,succeeded,canceled,local_rejected}', 'hold_set', null),
+    -- review.closed, or radar.early_fraud_warning.updated to not actionable
+    ('P18', '{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture,succeeded,canceled,local_rejected}', 'hold_cleared', null),
     -- Stripe's object was read and differs
     ('P19', '{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture,succeeded,canceled,local_rejected}', 'resync', '{requires_payment_method,requires_confirmation,requires_action,processing,requires_capture,succeeded,canceled}'),
     -- an operator moves the payment by hand, with a reason
@@ -149,6 +153,76 @@ from (values
     ('P19', '{local_requested,pending,requires_action,succeeded,failed,canceled,local_rejected}', 'resync', '{pending,requires_action,succeeded,failed,canceled}'),
     -- an operator moves the refund by hand, with a reason
     ('P19', '{local_requested,pending,requires_action,succeeded,failed,canceled,local_rejected}', 'forced', '{local_requested,pending,requires_action,succeeded,failed,canceled,local_rejected}')
+) as rule (id, starts, kind, targets),
+unnest(rule.starts::text[]) as start (status),
+unnest(coalesce(rule.targets::text[], array[start.status])) as target (status);
+
+
+insert into edge (machine, id, from_status, kind, to_status)
+select 'dispute', rule.id, start.status, rule.kind, target.status
+from (values
+    -- charge.dispute.created, or the first report of the dispute
+    ('D0', '{none}', 'opened', '{warning_needs_response,warning_under_review,warning_closed,needs_response,under_review,won,lost,prevented}'),
+    -- evidence was submitted for an inquiry: an answer, or charge.dispute.updated
+    ('D1', '{warning_needs_response}', 'review_started', '{warning_under_review}'),
+    -- evidence was submitted: an answer, or charge.dispute.updated
+    ('D1', '{needs_response}', 'review_started', '{under_review}'),
+    -- the bank made a dispute of its inquiry: charge.dispute.updated; a resync follows
+    ('D2', '{warning_needs_response,warning_under_review}', 'escalated', '{needs_response,under_review}'),
+    -- the inquiry ended without a dispute: charge.dispute.closed
+    ('D3', '{warning_needs_response,warning_under_review}', 'inquiry_closed', '{warning_closed}'),
+    -- the bank decided for the merchant: charge.dispute.closed
+    ('D4', '{warning_needs_response,warning_under_review,needs_response,under_review}', 'won', '{won}'),
+    -- the bank decided for the customer, or the merchant accepted: an answer, or charge.dispute.closed
+    ('D5', '{warning_needs_response,warning_under_review,needs_response,under_review}', 'lost', '{lost}'),
+    -- it was resolved before the bank made a dispute of it: any event of the dispute
+    ('D6', '{warning_needs_response,warning_under_review,needs_response,under_review}', 'prevented', '{prevented}'),
+    -- a client asks to store or submit evidence; Stripe's answer moves the dispute
+    ('D7', '{warning_needs_response,needs_response}', 'evidence_requested', null),
+    -- a client asks to accept the dispute; Stripe's answer moves it
+    ('D8', '{warning_needs_response,needs_response}', 'accept_requested', null),
+    -- the timer that is set 48 h before the last moment for evidence
+    ('D9', '{warning_needs_response,needs_response}', 'evidence_due', null),
+    -- Stripe's object was read and differs
+    ('P19', '{warning_needs_response,warning_under_review,warning_closed,needs_response,under_review,won,lost,prevented}', 'resync', '{warning_needs_response,warning_under_review,warning_closed,needs_response,under_review,won,lost,prevented}'),
+    -- an operator moves the dispute by hand, with a reason
+    ('P19', '{warning_needs_response,warning_under_review,warning_closed,needs_response,under_review,won,lost,prevented}', 'forced', '{warning_needs_response,warning_under_review,warning_closed,needs_response,under_review,won,lost,prevented}')
+) as rule (id, starts, kind, targets),
+unnest(rule.starts::text[]) as start (status),
+unnest(coalesce(rule.targets::text[], array[start.status])) as target (status);
+
+
+insert into edge (machine, id, from_status, kind, to_status)
+select 'dispute_funds', rule.id, start.status, rule.kind, target.status
+from (values
+    -- charge.dispute.funds_withdrawn
+    ('F0', '{none}', 'withdrawn', '{withdrawn}'),
+    -- charge.dispute.funds_reinstated
+    ('F1', '{withdrawn}', 'reinstated', '{reinstated}'),
+    -- charge.dispute.funds_reinstated, while the report of the withdrawal is late or lost
+    ('F1', '{none}', 'reinstated', '{reinstated}'),
+    -- Stripe's object was read and shows a movement that no event has reported
+    ('P19', '{none}', 'resync', '{withdrawn,reinstated}'),
+    -- Stripe's object was read and differs
+    ('P19', '{withdrawn,reinstated}', 'resync', '{reinstated}')
+) as rule (id, starts, kind, targets),
+unnest(rule.starts::text[]) as start (status),
+unnest(coalesce(rule.targets::text[], array[start.status])) as target (status);
+
+
+insert into edge (machine, id, from_status, kind, to_status)
+select 'dispute_evidence', rule.id, start.status, rule.kind, target.status
+from (values
+    -- the object has evidence: an answer, or any event of the dispute
+    ('E0', '{none}', 'staged', '{staged}'),
+    -- the object counts a submission: an answer, or any event of the dispute
+    ('E1', '{none}', 'submitted', '{submitted}'),
+    -- the object counts a submission: an answer, or any event of the dispute
+    ('E1', '{staged}', 'submitted', '{submitted}'),
+    -- Stripe's object was read and shows evidence that no event has reported
+    ('P19', '{none}', 'resync', '{staged,submitted}'),
+    -- Stripe's object was read and differs
+    ('P19', '{staged,submitted}', 'resync', '{submitted}')
 ) as rule (id, starts, kind, targets),
 unnest(rule.starts::text[]) as start (status),
 unnest(coalesce(rule.targets::text[], array[start.status])) as target (status);

@@ -1,6 +1,6 @@
 -- What Pawl knows of each payment, and every move that brought it there.
 --
--- A stream is a payment with its attempts, captures and refunds. Whoever writes to a stream locks its payment row first, always:
+-- A stream is a payment with its attempts, captures, refunds and disputes. Whoever writes to a stream locks its payment row first, always:
 -- that one lock is what keeps two workers, a webhook and a client from deciding at the same moment.
 
 create table payment (
@@ -37,6 +37,11 @@ create table payment (
     -- The failure that Stripe's intent showed last; while a confirm is under way, the one that it showed before.
     shown_error           jsonb,
     cancellation_reason   text,
+    -- A dispute of it is open or lost, and how many have not ended, inquiries too: see 0013_disputes.sql.
+    disputed              boolean      not null default false,
+    open_disputes         integer      not null default 0 check (open_disputes >= 0),
+    -- Reviews and early warnings of fraud: [{"source", "id", "open"}].
+    holds                 jsonb        not null default '[]',
     capture_before        bigint,      -- Unix seconds, as Stripe gives it
     cancel_requested      boolean      not null default false,
     -- The one call that moves this payment and whose outcome is not known yet.
@@ -155,7 +160,7 @@ create index refund_account on refund (account_id, id);
 -- A transition without what it shares with the others of its step.
 create type status_change as (
     machine      text,
-    subject      uuid,      -- the payment, the attempt, the capture or the refund
+    subject      uuid,      -- the payment, the attempt, the capture, the refund or the dispute
     from_status  text,
     kind         text,
     to_status    text,
@@ -251,7 +256,7 @@ create table idempotency (
     status      smallint     not null,
     body        bytea        not null,
     payment_id  uuid         not null,
-    subject     uuid         not null,      -- the payment or the refund that the body shows
+    subject     uuid         not null,      -- the payment, the refund or the dispute that the body shows
     version     bigint       not null,
     created_at  timestamptz  not null,
     primary key (account_id, method, path, key)

@@ -44,7 +44,7 @@ $$;
 create table job (
     id             uuid         primary key,
     payment_id     uuid         not null,
-    subject        uuid         not null,      -- the payment, attempt, capture or refund that it is about
+    subject        uuid         not null,      -- the payment, attempt, capture, refund or dispute that it is about
     -- What it does: a workflows::effect::Effect, such as {"kind": "cancel_intent", "reason": "abandoned"}.
     effect         jsonb        not null,
     kind           text         not null generated always as (effect ->> 'kind') stored,
@@ -89,18 +89,21 @@ create index job_dead_error on job (error_class, id) where state = 'dead';
 
 -- A payment has at most one unfinished call that can move it. A dead one counts: its outcome is not known.
 create unique index job_one_call on job (payment_id)
-    where kind not in ('create_refund', 'resync') and state <> 'done';
+    where kind not in ('create_refund', 'update_dispute', 'close_dispute', 'resync') and state <> 'done';
 create unique index job_one_refund_call on job (subject)
     where kind = 'create_refund' and state <> 'done';
+create unique index job_one_dispute_call on job (subject)
+    where kind in ('update_dispute', 'close_dispute') and state <> 'done';
 create unique index job_one_resync on job (payment_id)
     where kind = 'resync' and state in ('queued', 'running');
 -- The finished and the dead jobs of a payment, for operators; the three above find the others. One entry for each job.
 create index job_ended on job (payment_id) where state in ('done', 'dead');
 
--- When a payment is compared with Stripe's object (check) or canceled (expire), even if no webhook arrives.
+-- When a payment is compared with Stripe's object (check) or canceled (expire), even if no webhook arrives, and when its
+-- merchant is reminded that evidence of a dispute is due (evidence).
 create table timer (
     payment_id  uuid         not null references payment,
-    kind        text         not null check (kind in ('check', 'expire')),
+    kind        text         not null check (kind in ('check', 'expire', 'evidence')),
     due_at      timestamptz  not null,
     -- A check waits longer each time it fires.
     times_fired integer      not null default 0,

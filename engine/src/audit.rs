@@ -1,9 +1,10 @@
-//! The comparison of Stripe's intents of a range with the database: every sum per account and currency, and each difference.
+//! The comparison of Stripe's intents and disputes of a range with the database: every sum per account and currency, and each difference.
 //!
 //! Payments move while they are compared, so each difference is compared once more, by a fresh read of both sides, before it
 //! counts. The report is kept with a signature, so that nobody can change what an audit has found.
 
 mod difference;
+mod disputes;
 mod key;
 
 use std::collections::{BTreeMap, HashSet};
@@ -80,6 +81,7 @@ struct Totals {
     payments: BothView,
     captured: BothView,
     refunded: BothView,
+    withdrawn: BothView,
 }
 
 type ByCurrency = BTreeMap<(Uuid, String), Totals>;
@@ -117,8 +119,8 @@ impl Auditor {
         Ok(())
     }
 
-    /// Compares all intents of ours that Stripe made in the range, and all payments that were accepted in it, and keeps the
-    /// report. Both sides get `settles_within` to settle before a difference counts.
+    /// Compares all intents and disputes of ours that Stripe made in the range, and all payments that were accepted in it, and
+    /// keeps the report. Both sides get `settles_within` to settle before a difference counts.
     ///
     /// # Errors
     /// [`AuditError`]; no report is kept then.
@@ -146,12 +148,16 @@ impl Auditor {
         }
         self.find_missing(from, to, &seen, &mut sums, &mut suspects)
             .await?;
-        if !suspects.is_empty() {
+        let disputes = self.compare_disputes(range, &mut sums).await?;
+        if !suspects.is_empty() || !disputes.is_empty() {
             sleep(settles_within).await;
         }
         let mut drifts = Vec::new();
         for suspect in suspects {
             drifts.extend(self.compare_again(&suspect).await?);
+        }
+        for dispute in disputes {
+            drifts.extend(self.compare_dispute_again(&dispute).await?);
         }
         self.keep(from, to, sums, drifts).await
     }
@@ -356,5 +362,6 @@ fn sums_view(((account, currency), totals): ((Uuid, String), Totals)) -> SumsVie
         payments: totals.payments,
         captured: totals.captured,
         refunded: totals.refunded,
+        withdrawn: totals.withdrawn,
     }
 }

@@ -4,7 +4,7 @@
 use infra::trace::SpanKind;
 use infra::{postgres, trace};
 use uuid::Uuid;
-use workflows::stream::{CaptureRequest, ConfirmRequest, Event, RefundRequest};
+use workflows::stream::{CaptureRequest, ConfirmRequest, Event, EvidenceRequest, RefundRequest};
 
 use crate::commit::Cause;
 use crate::commit::advance::{Advance, Origin, Outcome};
@@ -49,7 +49,7 @@ impl Engine {
         }
     }
 
-    /// Applies a command to a payment. The answer shows the payment (or the new refund) after the command, and is durable.
+    /// Applies a command to a payment. The answer shows the payment (or the new refund, or the dispute) after the command, and is durable.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown payment and for another account's, [`Error::Refused`] when the payment's status
@@ -138,5 +138,18 @@ fn event(payment: Uuid, command: Command) -> (Event, Uuid) {
             });
             (event, refund)
         }
+        Command::SubmitEvidence {
+            dispute,
+            evidence,
+            submit,
+        } => {
+            let event = Event::EvidenceRequested(EvidenceRequest {
+                dispute,
+                evidence,
+                submit,
+            });
+            (event, dispute)
+        }
+        Command::AcceptDispute { dispute } => (Event::AcceptRequested { dispute }, dispute),
     }
 }

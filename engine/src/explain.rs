@@ -80,7 +80,14 @@ impl Engine {
             };
             let refunds = store::refund::list(&mut connection, &[payment]).await?;
             record.stream.refunds = refunds.iter().map(|it| it.refund.clone()).collect();
-            let ids: Vec<Uuid> = refunds.iter().map(|it| it.refund.id).collect();
+            let disputes = store::dispute::of_payment(&mut connection, payment).await?;
+            record.stream.disputes = disputes.into_iter().map(|it| it.dispute).collect();
+            let disputes = record.stream.disputes.iter().map(|it| it.id);
+            let ids: Vec<Uuid> = refunds
+                .iter()
+                .map(|it| it.refund.id)
+                .chain(disputes)
+                .collect();
             Ok(Some(Facts {
                 record,
                 refunds,
@@ -135,12 +142,20 @@ impl Facts {
     fn next(&self, jobs: &[&job::Listed]) -> Vec<NextView> {
         let due = jobs.iter().filter_map(|job| job.next_view());
         let timers = self.timers.iter().map(|timer| {
-            let (kind, sentence) = if timer.expires {
-                let sentence = "The payment is canceled, unless it was finished before.";
-                (NextKind::Expiry, sentence)
-            } else {
-                let sentence = "The payment and its refunds are compared with Stripe's objects.";
-                (NextKind::Check, sentence)
+            let (kind, sentence) = match timer.kind.as_str() {
+                "expire" => {
+                    let sentence = "The payment is canceled, unless it was finished before.";
+                    (NextKind::Expiry, sentence)
+                }
+                "evidence" => {
+                    let sentence = "The merchant is reminded that evidence of a dispute is due.";
+                    (NextKind::EvidenceReminder, sentence)
+                }
+                _ => {
+                    let sentence =
+                        "The payment, its refunds and its disputes are compared with Stripe's objects.";
+                    (NextKind::Check, sentence)
+                }
             };
             NextView {
                 kind,

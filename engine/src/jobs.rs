@@ -8,6 +8,7 @@ mod capture_intent;
 mod confirm_intent;
 mod create_intent;
 mod create_refund;
+mod dispute;
 mod resync;
 
 use std::time::{Duration, Instant};
@@ -145,6 +146,12 @@ pub(crate) async fn perform(work: Work<'_>) -> JobResult {
         } => capture_intent::perform(&work, *capture, *amount, *is_final).await,
         Effect::CancelIntent { reason } => cancel_intent::perform(&work, reason.as_deref()).await,
         Effect::CreateRefund { refund } => create_refund::perform(&work, *refund).await,
+        Effect::UpdateDispute {
+            dispute,
+            evidence,
+            submit,
+        } => dispute::update(&work, *dispute, evidence, *submit).await,
+        Effect::CloseDispute { dispute } => dispute::close(&work, *dispute).await,
         Effect::Resync => resync::perform(&work).await,
     };
     result.unwrap_or_else(|result| result)

@@ -10,6 +10,7 @@ pub mod cache;
 mod command;
 mod commit;
 pub mod delivery;
+mod disputes;
 mod error;
 mod event_reader;
 mod explain;
@@ -46,6 +47,7 @@ use crate::commit::batch::advance::Advances;
 use crate::commit::batch::create::Creates;
 use crate::commit::batch::receive::Webhooks;
 
+pub use disputes::{DisputeFilter, Disputed};
 pub use error::Error;
 pub use infra::http::page::Page;
 pub use intervention::Force;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use workflows::edges::Machine;
 use workflows::stripe::StripeError;
 
-use crate::record::{Record, error_view};
+use crate::record::{Record, dispute_data, error_view};
 use crate::store::{outbox, transition};
 
 /// What a relay reads of a message.
@@ -75,6 +75,12 @@ pub(crate) fn of<'a>(
             _ => None,
         },
         cancellation_reason: row.moved["cancellation_reason"].as_str().map(str::to_owned),
+        dispute: match moved.machine {
+            Machine::Dispute | Machine::DisputeFunds | Machine::DisputeEvidence => {
+                dispute_data(&row.moved)
+            }
+            Machine::Payment | Machine::Attempt | Machine::Capture | Machine::Refund => None,
+        },
         amount: payment.money.amount(),
         currency: payment.money.currency().code(),
         amount_capturable: amount("amount_capturable", payment.capturable),

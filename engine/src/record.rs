@@ -1,16 +1,23 @@
 //! A payment's stream together with what only the merchant cares for, and the views of it that clients get.
 
 use bytes::Bytes;
-use contracts::id::{AttemptId, CaptureId, PaymentId, RefundId};
+use contracts::event::DisputeData;
+use contracts::id::{AttemptId, CaptureId, DisputeId, PaymentId, RefundId};
 use contracts::request::{Customer, Metadata};
-use contracts::view::{AttemptView, CaptureView, ErrorView, PaymentView, RefundView};
+use contracts::view::{
+    AttemptView, CaptureView, DisputeView, ErrorView, HoldView, PaymentView, RefundView,
+};
 use infra::id::AccountId;
 use serde::Serialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::attempt;
 use workflows::attempt::Attempt;
 use workflows::capture::Capture;
+use workflows::dispute::{Dispute, Evidence, Funds};
+use workflows::edges::NONE;
+use workflows::hold::Hold;
 use workflows::payment::Status;
 use workflows::refund::Refund;
 use workflows::stream::Stream;
@@ -66,6 +73,17 @@ pub(crate) struct RefundRecord {
     pub(crate) updated_at: OffsetDateTime,
 }
 
+/// A dispute with what only its row knows.
+#[derive(Debug, Clone)]
+pub(crate) struct DisputeRecord {
+    /// The state that `step` decides about.
+    pub(crate) dispute: Dispute,
+    /// The payment that is disputed.
+    pub(crate) payment: Uuid,
+    /// When it last changed.
+    pub(crate) updated_at: OffsetDateTime,
+}
+
 /// A payment's view as it is sent to clients.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -114,7 +132,8 @@ impl Record {
             amount_captured: payment.captured,
             amount_refunded: payment.refunded,
             amount_reserved: payment.reserved,
-            disputed: false,
+            disputed: payment.disputed,
+            holds: payment.holds.iter().filter_map(hold_view).collect(),
             intent_id: payment.intent_id.clone(),
             client_secret: payment.client_secret.clone(),
             next_action: payment.next_action.clone(),
@@ -123,9 +142,7 @@ impl Record {
             cancellation_reason: payment.cancellation_reason.clone(),
             multicapture: payment.multicapture.map(|it| it.as_str().into()),
             captures: self.captures(),
-            capture_before: payment
-                .capture_before
-                .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()),
+            capture_before: payment.capture_before.and_then(time_of),
             reference: self.notes.reference.clone(),
             customer: self.notes.customer.clone(),
             description: self.notes.description.clone(),
@@ -188,11 +205,19 @@ impl Record {
         }
     }
 
-    /// The view of one subject of the stream as bytes: of the payment itself, or of a refund that was created together
-    /// with the record's last change.
+    /// The view of one subject of the stream as bytes: of the payment itself, of a refund that was created together
+    /// with the record's last change, or of a dispute that was read for it.
     pub(crate) fn render_subject(&self, subject: Uuid) -> Option<Bytes> {
         if subject == self.stream.payment.id {
             return Some(json(&self.view()));
+        }
+        if let Some(dispute) = self.stream.disputes.iter().find(|it| it.id == subject) {
+            let record = DisputeRecord {
+                dispute: dispute.clone(),
+                payment: self.stream.payment.id,
+                updated_at: self.updated_at,
+            };
+            return Some(json(&record.view()));
         }
         let refund = self.stream.refunds.iter().find(|it| it.id == subject)?;
         let record = RefundRecord {
@@ -248,6 +273,50 @@ impl RefundRecord {
     }
 }
 
+impl DisputeRecord {
+    /// The view of the dispute that its merchant gets.
+    pub(crate) fn view(&self) -> DisputeView {
+        let dispute = &self.dispute;
+        DisputeView {
+            id: DisputeId::from_uuid(dispute.id),
+            object: "dispute".into(),
+            payment_id: PaymentId::from_uuid(self.payment),
+            status: dispute.status.as_str().into(),
+            amount: dispute.amount,
+            currency: dispute.currency.clone(),
+            reason: dispute.reason.clone(),
+            funds: dispute.funds.map_or(NONE, Funds::as_str).into(),
+            evidence: dispute.evidence.map_or(NONE, Evidence::as_str).into(),
+            evidence_due_by: dispute.due_by.and_then(time_of),
+            open_call: dispute.open_call.map(|call| call.as_str().into()),
+            stripe_id: dispute.stripe_id.clone(),
+            charge_id: dispute.charge_id.clone(),
+            error: dispute.error.as_ref().map(error_view),
+            created_at: made_at(dispute.id).unwrap_or(self.updated_at),
+            updated_at: self.updated_at,
+        }
+    }
+}
+
+/// The moment at which a subject got its id, to the millisecond.
+fn made_at(id: Uuid) -> Option<OffsetDateTime> {
+    let (seconds, nanos) = id.get_timestamp()?.to_unix();
+    let moment = time_of(i64::try_from(seconds).ok()?)?;
+    moment.replace_nanosecond(nanos).ok()
+}
+
+/// The view of a hold, while it holds.
+fn hold_view(hold: &Hold) -> Option<HoldView> {
+    hold.open.then(|| HoldView {
+        source: hold.source.as_str().into(),
+        stripe_id: hold.id.clone(),
+    })
+}
+
+fn time_of(seconds: i64) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp(seconds).ok()
+}
+
 fn attempt_view(attempt: &Attempt) -> AttemptView {
     AttemptView {
         id: AttemptId::from_uuid(attempt.id),
@@ -271,6 +340,18 @@ pub(crate) fn error_view(error: &StripeError) -> ErrorView {
         param: error.param.clone(),
         message: error.message.clone(),
     }
+}
+
+/// What events say of a dispute, read from the facts that its transition keeps; nothing if these are not of a dispute.
+pub(crate) fn dispute_data(moved: &Value) -> Option<DisputeData> {
+    let text = |name: &str| moved[name].as_str().map(str::to_owned);
+    Some(DisputeData {
+        status: text("status")?,
+        amount: moved["amount"].as_i64()?,
+        currency: text("currency")?,
+        reason: text("reason")?,
+        evidence_due_by: moved["due_by"].as_i64().and_then(time_of),
+    })
 }
 
 /// JSON of one of our views. Their keys are strings, so that there always is JSON of them.

@@ -1,5 +1,6 @@
 //! The requests that callers make of the engine, and the answers that they get.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,7 +31,7 @@ pub struct NewPayment {
     pub notes: Notes,
 }
 
-/// A client's command to an existing payment.
+/// A client's command to an existing payment, or to what belongs to it.
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Charge the customer.
@@ -59,6 +60,20 @@ pub enum Command {
         /// One of Stripe's reasons.
         reason: Option<String>,
     },
+    /// Store evidence of a dispute, or send it to the bank.
+    SubmitEvidence {
+        /// Our id of the dispute.
+        dispute: Uuid,
+        /// Texts and ids of files by Stripe's names of the fields.
+        evidence: BTreeMap<String, String>,
+        /// Whether the bank gets it now.
+        submit: bool,
+    },
+    /// Accept a dispute.
+    AcceptDispute {
+        /// Our id of the dispute.
+        dispute: Uuid,
+    },
 }
 
 impl Command {
@@ -69,6 +84,8 @@ impl Command {
             Self::Capture { .. } => "capture",
             Self::Cancel { .. } => "cancel",
             Self::Refund { .. } => "refund",
+            Self::SubmitEvidence { .. } => "evidence",
+            Self::AcceptDispute { .. } => "accept dispute",
         }
     }
 }
@@ -133,7 +150,7 @@ pub struct Answer {
     pub replayed: bool,
     /// The payment that was created or changed.
     pub payment: Uuid,
-    /// The payment itself, or the refund that was created.
+    /// The payment itself, the refund that was created, or the dispute.
     pub subject: Uuid,
     /// The version of the payment after the request.
     pub version: i64,

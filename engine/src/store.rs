@@ -8,6 +8,7 @@ pub(crate) mod audit_report;
 mod capture;
 mod decode;
 pub(crate) mod delivery;
+pub(crate) mod dispute;
 pub(crate) mod event_cursor;
 pub(crate) mod idempotency;
 pub(crate) mod inbox;

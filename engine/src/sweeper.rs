@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use workflows::stream::Event;
 
 use crate::commit::Cause;
 use crate::commit::advance::{Advance, Origin};
@@ -171,14 +172,15 @@ impl Sweeper {
         Ok(())
     }
 
-    /// A timer never moves a payment by itself: a check requests a resync, an expiry requests a cancellation.
+    /// A timer never moves a payment by itself: a check requests a resync, an expiry requests a cancellation, and a reminder
+    /// is an event for the merchant.
     async fn fire_timers(&self) -> sqlx::Result<()> {
         let fired = postgres::within(async {
             let mut transaction = self.pool.begin().await?;
             let fired = timer::fire(&mut transaction, TIMERS).await?;
             let checks: Vec<_> = fired
                 .iter()
-                .filter(|timer| !timer.expires)
+                .filter(|timer| timer.kind == timer::Kind::Check)
                 .map(|timer| timer.payment)
                 .collect();
             if !checks.is_empty() {
@@ -188,21 +190,25 @@ impl Sweeper {
             Ok(fired)
         });
         let fired = fired.await?;
-        let expired = fired.iter().filter(|timer| timer.expires);
+        let others = fired.iter().filter_map(|timer| match timer.kind {
+            timer::Kind::Check => None,
+            timer::Kind::Expire => Some((timer.payment, Cause::expiry(), Origin::Expiry)),
+            timer::Kind::Evidence => Some(reminder(timer.payment)),
+        });
         // At the same time: a payment that stays locked delays the others by no more than its own wait.
-        join_all(expired.map(|timer| self.expire(timer.payment))).await;
+        join_all(others.map(|(payment, cause, origin)| self.fire(payment, cause, origin))).await;
         Ok(())
     }
 
-    async fn expire(&self, payment: Uuid) {
-        let expiry = Advance {
+    async fn fire(&self, payment: Uuid, cause: Cause, origin: Origin) {
+        let advance = Advance {
             payment,
-            cause: Cause::expiry(),
-            origin: Origin::Expiry,
+            cause,
+            origin,
         };
-        if let Err(error) = self.advances.submit(expiry).await {
+        if let Err(error) = self.advances.submit(advance).await {
             let payment = PaymentId::from(payment);
-            tracing::warn!(%payment, %error, "failed to cancel an expired payment; its timer fires again later");
+            tracing::warn!(%payment, %error, "failed to apply a timer to its payment; the timer fires again later");
         }
     }
 }
@@ -218,4 +224,11 @@ fn log_failure(error: &sqlx::Error, news: Option<News>) {
         }
         None => tracing::debug!(%error, "failed to sweep jobs and timers in Postgres"),
     }
+}
+
+/// The request that a timer before the last moment for evidence makes.
+fn reminder(payment: Uuid) -> (Uuid, Cause, Origin) {
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    let event = Event::EvidenceDue { now };
+    (payment, Cause::reminder(now), Origin::Reminder { event })
 }

@@ -14,7 +14,7 @@ use infra::storable;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use workflows::stripe::{Charge, Intent, PAYMENT_ID, Refund};
+use workflows::stripe::{Charge, Dispute, FraudWarning, Intent, PAYMENT_ID, Refund, Review};
 
 pub(crate) use events::enabled_chunks;
 pub use events::enabled_events;
@@ -97,7 +97,13 @@ pub enum Object {
     Charge(Box<Charge>),
     /// A refund.
     Refund(Box<Refund>),
-    /// Any other object (dispute, review, warning, checkout session, payout …): the ids that it contains.
+    /// A dispute.
+    Dispute(Box<Dispute>),
+    /// A review.
+    Review(Box<Review>),
+    /// An early warning of fraud.
+    FraudWarning(Box<FraudWarning>),
+    /// Any other object (checkout session, payout …): the ids that it contains.
     Other(Box<Pointers>),
 }
 
@@ -226,6 +232,11 @@ fn object(raw: &RawValue) -> Result<Object, ParseError> {
         Some("payment_intent") => serde_json::from_str(raw.get()).map(Object::Intent),
         Some("charge") => serde_json::from_str(raw.get()).map(Object::Charge),
         Some("refund") => serde_json::from_str(raw.get()).map(Object::Refund),
+        Some("dispute") => serde_json::from_str(raw.get()).map(Object::Dispute),
+        Some("review") => serde_json::from_str(raw.get()).map(Object::Review),
+        Some("radar.early_fraud_warning") => {
+            serde_json::from_str(raw.get()).map(Object::FraudWarning)
+        }
         _ => return Ok(Object::Other(Box::new(outside.pointers()))),
     };
     Ok(known.unwrap_or_else(|error| {

@@ -88,8 +88,9 @@ pub struct Limits {
     pub notice: Duration,
     /// Finishing the open requests after that: 10 s.
     pub drain: Duration,
-    /// The path whose bodies may have [`LONG_BODY_LIMIT`] bytes: its handler reads them with [`LongBodies`]. None by default.
-    pub long_bodies: Option<&'static str>,
+    /// Whether the bodies of a path may have [`LONG_BODY_LIMIT`] bytes: its handler reads them with [`LongBodies`]. None by
+    /// default.
+    pub long_bodies: fn(&str) -> bool,
 }
 
 impl Default for Limits {
@@ -102,7 +103,7 @@ impl Default for Limits {
             request: Duration::from_mins(1),
             notice: shutdown::notice(),
             drain: Duration::from_secs(10),
-            long_bodies: None,
+            long_bodies: |_| false,
         }
     }
 }

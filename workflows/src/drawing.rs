@@ -10,7 +10,7 @@ const PREFACE: &str = "\
 # Machines
 
 Made by `cargo run -p workflows --example draw` from the tables of rules (`workflows::payment::RULES`,
-`attempt::RULES`, `capture::RULES`, `refund::RULES`, `job::RULES`). Do not edit. The database's table `edge`
+`attempt::RULES`, `capture::RULES`, `refund::RULES`, `dispute::RULES` and its neighbours, `job::RULES`). Do not edit. The database's table `edge`
 (`migrations/0004_edges.sql`) is made from the same tables.
 
 The drawings leave out the rules that lead from every status (`resync`, `forced`): they correct. The tables below the
@@ -56,7 +56,8 @@ pub fn document() -> String {
     let mut text = PREFACE.to_owned();
     for machine in Machine::ALL {
         // Writing to a string cannot fail.
-        let _ = write_machine(&mut text, machine.as_str(), "", &edges::rules(*machine));
+        let title = machine.as_str().replace('_', " ");
+        let _ = write_machine(&mut text, &title, "", &edges::rules(*machine));
     }
     let _ = write_machine(&mut text, "job", JOB, &edges::job_rules());
     text

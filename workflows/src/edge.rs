@@ -1,6 +1,6 @@
 //! The rules of a machine, the edges that they stand for, and the driver that lets statig take a move.
 //!
-//! Each machine lists its rules in one table (`payment/rules.rs`, `attempt/rules.rs`, `refund/rules.rs`). A rule stands
+//! Each machine lists its rules in one table (`rules.rs` in the folder of its subject). A rule stands
 //! for one edge per pair of statuses. All machines share the same driver: a statig machine whose states read the rules
 //! that leave them, under one superstate that reads the rules of every status.
 
@@ -25,6 +25,12 @@ names! {
         Capture = "capture",
         /// [`crate::refund`]
         Refund = "refund",
+        /// [`crate::dispute`]
+        Dispute = "dispute",
+        /// The money of a dispute: [`crate::dispute::Funds`]
+        DisputeFunds = "dispute_funds",
+        /// The evidence of a dispute: [`crate::dispute::Evidence`]
+        DisputeEvidence = "dispute_evidence",
     }
 }
 
@@ -35,6 +41,8 @@ names! {
         Client = "client",
         /// A report of Stripe: an answer to a call, or a webhook.
         Stripe = "Stripe",
+        /// A review, or a warning of the customer's bank, that Stripe reports: it sets a flag and moves no status.
+        Radar = "Radar",
         /// A read of Stripe's object, which corrects from any status.
         Resync = "resync",
         /// An operator.

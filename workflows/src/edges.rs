@@ -1,7 +1,7 @@
 //! The edges of all machines, from which the database's table `edge`, the drawings and the tests are made.
 
 use crate::names::Name;
-use crate::{attempt, capture, edge, job, payment, refund};
+use crate::{attempt, capture, dispute, edge, job, payment, refund};
 
 pub use crate::edge::{Driver, Edge, From, Machine, NONE, Rule, To};
 
@@ -22,6 +22,9 @@ pub fn list(machine: Machine) -> Vec<Edge> {
         Machine::Attempt => edge::enumerate::<attempt::AttemptGraph>(),
         Machine::Capture => edge::enumerate::<capture::CaptureGraph>(),
         Machine::Refund => edge::enumerate::<refund::RefundGraph>(),
+        Machine::Dispute => edge::enumerate::<dispute::DisputeGraph>(),
+        Machine::DisputeFunds => edge::enumerate::<dispute::FundsGraph>(),
+        Machine::DisputeEvidence => edge::enumerate::<dispute::EvidenceGraph>(),
     }
 }
 
@@ -33,6 +36,9 @@ pub fn rules(machine: Machine) -> Vec<Row> {
         Machine::Attempt => rows(attempt::RULES),
         Machine::Capture => rows(capture::RULES),
         Machine::Refund => rows(refund::RULES),
+        Machine::Dispute => rows(dispute::RULES),
+        Machine::DisputeFunds => rows(dispute::FUNDS_RULES),
+        Machine::DisputeEvidence => rows(dispute::EVIDENCE_RULES),
     }
 }
 

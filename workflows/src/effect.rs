@@ -1,5 +1,7 @@
 //! The work that a step asks for: an effect is decided by `step`, stored in the row of its job, and performed by a worker.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -18,6 +20,10 @@ names! {
         CancelIntent = "cancel_intent",
         /// Makes a refund; never a payment's `open_call`, since refunds run beside each other.
         CreateRefund = "create_refund",
+        /// Stores or submits evidence of a dispute; never a payment's `open_call`, and at most one of a dispute's.
+        UpdateDispute = "update_dispute",
+        /// Accepts a dispute; like [`Call::UpdateDispute`].
+        CloseDispute = "close_dispute",
     }
 }
 
@@ -52,7 +58,21 @@ pub enum Effect {
         /// Our id of the refund.
         refund: Uuid,
     },
-    /// Read the intent and its refunds at Stripe, and report them as [`crate::stream::Event::Resynced`]; one per payment
+    /// Ask Stripe to store evidence of a dispute, or to send it to the bank.
+    UpdateDispute {
+        /// Our id of the dispute.
+        dispute: Uuid,
+        /// Texts and ids of files by Stripe's names of the fields.
+        evidence: BTreeMap<String, String>,
+        /// Whether the bank gets it now.
+        submit: bool,
+    },
+    /// Ask Stripe to accept a dispute, which is then lost.
+    CloseDispute {
+        /// Our id of the dispute.
+        dispute: Uuid,
+    },
+    /// Read the intent, its refunds and its disputes at Stripe, and report them as [`crate::stream::Event::Resynced`]; one per payment
     /// is enough.
     Resync,
 }
@@ -76,6 +96,8 @@ impl Effect {
             Self::CaptureIntent { .. } => Some(Call::CaptureIntent),
             Self::CancelIntent { .. } => Some(Call::CancelIntent),
             Self::CreateRefund { .. } => Some(Call::CreateRefund),
+            Self::UpdateDispute { .. } => Some(Call::UpdateDispute),
+            Self::CloseDispute { .. } => Some(Call::CloseDispute),
             Self::Resync => None,
         }
     }
@@ -89,13 +111,14 @@ impl Effect {
         }
     }
 
-    /// The id of its subject: an attempt, a capture, a refund, or else the payment.
+    /// The id of its subject: an attempt, a capture, a refund, a dispute, or else the payment.
     #[must_use]
     pub const fn subject(&self, payment: Uuid) -> Uuid {
         match self {
             Self::ConfirmIntent { attempt } => *attempt,
             Self::CaptureIntent { capture, .. } => *capture,
             Self::CreateRefund { refund } => *refund,
+            Self::UpdateDispute { dispute, .. } | Self::CloseDispute { dispute } => *dispute,
             Self::CreateIntent | Self::CancelIntent { .. } | Self::Resync => payment,
         }
     }
@@ -120,7 +143,11 @@ impl Kind {
     /// Whether a payment has at most one open job of this kind and of its like: the calls that can move the payment.
     #[must_use]
     pub const fn is_exclusive(self) -> bool {
-        !matches!(self, Self::Call(Call::CreateRefund) | Self::Resync)
+        !matches!(
+            self,
+            Self::Call(Call::CreateRefund | Call::UpdateDispute | Call::CloseDispute)
+                | Self::Resync
+        )
     }
 }
 

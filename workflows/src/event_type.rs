@@ -1,8 +1,8 @@
 //! The types of the events that report transitions to merchants. A type names the outcome, so that it does not matter
 //! which edge led to it: an answer, a webhook, a resync or an operator.
 
-use crate::edge::Machine;
-use crate::{attempt, capture, payment, refund};
+use crate::edge::{Machine, NONE};
+use crate::{attempt, capture, dispute, payment, refund};
 
 /// The status that each type reports, machine by machine. A type may report more than one status.
 pub const OUTCOMES: &[(Machine, &str, &str)] = &[
@@ -146,6 +146,66 @@ pub const OUTCOMES: &[(Machine, &str, &str)] = &[
         refund::Status::LocalRejected.as_str(),
         "refund.failed",
     ),
+    (
+        Machine::Dispute,
+        dispute::Status::WarningNeedsResponse.as_str(),
+        "dispute.inquiry_needs_response",
+    ),
+    (
+        Machine::Dispute,
+        dispute::Status::WarningUnderReview.as_str(),
+        "dispute.inquiry_under_review",
+    ),
+    (
+        Machine::Dispute,
+        dispute::Status::WarningClosed.as_str(),
+        "dispute.inquiry_closed",
+    ),
+    (
+        Machine::Dispute,
+        dispute::Status::NeedsResponse.as_str(),
+        "dispute.needs_response",
+    ),
+    (
+        Machine::Dispute,
+        dispute::Status::UnderReview.as_str(),
+        "dispute.under_review",
+    ),
+    (
+        Machine::Dispute,
+        dispute::Status::Won.as_str(),
+        "dispute.won",
+    ),
+    (
+        Machine::Dispute,
+        dispute::Status::Lost.as_str(),
+        "dispute.lost",
+    ),
+    (
+        Machine::Dispute,
+        dispute::Status::Prevented.as_str(),
+        "dispute.prevented",
+    ),
+    (
+        Machine::DisputeFunds,
+        dispute::Funds::Withdrawn.as_str(),
+        "dispute.funds_withdrawn",
+    ),
+    (
+        Machine::DisputeFunds,
+        dispute::Funds::Reinstated.as_str(),
+        "dispute.funds_reinstated",
+    ),
+    (
+        Machine::DisputeEvidence,
+        dispute::Evidence::Staged.as_str(),
+        "dispute.evidence_staged",
+    ),
+    (
+        Machine::DisputeEvidence,
+        dispute::Evidence::Submitted.as_str(),
+        "dispute.evidence_submitted",
+    ),
 ];
 
 const WAITS_FOR_METHOD: &str = "payment.requires_payment_method";
@@ -153,9 +213,15 @@ const PAYMENT_FAILED: &str = "payment.failed";
 const CANCEL_REQUESTED: &str = "payment.cancel_requested";
 const CAPTURE_REQUESTED: &str = "payment.capture_requested";
 const RELEASED: &str = "refund.released";
+const HOLD_SET: &str = "payment.hold_set";
+const HOLD_CLEARED: &str = "payment.hold_cleared";
+const DISPUTED: &str = "dispute.created";
+const EVIDENCE_REQUESTED: &str = "dispute.evidence_requested";
+const ACCEPT_REQUESTED: &str = "dispute.accept_requested";
+const EVIDENCE_DUE: &str = "dispute.evidence_due";
 
 /// Every type, in the order of the machines.
-pub const ALL: [&str; 34] = [
+pub const ALL: [&str; 53] = [
     "payment.created",
     WAITS_FOR_METHOD,
     "payment.requires_confirmation",
@@ -167,6 +233,8 @@ pub const ALL: [&str; 34] = [
     PAYMENT_FAILED,
     CANCEL_REQUESTED,
     CAPTURE_REQUESTED,
+    HOLD_SET,
+    HOLD_CLEARED,
     "payment.updated",
     "attempt.started",
     "attempt.requires_action",
@@ -190,6 +258,23 @@ pub const ALL: [&str; 34] = [
     "refund.canceled",
     RELEASED,
     "refund.updated",
+    DISPUTED,
+    "dispute.inquiry_needs_response",
+    "dispute.inquiry_under_review",
+    "dispute.inquiry_closed",
+    "dispute.needs_response",
+    "dispute.under_review",
+    "dispute.won",
+    "dispute.lost",
+    "dispute.prevented",
+    EVIDENCE_REQUESTED,
+    ACCEPT_REQUESTED,
+    EVIDENCE_DUE,
+    "dispute.funds_withdrawn",
+    "dispute.funds_reinstated",
+    "dispute.evidence_staged",
+    "dispute.evidence_submitted",
+    "dispute.updated",
 ];
 
 /// A transition, as far as its type depends on it.
@@ -223,19 +308,38 @@ impl Change<'_> {
             Machine::Payment if self.kind == payment::Kind::CaptureRequested.as_str() => {
                 CAPTURE_REQUESTED
             }
+            Machine::Payment if self.kind == payment::Kind::HoldSet.as_str() => HOLD_SET,
+            Machine::Payment if self.kind == payment::Kind::HoldCleared.as_str() => HOLD_CLEARED,
             Machine::Payment if self.is_failed_attempt() => PAYMENT_FAILED,
             // Money that was never captured: no event may report an outcome of a refund.
             Machine::Refund if refund::is_release(self.reason) => match self.outcome() {
                 Some("refund.succeeded") => RELEASED,
                 _ => "refund.updated",
             },
+            Machine::Dispute if self.is_opened() => DISPUTED,
+            Machine::Dispute if self.kind == dispute::Kind::EvidenceRequested.as_str() => {
+                EVIDENCE_REQUESTED
+            }
+            Machine::Dispute if self.kind == dispute::Kind::AcceptRequested.as_str() => {
+                ACCEPT_REQUESTED
+            }
+            Machine::Dispute if self.kind == dispute::Kind::EvidenceDue.as_str() => EVIDENCE_DUE,
             machine => self.outcome().unwrap_or(match machine {
                 Machine::Payment => "payment.updated",
                 Machine::Attempt => "attempt.updated",
                 Machine::Capture => "capture.updated",
                 Machine::Refund => "refund.updated",
+                Machine::Dispute | Machine::DisputeFunds | Machine::DisputeEvidence => {
+                    "dispute.updated"
+                }
             }),
         }
+    }
+
+    /// Whether a dispute is reported for the first time and waits for something. One that has ended already reports its end.
+    fn is_opened(&self) -> bool {
+        let to: Result<dispute::Status, _> = self.to.parse();
+        self.from == NONE && to.is_ok_and(|to| !to.is_final())
     }
 
     /// Whether a payment waits for a method because an attempt failed. Otherwise it has not been attempted yet.

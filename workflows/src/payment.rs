@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::capture::Multicapture;
 use crate::edge;
 use crate::edge::Edge;
+use crate::hold::Hold;
 use crate::money::Money;
 use crate::names::names;
 use crate::stripe::{Intent, IntentStatus, StripeError};
@@ -70,6 +71,10 @@ names! {
         CancelRequested = "cancel_requested",
         /// P14: Stripe canceled the intent.
         Canceled = "canceled",
+        /// P18: a review was opened, or the bank warns of fraud.
+        HoldSet = "hold_set",
+        /// P18: the review was closed, or the warning no longer matters.
+        HoldCleared = "hold_cleared",
         /// P19: Stripe's object was read and differed.
         Resync = "resync",
         /// P19: an operator decided.
@@ -135,6 +140,12 @@ pub struct Payment {
     /// The sum of the open refunds.
     #[serde(rename = "amount_reserved")]
     pub reserved: i64,
+    /// Whether a dispute of it is open or lost ([`crate::dispute::Status::is_disputed`]); no refund is accepted then.
+    pub disputed: bool,
+    /// How many of its disputes have not ended, inquiries too.
+    pub open_disputes: i32,
+    /// Reviews and early warnings of fraud, open and closed ones.
+    pub holds: Vec<Hold>,
     /// Until when it can be captured, in Unix seconds.
     pub capture_before: Option<i64>,
     /// Whether a cancel is asked for that Stripe has not yet answered.
@@ -181,6 +192,9 @@ impl Payment {
             captured: 0,
             refunded: 0,
             reserved: 0,
+            disputed: false,
+            open_disputes: 0,
+            holds: Vec::new(),
             capture_before: None,
             cancel_requested: false,
             open_call: None,

@@ -1,12 +1,14 @@
-//! A payment with its attempts, captures and refunds, and the one function that decides how they move: [`step`].
+//! A payment with its attempts, captures, refunds and disputes, and the one function that decides how they move: [`step`].
 
 mod attempts;
 mod calls;
 mod captures;
 mod charges;
 mod commands;
+mod disputes;
 mod draft;
 mod event;
+mod holds;
 mod identity;
 mod intents;
 mod refunds;
@@ -17,18 +19,20 @@ use uuid::Uuid;
 
 use crate::attempt::Attempt;
 use crate::capture::Capture;
+use crate::dispute;
+use crate::dispute::Dispute;
 use crate::edges::Machine;
 use crate::payment::Payment;
 use crate::refund::Refund;
 
 pub use crate::effect::Effect;
 pub use event::{
-    CaptureRequest, ChargeReport, ConfirmRequest, Event, IntentReport, Needs, RefundReport,
-    RefundRequest, Snapshot, VoidCall,
+    CaptureRequest, ChargeReport, ConfirmRequest, DisputeReport, Event, EvidenceRequest,
+    HoldReport, IntentReport, Needs, RefundReport, RefundRequest, Snapshot, VoidCall,
 };
 pub use identity::Identity;
 
-/// A payment with its attempts, captures and refunds, as they stand under the lock of the payment's row.
+/// A payment with its attempts, captures, refunds and disputes, as they stand under the lock of the payment's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
     /// The payment.
@@ -40,6 +44,8 @@ pub struct Stream {
     pub captures: Vec<Capture>,
     /// Its refunds, where the event needs them; see [`Event::needs`].
     pub refunds: Vec<Refund>,
+    /// Its disputes, where the event needs them.
+    pub disputes: Vec<Dispute>,
 }
 
 impl Stream {
@@ -63,7 +69,7 @@ impl Stream {
 pub struct Step {
     /// The stream afterwards.
     pub stream: Stream,
-    /// The transitions in order, at most one of each subject. Their versions continue the stream's without a gap.
+    /// The transitions in order, at most one of each machine and subject. Their versions continue the stream's without a gap.
     pub transitions: Vec<Transition>,
     /// The work that must be done now.
     pub effects: Vec<Effect>,
@@ -83,7 +89,7 @@ impl Step {
 pub struct Transition {
     /// The machine of the subject.
     pub machine: Machine,
-    /// The id of the payment, attempt, capture or refund that moved.
+    /// The id of the payment, attempt, capture, refund or dispute that moved.
     pub subject: Uuid,
     /// The edge's kind.
     pub kind: &'static str,
@@ -137,12 +143,24 @@ pub enum Refusal {
         /// The sum that is left, in the currency's unit.
         left: i64,
     },
+    /// The payment is disputed: the customer gets the money back through the bank, and a refund would pay it twice.
+    #[error("the payment has a dispute that is open or lost")]
+    Disputed,
+    /// The status of the dispute does not allow what was asked.
+    #[error("a dispute in status {status} does not allow this")]
+    WrongDisputeStatus {
+        /// The dispute's status.
+        status: dispute::Status,
+    },
     /// The id of a new subject is in use.
     #[error("the id is in use")]
     IdInUse,
     /// The event is about a refund that is not of this stream, or was not loaded.
     #[error("the refund is not of this payment")]
     UnknownRefund,
+    /// The event is about a dispute that is not of this stream, or was not loaded.
+    #[error("the dispute is not of this payment")]
+    UnknownDispute,
     /// The report is about another payment's object.
     #[error("the report is about another payment")]
     NotOurs,
@@ -200,6 +218,9 @@ fn apply(draft: &mut Draft, event: &Event) -> Result<(), Refusal> {
         Event::CaptureRequested(request) => request.apply(draft),
         Event::CancelRequested { reason } => commands::cancel(draft, reason.as_ref()),
         Event::RefundRequested(request) => request.apply(draft),
+        Event::EvidenceRequested(request) => request.apply(draft),
+        Event::AcceptRequested { dispute } => disputes::accept(draft, *dispute),
+        Event::EvidenceDue { now } => disputes::remind(draft, *now),
         Event::Forced { to, reason: _ } => commands::force(draft, *to),
         Event::IntentSeen(report) => report.apply(draft),
         Event::IntentRejected { error } => calls::intent_rejected(draft, error),
@@ -209,6 +230,13 @@ fn apply(draft: &mut Draft, event: &Event) -> Result<(), Refusal> {
         Event::ChargeSeen(report) => report.apply(draft),
         Event::RefundSeen(report) => report.apply(draft),
         Event::RefundRejected { refund, error } => refunds::rejected(draft, *refund, error),
+        Event::DisputeSeen(report) => report.apply(draft),
+        Event::DisputeCallRefused {
+            dispute,
+            call,
+            error,
+        } => disputes::call_refused(draft, *dispute, *call, error),
+        Event::HoldSeen(report) => report.apply(draft),
         Event::Hinted => draft.resync(),
         Event::Resynced(snapshot) => snapshot.apply(draft),
     }

@@ -1,11 +1,15 @@
 //! Snapshots of Stripe's objects. They hold the fields that a decision needs; every other field is ignored.
 
+mod disputes;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use type_safe_id::{DynamicType, TypeSafeId};
 use uuid::Uuid;
+
+pub use disputes::{Dispute, DisputeStatus, EvidenceDetails, FraudWarning, Review};
 
 /// The key of `metadata` that carries our payment's id on every intent we create; see [`id_of`].
 pub const PAYMENT_ID: &str = "payment_id";
@@ -173,6 +177,9 @@ pub struct Charge {
     /// How much of it was given back.
     #[serde(default)]
     pub amount_refunded: i64,
+    /// Whether it is or was disputed, by an inquiry too.
+    #[serde(default)]
+    pub disputed: bool,
     /// Three letters in lower case.
     #[serde(default)]
     pub currency: String,

@@ -11,6 +11,8 @@ infra::codes! {
     IDEMPOTENCY_IN_FLIGHT = 409 "idempotency_in_flight", "An equal request is in flight", retryable;
     /// The outcome of another call to Stripe for this payment is not known yet.
     CALL_IN_FLIGHT = 409 "call_in_flight", "Another call is still open", retryable;
+    /// A dispute of the payment is open or lost, so that a refund would give the money back twice.
+    DISPUTED = 409 "disputed", "The payment is disputed";
     /// Stripe takes one capture of this payment only.
     MULTICAPTURE_UNAVAILABLE = 409 "multicapture_unavailable", "The payment can be captured once";
     /// The account has a payment with this reference.

@@ -10,8 +10,8 @@ use infra::http::{LongBodyError, RequestError};
 use workflows::stream::Refusal;
 
 use crate::code::{
-    CALL_IN_FLIGHT, IDEMPOTENCY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED, INTAKE_PAUSED, INVALID_AMOUNT,
-    MULTICAPTURE_UNAVAILABLE, REFERENCE_TAKEN, WEBHOOK_INVALID,
+    CALL_IN_FLIGHT, DISPUTED, IDEMPOTENCY_IN_FLIGHT, IDEMPOTENCY_KEY_REUSED, INTAKE_PAUSED,
+    INVALID_AMOUNT, MULTICAPTURE_UNAVAILABLE, REFERENCE_TAKEN, WEBHOOK_INVALID,
 };
 
 /// The `Retry-After` of a pause, which an operator ends after minutes.
@@ -30,8 +30,8 @@ pub(crate) enum Error {
     Engine(engine::Error),
     /// The webhook is not signed by Stripe.
     Signature(SignatureError),
-    /// Too many long webhooks are in memory.
-    LongWebhooks,
+    /// Too many long bodies are in memory.
+    LongBodies,
 }
 
 impl Error {
@@ -63,7 +63,7 @@ impl From<LongBodyError> for Error {
     fn from(error: LongBodyError) -> Self {
         match error {
             LongBodyError::Request(error) => Self::Request(error),
-            LongBodyError::Busy => Self::LongWebhooks,
+            LongBodyError::Busy => Self::LongBodies,
         }
     }
 }
@@ -84,7 +84,7 @@ impl IntoResponse for Error {
             }
             Self::Engine(error) => engine_problem(error),
             Self::Signature(error) => invalid_webhook(&error),
-            Self::LongWebhooks => long_webhooks(),
+            Self::LongBodies => long_bodies(),
         };
         problem.into_response()
     }
@@ -158,7 +158,7 @@ fn refusal_problem(refusal: &Refusal) -> Problem {
         ),
         Refusal::CallOpen { .. } => Problem::new(
             CALL_IN_FLIGHT,
-            "Another call to Stripe for this payment is under way. Send this again when its outcome is known.",
+            "Another call to Stripe about this payment or dispute is under way. Send this again when its outcome is known.",
         )
         .retry_after(1),
         Refusal::CancelPending => {
@@ -182,6 +182,14 @@ fn refusal_problem(refusal: &Refusal) -> Problem {
             "This payment can be captured once: leave out `final`, and the rest is released.",
         )
         .param("final"),
+        Refusal::Disputed => Problem::new(
+            DISPUTED,
+            "The payment has a dispute that is open or lost: the bank pays the customer back. Answer or accept the dispute instead.",
+        ),
+        Refusal::WrongDisputeStatus { status } => Problem::new(
+            UNEXPECTED_STATE,
+            format!("A dispute in status {status} takes no answer."),
+        ),
         Refusal::RefundExceeds { left } => amount(format!("At most {left} can be refunded.")),
         // Only reports of Stripe and faults of Pawl cause the others; no request does.
         other => internal(&other.to_string()),
@@ -197,12 +205,12 @@ fn invalid_webhook(error: &dyn std::error::Error) -> Problem {
     .param("Stripe-Signature")
 }
 
-fn long_webhooks() -> Problem {
+fn long_bodies() -> Problem {
     tracing::warn!(
-        "webhook refused: too many webhooks over 64 KiB are in memory; answering 503, and Stripe sends it again"
+        "request refused: too many bodies over 64 KiB are in memory; answering 503, and Stripe or the client sends it again"
     );
     Problem::unavailable(
-        "Too many long webhooks are being stored. Nothing was done.",
+        "Too many long bodies are being stored. Nothing was done: send this again.",
         1,
     )
 }

@@ -8,7 +8,8 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use engine::Idempotency;
-use infra::http::body::json_or_empty;
+use infra::http::LongBody;
+use infra::http::body::{json_or_empty, read_json_or_empty};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -69,6 +70,35 @@ impl<T: DeserializeOwned + Checked> FromRequest<Gateway> for IdempotentBody<T> {
             wait,
             key,
             raw,
+        })
+    }
+}
+
+/// As [`IdempotentBody`], of up to 1 MiB. While this value lives, a body over 64 KiB counts as one of those in memory.
+pub(crate) struct LongIdempotentBody<T> {
+    pub(crate) sent: IdempotentBody<T>,
+    _place: LongBody,
+}
+
+impl<T: DeserializeOwned + Checked> FromRequest<Gateway> for LongIdempotentBody<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Error> {
+        let (head, body) = request.into_parts();
+        let key = idempotency::key(&head.headers)?;
+        let wait = Wait::from_headers(&head.headers);
+        let place = gateway.long_bodies.read(body).await?;
+        let raw = read_json_or_empty(&head.headers, place.bytes.clone())?;
+        let body: T = body::parse(&raw)?;
+        body.check()?;
+        Ok(Self {
+            sent: IdempotentBody {
+                body,
+                wait,
+                key,
+                raw,
+            },
+            _place: place,
         })
     }
 }

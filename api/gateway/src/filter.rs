@@ -1,11 +1,14 @@
 //! The filters of lists: of payments `status`, `reference`, `amount`, `created` and `metadata[key]`, of refunds `payment`,
-//! `status` and `created`.
+//! `status` and `created`, of disputes `payment` and `status`.
+
+use std::str::FromStr;
 
 use contracts::id::PaymentId;
-use engine::{PaymentFilter, RefundFilter};
+use engine::{DisputeFilter, PaymentFilter, RefundFilter};
 use infra::http::RequestError;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
+use uuid::Uuid;
 
 /// The most pairs of metadata that a payment may have.
 const MOST_METADATA: usize = 50;
@@ -24,12 +27,7 @@ pub(crate) fn parse(parameters: Vec<(String, String)>) -> Result<PaymentFilter, 
             ));
         }
         match name.as_str() {
-            "status" => {
-                let status = value.parse();
-                let status = status
-                    .map_err(|_| RequestError::parameter("status", "There is no such status."))?;
-                filter.status = Some(status);
-            }
+            "status" => filter.status = Some(status(&value)?),
             "reference" => filter.reference = Some(value),
             "amount" => {
                 let amount = amount(&name, &value)?;
@@ -71,24 +69,44 @@ pub(crate) fn of_refunds(parameters: Vec<(String, String)>) -> Result<RefundFilt
     let mut filter = RefundFilter::default();
     for (name, value) in parameters {
         match name.as_str() {
-            "payment" => {
-                let payment = value.parse::<PaymentId>().map_err(|_| {
-                    RequestError::parameter("payment", "This must be the id of a payment, pay_….")
-                })?;
-                filter.payment = Some(payment.uuid());
-            }
-            "status" => {
-                let status = value.parse();
-                let status = status
-                    .map_err(|_| RequestError::parameter("status", "There is no such status."))?;
-                filter.status = Some(status);
-            }
+            "payment" => filter.payment = Some(payment(&value)?),
+            "status" => filter.status = Some(status(&value)?),
             "created[gte]" => filter.created.0 = Some(moment(name.as_str(), &value)?),
             "created[lt]" => filter.created.1 = Some(moment(name.as_str(), &value)?),
             _ => return Err(RequestError::unknown_parameter(&name)),
         }
     }
     Ok(filter)
+}
+
+/// Reads the parameters of a list of disputes that are not its page.
+///
+/// # Errors
+/// If one of them is unknown or its value cannot be read.
+pub(crate) fn of_disputes(
+    parameters: Vec<(String, String)>,
+) -> Result<DisputeFilter, RequestError> {
+    let mut filter = DisputeFilter::default();
+    for (name, value) in parameters {
+        match name.as_str() {
+            "payment" => filter.payment = Some(payment(&value)?),
+            "status" => filter.status = Some(status(&value)?),
+            _ => return Err(RequestError::unknown_parameter(&name)),
+        }
+    }
+    Ok(filter)
+}
+
+fn payment(text: &str) -> Result<Uuid, RequestError> {
+    let id = text.parse::<PaymentId>().map_err(|_| {
+        RequestError::parameter("payment", "This must be the id of a payment, pay_….")
+    })?;
+    Ok(id.uuid())
+}
+
+fn status<T: FromStr>(text: &str) -> Result<T, RequestError> {
+    let status = text.parse();
+    status.map_err(|_| RequestError::parameter("status", "There is no such status."))
 }
 
 fn amount(name: &str, text: &str) -> Result<i64, RequestError> {

@@ -8,6 +8,7 @@ mod body;
 pub mod code;
 mod commands;
 mod deliveries;
+mod disputes;
 mod early_view;
 mod error;
 mod events;
@@ -57,6 +58,9 @@ pub(crate) const SERVICE: &str = "gateway";
 
 /// How long readiness waits for Redis.
 const REDIS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many bodies over 64 KiB are in memory at the same time. Disputes are rare; past it Stripe and clients send them again.
+const LONG_AT_ONCE: usize = 16;
 
 /// The database role of the gateway: see `migrations/0010_roles.sql`.
 const DATABASE_ROLE: &str = "pawl_gateway";
@@ -170,7 +174,7 @@ pub async fn serve(
         stripe: signature::Verifier::new(&config.webhook_secrets)
             .context("STRIPE_WEBHOOK_SECRET")?,
         guard: Guard::new(config.webhook_reach),
-        long_bodies: LongBodies::new(webhook::LONG_AT_ONCE),
+        long_bodies: LongBodies::new(LONG_AT_ONCE),
         redis: infra::redis::manager(redis_url, REDIS_PATIENCE)?,
         limits: config.limits,
         limiter: Limiter::new(lookups),
@@ -178,7 +182,7 @@ pub async fn serve(
     infra::postgres::watch(SERVICE, pool, shutdown.clone());
     tracing::info!(address = %listener.local_addr()?, "gateway listens");
     let limits = infra::http::Limits {
-        long_bodies: Some(webhook::PATH),
+        long_bodies: |path| path == webhook::PATH || disputes::takes_evidence(path),
         ..infra::http::Limits::default()
     };
     infra::http::serve_within(limits, SERVICE, listener, router(gateway), shutdown).await
@@ -203,6 +207,10 @@ fn merchants() -> OpenApiRouter<Gateway> {
         .routes(routes!(refunds::create, refunds::list))
         .routes(routes!(refunds::list_all))
         .routes(routes!(refunds::read))
+        .routes(routes!(disputes::list))
+        .routes(routes!(disputes::read))
+        .routes(routes!(disputes::submit_evidence))
+        .routes(routes!(disputes::accept))
         .routes(routes!(events::list))
         .routes(routes!(explanations::payment))
         .routes(routes!(explanations::refund))

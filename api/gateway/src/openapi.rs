@@ -24,6 +24,7 @@ use utoipa::{IntoResponses, Modify, OpenApi};
     tags(
         (name = "payments", description = "Create and move payments"),
         (name = "refunds", description = "Give money back"),
+        (name = "disputes", description = "Answer what customers dispute at their banks"),
         (name = "webhook_endpoints", description = "The addresses that a merchant's events are sent to"),
         (name = "events", description = "What an endpoint is sent"),
         (name = "webhooks", description = "Stripe's events"),

@@ -12,9 +12,6 @@ use crate::{Gateway, openapi};
 /// The path of Stripe's events, whose bodies may have 1 MiB: a dispute's evidence alone has up to 150 KB.
 pub(crate) const PATH: &str = "/webhooks/stripe";
 
-/// How many events over 64 KiB are in memory at the same time. Disputes are rare; past it Stripe sends them again.
-pub(crate) const LONG_AT_ONCE: usize = 16;
-
 /// Stripe's events.
 ///
 /// Signed by Stripe over the raw body. 200 once it is durable, whatever it holds.

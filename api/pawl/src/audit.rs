@@ -63,6 +63,7 @@ fn print(report: &AuditView) -> ExitCode {
         "payments",
         "captured",
         "refunded",
+        "withdrawn by disputes",
         "at Stripe",
     ]);
     for row in &report.sums {
@@ -72,9 +73,10 @@ fn print(report: &AuditView) -> ExitCode {
             row.payments.pawl.to_string(),
             row.captured.pawl.to_string(),
             row.refunded.pawl.to_string(),
+            row.withdrawn.pawl.to_string(),
             format!(
-                "{} / {} / {}",
-                row.payments.stripe, row.captured.stripe, row.refunded.stripe
+                "{} / {} / {} / {}",
+                row.payments.stripe, row.captured.stripe, row.refunded.stripe, row.withdrawn.stripe
             ),
         ]);
     }

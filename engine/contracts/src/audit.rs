@@ -47,6 +47,9 @@ pub struct SumsView {
     pub captured: BothView,
     /// What was given back, refunds that have not ended included.
     pub refunded: BothView,
+    /// What the disputes of the range took from the merchant's balance and did not give back. Not in reports of older versions.
+    #[serde(default)]
+    pub withdrawn: BothView,
 }
 
 /// A number as Stripe has it and as Pawl has it.
@@ -67,7 +70,7 @@ pub struct DriftView {
     pub payment_id: PaymentId,
     /// Stripe's intent.
     pub intent_id: String,
-    /// What differs: `payment`, `status`, `captured` or `refunded`.
+    /// What differs: `payment`, `status`, `captured`, `refunded`, `dispute`, `dispute_status` or `dispute_funds`.
     pub what: Cow<'static, str>,
     /// Its value at Stripe.
     pub stripe: String,

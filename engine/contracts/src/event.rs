@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::id::{EventId, PaymentId};
 use crate::request::Metadata;
 use crate::schema;
-use crate::schema::{Currency, Machine};
+use crate::schema::{Currency, DisputeStatus, Machine};
 use crate::view::ErrorView;
 
 /// The topic of all transitions.
@@ -63,7 +63,7 @@ pub struct EventData {
     pub payment_id: PaymentId,
     /// The merchant it belongs to.
     pub account_id: AccountId,
-    /// Whose transition it is: `payment`, `attempt`, `capture` or `refund`.
+    /// Whose transition it is: `payment`, `attempt`, `capture`, `refund`, `dispute`, `dispute_funds` or `dispute_evidence`.
     #[schema(value_type = Machine)]
     pub machine: Cow<'static, str>,
     /// The id of what moved.
@@ -94,6 +94,9 @@ pub struct EventData {
     pub capture_amount: Option<i64>,
     /// Why the payment was canceled, or is asked to be: the client's reason, `abandoned` where it expired, or Stripe's own.
     pub cancellation_reason: Option<String>,
+    /// The dispute; nothing where the subject is no dispute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispute: Option<DisputeData>,
     /// What is asked of the customer, in the currency's smallest unit.
     pub amount: i64,
     /// ISO 4217 in lower case.
@@ -107,6 +110,24 @@ pub struct EventData {
     pub amount_refunded: i64,
     /// What refunds under way hold back.
     pub amount_reserved: i64,
+}
+
+/// The facts of a dispute after a transition of it. Never its evidence.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DisputeData {
+    /// Its status.
+    #[schema(value_type = DisputeStatus)]
+    pub status: String,
+    /// What is disputed, in the smallest unit of `currency`.
+    pub amount: i64,
+    /// ISO 4217 in lower case; the bank may dispute in another currency than the payment's.
+    pub currency: String,
+    /// Stripe's reason, for instance `fraudulent`.
+    pub reason: String,
+    /// Until when evidence may be sent.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub evidence_due_by: Option<OffsetDateTime>,
 }
 
 impl CloudEvent {

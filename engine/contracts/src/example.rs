@@ -10,7 +10,7 @@ use workflows::edges;
 use workflows::edges::{Edge, Machine, NONE};
 use workflows::event_type::Change;
 
-use crate::event::{EventData, SCHEMA_VERSION};
+use crate::event::{DisputeData, EventData, SCHEMA_VERSION};
 use crate::id::{EventId, PaymentId, subject};
 use crate::request::Metadata;
 use crate::view::ErrorView;
@@ -88,6 +88,7 @@ pub fn data(event_type: &str) -> Option<EventData> {
         cancellation_reason: (to == "canceled" && machine == Machine::Payment)
             .then(|| "requested_by_customer".to_owned()),
         error: failed.then(declined),
+        dispute: dispute(machine, to),
         amount: AMOUNT,
         currency: "eur".to_owned(),
         amount_capturable: sum(matches!(to, "requires_capture" | "authorized")),
@@ -96,6 +97,21 @@ pub fn data(event_type: &str) -> Option<EventData> {
         amount_reserved: sum(
             is_refund && matches!(to, "local_requested" | "pending" | "requires_action")
         ),
+    })
+}
+
+fn dispute(machine: Machine, to: &str) -> Option<DisputeData> {
+    let status = match machine {
+        Machine::Dispute => to,
+        Machine::DisputeFunds | Machine::DisputeEvidence => "needs_response",
+        Machine::Payment | Machine::Attempt | Machine::Capture | Machine::Refund => return None,
+    };
+    Some(DisputeData {
+        status: status.to_owned(),
+        amount: AMOUNT,
+        currency: "eur".to_owned(),
+        reason: "product_not_received".to_owned(),
+        evidence_due_by: Some(datetime!(2026-12-24 23:59:59 UTC)),
     })
 }
 

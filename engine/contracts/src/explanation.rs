@@ -138,6 +138,8 @@ pub enum NextKind {
     Expiry,
     /// The authorization of the money ends at the bank.
     AuthorizationEnds,
+    /// A timer reminds of evidence of a dispute that is due.
+    EvidenceReminder,
 }
 
 /// Something that can be asked for.

@@ -102,14 +102,14 @@ impl ToSchema for EventId {
 }
 
 /// The id of a machine's subject under its own prefix: `attempt` gives `att_…`, `capture` gives `cap_…`, `refund` gives
-/// `re_…`, `dispute` gives `dp_…`, and everything else is the payment.
+/// `re_…`, `dispute`, `dispute_funds` and `dispute_evidence` give `dp_…`, and everything else is the payment.
 #[must_use]
 pub fn subject(machine: &str, uuid: Uuid) -> String {
     match machine {
         "attempt" => AttemptId::from(uuid).to_string(),
         "capture" => CaptureId::from(uuid).to_string(),
         "refund" => RefundId::from(uuid).to_string(),
-        "dispute" => DisputeId::from(uuid).to_string(),
+        "dispute" | "dispute_funds" | "dispute_evidence" => DisputeId::from(uuid).to_string(),
         _ => PaymentId::from(uuid).to_string(),
     }
 }

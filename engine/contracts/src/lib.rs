@@ -6,6 +6,7 @@
 pub mod asyncapi;
 pub mod audit;
 pub mod event;
+pub mod evidence;
 pub mod example;
 pub mod explanation;
 pub mod id;

@@ -240,6 +240,29 @@ impl RefundReason {
     }
 }
 
+/// `POST /api/v1/disputes/{id}/evidence`.
+#[derive(Debug, Default, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SubmitEvidence {
+    /// Texts, and ids of files at Stripe (`file_…`), by Stripe's names of the fields. A text has at
+    /// most 20,000 characters, all of them together 150,000. An empty value removes a field. What is not named stays as it is.
+    #[serde(
+        deserialize_with = "metadata",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    #[schema(schema_with = schema::evidence)]
+    pub evidence: BTreeMap<String, String>,
+    /// True when absent: the bank gets the evidence now, which most banks take once. With false Stripe keeps it, and it can be
+    /// changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submit: Option<bool>,
+}
+
+/// `POST /api/v1/disputes/{id}/accept`.
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptDispute {}
+
 /// A map that refuses a key given twice: serde's own maps keep the last one and say nothing.
 fn metadata<'de, D: Deserializer<'de>>(input: D) -> Result<Metadata, D::Error> {
     struct Once;

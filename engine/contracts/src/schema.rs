@@ -1,9 +1,12 @@
 //! Schemas of values that Rust holds as plain text, for the OpenAPI document: it says of them exactly what the services
 //! accept and answer.
 
+use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
-use workflows::{attempt, capture, edges, money, payment, refund};
+use workflows::{attempt, capture, dispute, edges, hold, money, payment, refund};
+
+use crate::evidence::{FILES, TEXT_LENGTH, TEXTS};
 
 macro_rules! schemas {
     ($($(#[$doc:meta])* $name:ident: $words:expr;)*) => {$(
@@ -36,10 +39,23 @@ schemas! {
     Multicapture: capture::Multicapture::ALL.iter().map(|it| it.as_str());
     /// The schema of a refund's status.
     RefundStatus: refund::Status::ALL.iter().map(|status| status.as_str());
+    /// The schema of a dispute's status.
+    DisputeStatus: dispute::Status::ALL.iter().map(|status| status.as_str());
+    /// The schema of what became of a dispute's money.
+    DisputeFunds: or_none(dispute::Funds::ALL.iter().map(|state| state.as_str()));
+    /// The schema of how far a dispute's evidence is.
+    DisputeEvidence: or_none(dispute::Evidence::ALL.iter().map(|state| state.as_str()));
+    /// The schema of what set a hold.
+    HoldSource: hold::Source::ALL.iter().map(|source| source.as_str());
     /// The schema of a machine's name.
     Machine: edges::Machine::ALL.iter().map(|machine| machine.as_str());
     /// The schema of a currency.
     Currency: currencies();
+}
+
+/// The states of what need not exist yet.
+fn or_none(states: impl Iterator<Item = &'static str>) -> impl Iterator<Item = &'static str> {
+    std::iter::once(edges::NONE).chain(states)
 }
 
 /// There is no list of what `Money` takes but `Money` itself, so every three letters are asked once.
@@ -100,6 +116,44 @@ pub(crate) fn payment_method_types() -> Schema {
         .items(name)
         .max_items(Some(20))
         .examples([serde_json::json!(["card"])])
+        .build()
+        .into()
+}
+
+/// The schema of [`SubmitEvidence::evidence`](crate::request::SubmitEvidence).
+pub(crate) fn evidence() -> Schema {
+    let text = || {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .max_length(Some(TEXT_LENGTH))
+            .pattern(Some(TEXT))
+            .build()
+    };
+    let file = || {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .max_length(Some(255))
+            .pattern(Some("^(file_[A-Za-z0-9_]+)?$"))
+            .build()
+    };
+    let texts = TEXTS.iter().map(|name| (*name, text()));
+    let files = FILES.iter().map(|name| (*name, file()));
+    let evidence = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(
+            "Texts and ids of files by Stripe's names; an empty value removes one.",
+        ))
+        .examples([serde_json::json!({
+            "product_description": "A red bicycle, size L",
+            "customer_name": "Jenny Rosen",
+            "receipt": "file_1PqVXh2eZvKYlo2C",
+        })])
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    texts
+        .chain(files)
+        .fold(evidence, |schema, (name, field)| {
+            schema.property(name, field)
+        })
         .build()
         .into()
 }

@@ -9,11 +9,12 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::id::{AttemptId, CaptureId, EventId, PaymentId, RefundId};
+use crate::id::{AttemptId, CaptureId, DisputeId, EventId, PaymentId, RefundId};
 use crate::request::{Customer, Metadata};
 use crate::schema;
 use crate::schema::{
-    AttemptStatus, CaptureStatus, Currency, Machine, Multicapture, PaymentStatus, RefundStatus,
+    AttemptStatus, CaptureStatus, Currency, DisputeEvidence, DisputeFunds, DisputeStatus,
+    HoldSource, Machine, Multicapture, PaymentStatus, RefundStatus,
 };
 
 /// A payment.
@@ -44,8 +45,12 @@ pub struct PaymentView {
     pub amount_refunded: i64,
     /// What refunds under way hold back.
     pub amount_reserved: i64,
-    /// Whether the customer disputes it.
+    /// Whether a dispute of it is open or lost: `needs_response`, `under_review` or `lost`. No refund is accepted then. An
+    /// inquiry does not count.
     pub disputed: bool,
+    /// Reviews and early warnings of fraud that are open: look at the payment before the goods leave.
+    #[serde(default)]
+    pub holds: Vec<HoldView>,
     /// Stripe's id of the intent, once there is one.
     pub intent_id: Option<String>,
     /// What a browser needs to confirm it with Stripe.js.
@@ -90,6 +95,16 @@ pub struct PaymentView {
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: OffsetDateTime,
+}
+
+/// A sign that a payment should be looked at. It moves nothing.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct HoldView {
+    /// `review`: by Radar or by a person at Stripe; `early_fraud_warning`: of the customer's bank.
+    #[schema(value_type = HoldSource)]
+    pub source: Cow<'static, str>,
+    /// Stripe's id of the review or the warning.
+    pub stripe_id: String,
 }
 
 /// One confirmation of a payment.
@@ -188,6 +203,53 @@ pub struct RefundView {
     pub updated_at: OffsetDateTime,
 }
 
+/// A dispute: a customer's claim at their bank against a payment.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DisputeView {
+    /// Its id.
+    pub id: DisputeId,
+    /// Always `dispute`.
+    pub object: Cow<'static, str>,
+    /// The disputed payment.
+    pub payment_id: PaymentId,
+    /// Stripe's status. One that begins with `warning_` is an inquiry, which moves no money and blocks no refund.
+    #[schema(value_type = DisputeStatus)]
+    pub status: Cow<'static, str>,
+    /// What is disputed, which may be less than was paid.
+    pub amount: i64,
+    /// ISO 4217 in lower case; the bank may dispute in another currency than the payment's.
+    pub currency: String,
+    /// Stripe's reason, for instance `fraudulent` or `product_not_received`.
+    pub reason: String,
+    /// The disputed money: `none`, `withdrawn` from the merchant's balance, or `reinstated`. It says nothing of the outcome.
+    #[schema(value_type = DisputeFunds)]
+    pub funds: Cow<'static, str>,
+    /// The evidence: `none`, `staged` at Stripe, or `submitted` to the bank.
+    #[schema(value_type = DisputeEvidence)]
+    pub evidence: Cow<'static, str>,
+    /// Until when evidence may be sent.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub evidence_due_by: Option<OffsetDateTime>,
+    /// What was asked for and Stripe has not answered yet: `update_dispute` (evidence) or `close_dispute` (accept).
+    #[schema(pattern = "^(update_dispute|close_dispute)$")]
+    pub open_call: Option<Cow<'static, str>>,
+    /// Stripe's id.
+    pub stripe_id: String,
+    /// Stripe's id of the disputed charge.
+    pub charge_id: Option<String>,
+    /// Why Stripe refused the last thing that was asked.
+    pub error: Option<ErrorView>,
+    /// When Pawl learned of it.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: OffsetDateTime,
+    /// When it last changed.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: OffsetDateTime,
+}
+
 /// One transition: what happened, once, to the payment or to something that belongs to it.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct EventView {
@@ -199,7 +261,8 @@ pub struct EventView {
     pub r#type: Cow<'static, str>,
     /// The payment in whose stream it happened.
     pub payment_id: PaymentId,
-    /// `payment`, `attempt`, `capture` or `refund`.
+    /// `payment`, `attempt`, `capture`, `refund`, or `dispute` with `dispute_funds` and `dispute_evidence`, whose subject is
+    /// the dispute.
     #[schema(value_type = Machine)]
     pub machine: Cow<'static, str>,
     /// The id of what moved.

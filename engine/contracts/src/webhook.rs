@@ -27,7 +27,14 @@ pub const LONGEST_OVERLAP_SECONDS: i64 = 604_800;
 pub use workflows::event_type::ALL as EVENT_TYPES;
 
 /// What an endpoint may ask for besides single types: all events, or all of one machine.
-pub const EVENT_GROUPS: [&str; 5] = ["*", "payment.*", "attempt.*", "capture.*", "refund.*"];
+pub const EVENT_GROUPS: [&str; 6] = [
+    "*",
+    "payment.*",
+    "attempt.*",
+    "capture.*",
+    "refund.*",
+    "dispute.*",
+];
 
 /// How many of them an endpoint may ask for: more would be repetitions.
 pub const MOST_EVENT_FILTERS: usize = EVENT_GROUPS.len() + EVENT_TYPES.len();

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use workflows::stream::Event;
 
 use super::cause::Cause;
-use super::fold::{Fold, NotApplied};
+use super::fold::{Applied, Fold, NotApplied};
 use crate::error::Error;
 use crate::record::Record;
 use crate::request::{Answer, Idempotency, RequestKey, SavedAnswer};
@@ -34,7 +34,7 @@ pub(crate) enum Origin {
     /// A client, who gets an answer that is kept under its key.
     Command {
         event: Event,
-        /// The payment, or the new refund, that the answer shows.
+        /// The payment, the new refund, or the dispute that the answer shows.
         subject: Uuid,
         idempotency: Idempotency,
     },
@@ -56,13 +56,17 @@ pub(crate) enum Origin {
     },
     /// The timer that ends an unfinished payment.
     Expiry,
+    /// The timer before the last moment for evidence of a dispute.
+    Reminder { event: Event },
 }
 
 impl Origin {
     /// The event to be applied, if there is one.
     pub(crate) fn event(&self) -> Option<&Event> {
         match self {
-            Self::Command { event, .. } | Self::Operator { event, .. } => Some(event),
+            Self::Command { event, .. }
+            | Self::Operator { event, .. }
+            | Self::Reminder { event } => Some(event),
             Self::Job { event, .. } => event.as_ref(),
             Self::Expiry => None,
         }
@@ -102,6 +106,8 @@ pub(crate) struct State {
     pub(crate) dead_letters: Vec<(Uuid, String)>,
     /// Payments whose expiry timer is done.
     pub(crate) expired: Vec<Uuid>,
+    /// Payments whose reminder is done although nothing was due.
+    pub(crate) reminded: Vec<Uuid>,
     /// Whether the caller is a worker, which leases the calls that follow from its job's result to itself.
     pub(crate) leases_calls: bool,
 }
@@ -166,6 +172,16 @@ pub(crate) fn advance(state: &mut State, request: &Advance) -> Outcome {
             state.expire(payment, &request.cause);
             Outcome::Finished(Vec::new())
         }
+        Origin::Reminder { event } => {
+            // A reminder that was made sets the payment's next one.
+            if !matches!(
+                state.fold.apply(payment, event, &request.cause),
+                Ok(Applied::Changed)
+            ) {
+                state.reminded.push(payment);
+            }
+            Outcome::Finished(Vec::new())
+        }
     }
 }
 
@@ -182,7 +198,11 @@ impl State {
             return Outcome::Refused(Error::Internal("a command left no object to show".into()));
         };
         let answer = Answer {
-            status: if subject == payment { 200 } else { 201 },
+            status: if self.is_new(payment, subject) {
+                201
+            } else {
+                200
+            },
             body,
             replayed: false,
             payment,
@@ -192,6 +212,12 @@ impl State {
         let saved = SavedAnswer::new(&idempotency.body_hash, &answer);
         self.answers.insert(idempotency.unique(), saved);
         Outcome::Answered(answer)
+    }
+
+    /// Whether the subject of a command's answer was made by the command: a refund, and not the payment or a dispute.
+    fn is_new(&self, payment: Uuid, subject: Uuid) -> bool {
+        let refunds = |record: &Record| record.stream.refunds.iter().any(|it| it.id == subject);
+        self.fold.record(payment).is_some_and(refunds)
     }
 
     /// Gives a job up whose event was refused.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 /// What a transition came from. The same cause moves one subject once; the database refuses a second time.
 #[derive(Debug, Clone)]
 pub(crate) struct Cause {
-    /// `req_…`, `evt_…`, `job_…_TRY`, `op_…` or `timer_expire`, as it stands in the column `cause`.
+    /// `req_…`, `evt_…`, `job_…_TRY`, `op_…`, `timer_expire` or `timer_evidence_…`, as it stands in the column `cause`.
     pub(crate) id: String,
     /// The `X-Request-Id` that the client sent, if it sent one. It is not the cause itself, because a client may send the
     /// same id with two commands; it is kept in the transition's data, so that each of the two ids leads to the other.
@@ -60,6 +60,11 @@ impl Cause {
     /// The timer that ends an unfinished payment.
     pub(crate) fn expiry() -> Self {
         Self::internal("timer_expire".into())
+    }
+
+    /// The timer that reminds of evidence that is due, as it fired at this time in Unix seconds.
+    pub(crate) fn reminder(now: i64) -> Self {
+        Self::internal(format!("timer_evidence_{now}"))
     }
 
     /// Adds the client's request id, and the operator with the reason, to the facts of a transition.

@@ -13,9 +13,10 @@ pub(super) struct Wait {
     attempts: i32,
     /// The sums of captures, of refunds that ended, and of refunds that have not.
     sums: [i64; 3],
+    open_disputes: i32,
 }
 
-/// What a payment waits for: a customer, a bank, a client's next command, or the end of its refunds. None while a call works
+/// What a payment waits for: a customer, a bank, a client's next command, or the end of its refunds and disputes. None while a call works
 /// on it, and when all of it has ended.
 pub(super) fn wait(payment: &Payment) -> Option<Wait> {
     let waits = match payment.status {
@@ -24,7 +25,7 @@ pub(super) fn wait(payment: &Payment) -> Option<Wait> {
         | Status::RequiresAction
         | Status::Processing
         | Status::RequiresCapture => payment.open_call.is_none(),
-        Status::Succeeded => payment.reserved > 0,
+        Status::Succeeded => payment.reserved > 0 || payment.open_disputes > 0,
         // Stripe made the intent, in a status that this version does not know.
         Status::LocalCreated => payment.intent_id.is_some() && payment.open_call.is_none(),
         Status::Canceled | Status::LocalRejected => false,
@@ -33,5 +34,6 @@ pub(super) fn wait(payment: &Payment) -> Option<Wait> {
         status: payment.status,
         attempts: payment.attempts,
         sums: [payment.captured, payment.refunded, payment.reserved],
+        open_disputes: payment.open_disputes,
     })
 }

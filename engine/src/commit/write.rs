@@ -7,7 +7,8 @@ use infra::postgres;
 use infra::postgres::is_transient;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
-use workflows::stream::{Effect, Event, Needs};
+use workflows::dispute::Dispute;
+use workflows::stream::{Effect, Event, Needs, Stream};
 
 use super::check_timer;
 use super::check_timer::FIRST_CHECK;
@@ -44,6 +45,7 @@ pub(crate) async fn write(
     if !checks.is_empty() {
         timer::set_checks(connection, &checks).await?;
     }
+    write_reminders(connection, &changes).await?;
     if !fold.transitions.is_empty() {
         transition::add(connection, &fold.transitions, fold.now).await?;
         let messages: Vec<outbox::New<'_>> = fold
@@ -66,6 +68,33 @@ pub(crate) async fn write(
         return Ok(Vec::new());
     }
     job::add(connection, &jobs, fold.now, lease).await
+}
+
+/// Sets or removes the reminders of payments whose disputes changed.
+async fn write_reminders(
+    connection: &mut PgConnection,
+    changes: &[Change<'_>],
+) -> sqlx::Result<()> {
+    let first = |stream: &Stream| stream.disputes.iter().filter_map(Dispute::remind_at).min();
+    let (mut payments, mut at, mut removed) = (Vec::new(), Vec::new(), Vec::new());
+    for change in changes {
+        let payment = change.after.stream.payment.id;
+        match (first(change.before), first(&change.after.stream)) {
+            (before, after) if before == after => {}
+            (_, Some(after)) => {
+                payments.push(payment);
+                at.push(after);
+            }
+            (_, None) => removed.push(payment),
+        }
+    }
+    if !payments.is_empty() {
+        timer::set_reminders(connection, &payments, &at).await?;
+    }
+    if !removed.is_empty() {
+        timer::remove_reminders(connection, &removed).await?;
+    }
+    Ok(())
 }
 
 /// The change of a payment's check timer, if there is one.

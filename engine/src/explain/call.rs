@@ -121,6 +121,12 @@ fn missing(kind: &str) -> &'static str {
         Some(Call::CreateRefund) => {
             "Stripe's answer to the same idempotency key, or a refund whose metadata names ours"
         }
+        Some(Call::UpdateDispute) => {
+            "Stripe's answer to the same idempotency key, or a dispute that shows the evidence"
+        }
+        Some(Call::CloseDispute) => {
+            "Stripe's answer to the same idempotency key, or a dispute that has ended"
+        }
         None => "Stripe's answer",
     }
 }

@@ -1,9 +1,11 @@
 //! The explanation of a payment.
 
 use contracts::explanation::{ActionView, ExplanationView, NextKind, NextView, WaitsFor};
+use contracts::id::DisputeId;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::edges::Machine;
+use workflows::effect::Kind;
 use workflows::payment::Status;
 use workflows::stream;
 use workflows::stream::{CaptureRequest, ConfirmRequest, Event, RefundRequest, Refusal};
@@ -47,7 +49,7 @@ fn standing(facts: &Facts) -> Standing {
     let call = facts
         .jobs
         .iter()
-        .find(|job| !matches!(job.kind.as_str(), "create_refund" | "resync"));
+        .find(|job| Kind::all().any(|kind| kind.is_exclusive() && kind.as_str() == job.kind));
     let mut standing = match (call, payment.open_call) {
         (Some(job), _) => job.standing(),
         (None, Some(call)) => Standing::new(
@@ -129,6 +131,9 @@ fn succeeded(facts: &Facts) -> Standing {
     let payment = &facts.record.stream.payment;
     let (captured, refunded) = (payment.captured, payment.refunded);
     let taken = format!("{captured} was captured and {refunded} given back");
+    if let Some(standing) = disputed(facts, &taken) {
+        return standing;
+    }
     if payment.reserved == 0 {
         return Standing::new(
             WaitsFor::Nothing,
@@ -145,6 +150,45 @@ fn succeeded(facts: &Facts) -> Standing {
             payment.reserved
         ),
     )
+}
+
+/// Whose turn it is while disputes of the payment are open, if any are.
+fn disputed(facts: &Facts, taken: &str) -> Option<Standing> {
+    let disputes = &facts.record.stream.disputes;
+    let open = || disputes.iter().filter(|it| !it.status.is_final());
+    open().next()?;
+    let calls: Vec<&job::Listed> = facts
+        .jobs
+        .iter()
+        .filter(|job| open().any(|it| it.id == job.subject))
+        .collect();
+    let waits_for = match calls.first() {
+        Some(job) => job.standing().waits_for,
+        None if open().any(|it| it.status.needs_response()) => WaitsFor::Client,
+        None => WaitsFor::Bank,
+    };
+    let list: Vec<String> = open()
+        .map(|it| {
+            let due = it
+                .due_by
+                .and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+            let due = due.filter(|_| it.status.needs_response());
+            format!(
+                "{} ({}{})",
+                DisputeId::from_uuid(it.id),
+                it.status,
+                due.map(|at| format!(", evidence is due by {}", time_of(at)))
+                    .unwrap_or_default()
+            )
+        })
+        .collect();
+    Some(Standing::new(
+        waits_for,
+        format!(
+            "The money was taken: {taken}. Disputes that have not ended: {}; see /api/v1/disputes.",
+            list.join(", ")
+        ),
+    ))
 }
 
 /// The commands that `step` would accept now.

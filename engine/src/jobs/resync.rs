@@ -35,11 +35,20 @@ async fn read(work: &Work<'_>, intent_id: &str) -> Result<Snapshot, Failure> {
     } else {
         Vec::new()
     };
+    let has_disputes =
+        payment.open_disputes > 0 || charge.as_ref().is_some_and(|charge| charge.disputed);
+    let disputes = if has_disputes {
+        work.stripe.list_disputes(intent_id).await?.object
+    } else {
+        Vec::new()
+    };
     Ok(Snapshot {
         fresh_refunds: refunds.iter().map(|_| Uuid::now_v7()).collect(),
+        fresh_disputes: disputes.iter().map(|_| Uuid::now_v7()).collect(),
         intent,
         charge,
         refunds,
+        disputes,
         fresh_attempt: Uuid::now_v7(),
         fresh_capture: Uuid::now_v7(),
     })

@@ -91,7 +91,7 @@ pub(crate) async fn supersede(
                 past_tries = case when state <> 'running' then past_tries
                     else with_try(past_tries, row(tries + 1, started_at, now(), worker, 'superseded', null, null, 1)) end
          where payment_id = any($1) and state <> 'done'
-           and kind not in ('create_refund', 'resync')",
+           and kind not in ('create_refund', 'update_dispute', 'close_dispute', 'resync')",
         payments,
     )
     .execute(connection)

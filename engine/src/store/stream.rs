@@ -10,7 +10,7 @@ use uuid::Uuid;
 use workflows::edges::Machine;
 use workflows::stream::{Needs, Stream, Transition};
 
-use super::{attempt, capture, payment, refund};
+use super::{attempt, capture, dispute, payment, refund};
 use crate::record::{Change, Record};
 
 /// What [`lock`] found.
@@ -50,6 +50,7 @@ pub(crate) async fn lock(
     };
     capture::load(connection, records.values_mut()).await?;
     refund::load(connection, needs, &mut records).await?;
+    dispute::load(connection, needs, &mut records).await?;
     Ok(Locked { records, busy })
 }
 
@@ -66,6 +67,7 @@ pub(crate) async fn read(
         .map(|record| (record.stream.payment.id, record))
         .collect();
     refund::load(connection, needs, &mut records).await?;
+    dispute::load(connection, needs, &mut records).await?;
     Ok(records)
 }
 
@@ -78,7 +80,8 @@ pub(crate) async fn write(
     payment::write(connection, changes, now).await?;
     attempt::write(connection, changes).await?;
     capture::write(connection, changes, now).await?;
-    refund::write(connection, changes, now).await
+    refund::write(connection, changes, now).await?;
+    dispute::write(connection, changes, now).await
 }
 
 /// The facts that the history keeps of a payment after a step.
@@ -99,5 +102,8 @@ pub(crate) fn moved(transition: &Transition, after: &Stream) -> Value {
         Machine::Attempt => attempt::facts(after, transition.subject),
         Machine::Capture => capture::facts(after, transition.subject),
         Machine::Refund => refund::facts(after, transition.subject),
+        Machine::Dispute | Machine::DisputeFunds | Machine::DisputeEvidence => {
+            dispute::facts(after, transition.subject)
+        }
     }
 }

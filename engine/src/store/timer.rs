@@ -1,4 +1,5 @@
-//! Table `timer`: the moments at which a payment is checked against Stripe, or expires, even if no event arrives.
+//! Table `timer`: the moments at which a payment is checked against Stripe, expires, or has evidence
+//! of a dispute due, even if no event arrives.
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -8,8 +9,29 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fired {
     pub(crate) payment: Uuid,
-    /// It is an expiry; otherwise it is a check.
-    pub(crate) expires: bool,
+    pub(crate) kind: Kind,
+}
+
+/// What a timer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The payment is compared with Stripe's object.
+    Check,
+    /// The payment was not finished in time.
+    Expire,
+    /// Evidence of one of its disputes is due.
+    Evidence,
+}
+
+impl Kind {
+    /// The kind of this name; any other is a check, which changes nothing that is right.
+    fn of(name: &str) -> Self {
+        match name {
+            "expire" => Self::Expire,
+            "evidence" => Self::Evidence,
+            _ => Self::Check,
+        }
+    }
 }
 
 /// When the check of a payment is due.
@@ -78,10 +100,10 @@ pub(crate) async fn set_expiries(
 }
 
 /// A timer of a payment that has not fired for the last time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pending {
-    /// It is an expiry; otherwise it is a check.
-    pub(crate) expires: bool,
+    /// `expire`, `check` or `evidence`.
+    pub(crate) kind: String,
     pub(crate) due_at: OffsetDateTime,
 }
 
@@ -89,11 +111,44 @@ pub(crate) struct Pending {
 pub(crate) async fn of(connection: &mut PgConnection, payment: Uuid) -> sqlx::Result<Vec<Pending>> {
     sqlx::query_as!(
         Pending,
-        r#"select kind = 'expire' as "expires!", due_at from timer where payment_id = $1"#,
+        "select kind, due_at from timer where payment_id = $1",
         payment
     )
     .fetch_all(connection)
     .await
+}
+
+/// Sets when merchants are reminded that evidence of a dispute is due, each in Unix seconds.
+pub(crate) async fn set_reminders(
+    connection: &mut PgConnection,
+    payments: &[Uuid],
+    at: &[i64],
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into timer (payment_id, kind, due_at)
+         select payment_id, 'evidence', to_timestamp(at)
+         from unnest($1::uuid[], $2::int8[]) as t (payment_id, at)
+         on conflict (payment_id, kind) do update set due_at = excluded.due_at, times_fired = 0",
+        payments,
+        at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Removes the reminders of payments whose evidence is due no more.
+pub(crate) async fn remove_reminders(
+    connection: &mut PgConnection,
+    payments: &[Uuid],
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "delete from timer where payment_id = any($1) and kind = 'evidence'",
+        payments
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Takes the timers that are due. Each is set to fire again later (after 5 minutes, then twice as long each time, up to a
@@ -113,7 +168,7 @@ pub(crate) async fn fire(connection: &mut PgConnection, limit: i64) -> sqlx::Res
         .into_iter()
         .map(|row| Fired {
             payment: row.payment_id,
-            expires: row.kind == "expire",
+            kind: Kind::of(&row.kind),
         })
         .collect())
 }

@@ -1,11 +1,11 @@
-//! Stripe's intents with the sums that an audit compares.
+//! Stripe's intents with the sums, and the disputes, that an audit compares.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
-use workflows::stripe::{IntentStatus, PAYMENT_ID, id_of};
+use workflows::stripe::{Dispute, IntentStatus, PAYMENT_ID, id_of};
 
 use super::calls::path_segment;
 use super::client::Client;
@@ -13,7 +13,7 @@ use super::event_list::EventRange;
 use super::failure::Failure;
 use super::params::{EXPAND, Form, LATEST_CHARGE};
 
-/// The most intents in one page.
+/// The most objects in one page.
 const PAGE: usize = 100;
 
 /// The key of our mark for the merchant; see `CreateIntent::account`.
@@ -38,8 +38,8 @@ pub struct IntentSums {
 }
 
 #[derive(Deserialize)]
-struct Page {
-    data: Vec<IntentSums>,
+struct Page<T> {
+    data: Vec<T>,
     #[serde(default)]
     has_more: bool,
 }
@@ -83,7 +83,27 @@ impl Client {
             .with("limit", &PAGE)
             .with(EXPAND, "data.latest_charge")
             .maybe("starting_after", after);
-        let answer = self.read::<Page>("list_intents", "/v1/payment_intents", &query);
+        let answer = self.read::<Page<IntentSums>>("list_intents", "/v1/payment_intents", &query);
+        let Page { data, has_more } = answer.await?.object;
+        Ok((data, has_more))
+    }
+
+    /// Lists the disputes that Stripe made in the range, the newest first, and whether there are more; `after` is the id of the
+    /// last dispute of the page before.
+    ///
+    /// # Errors
+    /// [`Failure`]; its class says what follows.
+    pub async fn list_disputes_made(
+        &self,
+        range: EventRange,
+        after: Option<&str>,
+    ) -> Result<(Vec<Dispute>, bool), Failure> {
+        let query = Form::default()
+            .with("created[gte]", &range.from)
+            .with("created[lte]", &range.to)
+            .with("limit", &PAGE)
+            .maybe("starting_after", after);
+        let answer = self.read::<Page<Dispute>>("list_disputes", "/v1/disputes", &query);
         let Page { data, has_more } = answer.await?.object;
         Ok((data, has_more))
     }

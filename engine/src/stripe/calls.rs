@@ -1,7 +1,9 @@
 //! The calls that change an object at Stripe, one function each.
 
+use std::collections::BTreeMap;
+
 use workflows::payment::Call;
-use workflows::stripe::{Intent, Refund};
+use workflows::stripe::{Dispute, Intent, Refund};
 
 use super::class::Class;
 use super::client::Client;
@@ -88,6 +90,39 @@ impl Client {
     ) -> Result<Answered<Refund>, Failure> {
         let form = refund.form();
         self.post(Call::CreateRefund, "/v1/refunds", &form, key)
+            .await
+    }
+
+    /// Stores evidence of a dispute, by Stripe's names of the fields; with `submit` the bank gets it, once and for good.
+    ///
+    /// # Errors
+    /// [`Failure`]; its class says what follows.
+    pub async fn update_dispute(
+        &self,
+        id: &str,
+        evidence: &BTreeMap<String, String>,
+        submit: bool,
+        key: &IdempotencyKey,
+    ) -> Result<Answered<Dispute>, Failure> {
+        let path = format!("/v1/disputes/{}", path_segment(id)?);
+        let mut form = Form::default().with("submit", &submit);
+        for (field, text) in evidence {
+            form = form.with(format!("evidence[{field}]"), text);
+        }
+        self.post(Call::UpdateDispute, &path, &form, key).await
+    }
+
+    /// Accepts a dispute: it is lost.
+    ///
+    /// # Errors
+    /// [`Failure`]; its class says what follows.
+    pub async fn close_dispute(
+        &self,
+        id: &str,
+        key: &IdempotencyKey,
+    ) -> Result<Answered<Dispute>, Failure> {
+        let path = format!("/v1/disputes/{}/close", path_segment(id)?);
+        self.post(Call::CloseDispute, &path, &Form::default(), key)
             .await
     }
 }

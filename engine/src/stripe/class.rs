@@ -108,7 +108,9 @@ fn classify_for_call(call: Option<Call>, refusal: &Refusal<'_>) -> Class {
     let code = refusal.error.and_then(|error| error.code.as_deref());
     let declined = refusal.status == 402 || refusal.error.map(kind) == Some("card_error");
     match call {
-        Some(Call::CreateIntent | Call::CreateRefund) => Class::Refused,
+        Some(
+            Call::CreateIntent | Call::CreateRefund | Call::UpdateDispute | Call::CloseDispute,
+        ) => Class::Refused,
         Some(Call::CaptureIntent) if is_too_late(code) => Class::Refused,
         Some(Call::ConfirmIntent | Call::CaptureIntent) if declined => Class::Business,
         _ => Class::Impossible,

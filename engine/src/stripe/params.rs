@@ -1,5 +1,7 @@
 //! The parameters of calls: the idempotency key and the form.
 
+use std::borrow::Cow;
+
 use contracts::id::{PaymentId, RefundId};
 use infra::id::AccountId;
 use uuid::Uuid;
@@ -98,11 +100,15 @@ pub struct Created {
 
 /// Names and values of a form or a query, in the order in which they are sent.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Form(Vec<(&'static str, String)>);
+pub(super) struct Form(Vec<(Cow<'static, str>, String)>);
 
 impl Form {
-    pub(super) fn with(mut self, name: &'static str, value: &(impl ToString + ?Sized)) -> Self {
-        self.0.push((name, value.to_string()));
+    pub(super) fn with(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: &(impl ToString + ?Sized),
+    ) -> Self {
+        self.0.push((name.into(), value.to_string()));
         self
     }
 
@@ -113,7 +119,7 @@ impl Form {
         }
     }
 
-    pub(super) fn pairs(&self) -> &[(&'static str, String)] {
+    pub(super) fn pairs(&self) -> &[(Cow<'static, str>, String)] {
         &self.0
     }
 }

@@ -1,8 +1,9 @@
 //! The calls that read from Stripe, one function each.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
-use workflows::stripe::{Charge, Intent, PAYMENT_ID, Refund, id_of};
+use workflows::stripe::{Charge, Dispute, Intent, PAYMENT_ID, Refund, id_of};
 
 use super::calls::path_segment;
 use super::class::Class;
@@ -77,20 +78,50 @@ impl Client {
     /// # Errors
     /// [`Failure`]; its class says what follows.
     pub async fn list_refunds(&self, intent_id: &str) -> Result<Answered<Vec<Refund>>, Failure> {
+        let of_refund = |refund: &Refund| refund.id.clone();
+        self.list_of_intent("list_refunds", "/v1/refunds", intent_id, of_refund)
+            .await
+    }
+
+    /// Lists every dispute of an intent, newest first.
+    ///
+    /// # Errors
+    /// [`Failure`]; its class says what follows.
+    pub async fn list_disputes(&self, intent_id: &str) -> Result<Answered<Vec<Dispute>>, Failure> {
+        let of_dispute = |dispute: &Dispute| dispute.id.clone();
+        self.list_of_intent("list_disputes", "/v1/disputes", intent_id, of_dispute)
+            .await
+    }
+
+    /// Retrieves a dispute.
+    ///
+    /// # Errors
+    /// [`Failure`]; its class says what follows.
+    pub async fn retrieve_dispute(&self, id: &str) -> Result<Answered<Dispute>, Failure> {
+        let path = format!("/v1/disputes/{}", path_segment(id)?);
+        self.read("retrieve_dispute", &path, &Form::default()).await
+    }
+
+    /// Lists every object of a kind that belongs to an intent, newest first.
+    async fn list_of_intent<T: DeserializeOwned>(
+        &self,
+        name: &'static str,
+        path: &str,
+        intent_id: &str,
+        id: impl Fn(&T) -> String,
+    ) -> Result<Answered<Vec<T>>, Failure> {
         let base = Form::default()
             .with("payment_intent", intent_id)
             .with("limit", &PAGE);
-        let mut refunds: Vec<Refund> = Vec::new();
+        let mut found: Vec<T> = Vec::new();
         for _ in 0..MOST_PAGES {
-            let after = refunds.last().map(|refund| refund.id.as_str());
-            let query = base.clone().maybe("starting_after", after);
-            let answer: Answered<Page<Refund>> =
-                self.read("list_refunds", "/v1/refunds", &query).await?;
+            let query = base.clone().maybe("starting_after", found.last().map(&id));
+            let answer: Answered<Page<T>> = self.read(name, path, &query).await?;
             let empty = answer.object.data.is_empty();
-            refunds.extend(answer.object.data);
+            found.extend(answer.object.data);
             if empty || !answer.object.has_more {
                 return Ok(Answered {
-                    object: refunds,
+                    object: found,
                     request_id: answer.request_id,
                     replayed: answer.replayed,
                 });

@@ -1,7 +1,8 @@
 //! The table of Stripe's event types.
 
-use Rule::{Charge, ChargeChanged, Hint, Intent, Refund};
+use Rule::{Charge, ChargeChanged, Dispute, Hint, Hold, Intent, Refund};
 use workflows::attempt::Status;
+use workflows::dispute::Funds;
 use workflows::payment::Kind;
 
 /// How the events of a type are read.
@@ -15,6 +16,10 @@ pub(super) enum Rule {
     ChargeChanged,
     /// The refund changed; its own field shows its status.
     Refund,
+    /// The dispute changed; its own field shows its status, and the type what became of its money.
+    Dispute(Option<Funds>),
+    /// The review or the warning holds the payment, or no longer does, as its own field shows.
+    Hold,
     /// No edge of a machine, but a reason for a resync.
     Hint,
 }
@@ -66,15 +71,23 @@ const EVENTS: [(&str, bool, Rule); 35] = [
     ("refund.created", ENABLED, Refund),
     ("refund.updated", ENABLED, Refund),
     ("refund.failed", ENABLED, Refund),
-    ("charge.dispute.created", ENABLED, Hint),
-    ("charge.dispute.updated", ENABLED, Hint),
-    ("charge.dispute.funds_withdrawn", ENABLED, Hint),
-    ("charge.dispute.funds_reinstated", ENABLED, Hint),
-    ("charge.dispute.closed", ENABLED, Hint),
-    ("review.opened", ENABLED, Hint),
-    ("review.closed", ENABLED, Hint),
-    ("radar.early_fraud_warning.created", ENABLED, Hint),
-    ("radar.early_fraud_warning.updated", ENABLED, Hint),
+    ("charge.dispute.created", ENABLED, Dispute(None)),
+    ("charge.dispute.updated", ENABLED, Dispute(None)),
+    (
+        "charge.dispute.funds_withdrawn",
+        ENABLED,
+        Dispute(Some(Funds::Withdrawn)),
+    ),
+    (
+        "charge.dispute.funds_reinstated",
+        ENABLED,
+        Dispute(Some(Funds::Reinstated)),
+    ),
+    ("charge.dispute.closed", ENABLED, Dispute(None)),
+    ("review.opened", ENABLED, Hold),
+    ("review.closed", ENABLED, Hold),
+    ("radar.early_fraud_warning.created", ENABLED, Hold),
+    ("radar.early_fraud_warning.updated", ENABLED, Hold),
     ("checkout.session.completed", ENABLED, Hint),
     ("checkout.session.expired", ENABLED, Hint),
     ("checkout.session.async_payment_succeeded", ENABLED, Hint),

@@ -1,9 +1,14 @@
 //! The meaning of an event of Stripe for a payment.
 
 use uuid::Uuid;
-use workflows::stream::{ChargeReport, Event, Identity, IntentReport, RefundReport};
+use workflows::dispute::Funds;
+use workflows::hold::{Hold, Source};
+use workflows::stream::{
+    ChargeReport, DisputeReport, Event, HoldReport, Identity, IntentReport, RefundReport,
+};
 use workflows::stripe::{
-    Charge, ChargeStatus, Intent, IntentStatus, PAYMENT_ID, Refund, RefundStatus, id_of,
+    Charge, ChargeStatus, Dispute, DisputeStatus, FraudWarning, Intent, IntentStatus, PAYMENT_ID,
+    Refund, RefundStatus, Review, id_of,
 };
 use workflows::{attempt, payment};
 
@@ -71,6 +76,11 @@ pub fn meaning(incoming: &Incoming, fresh: Uuid) -> Meaning {
             status.map(|status| charge_seen(charge, status, fresh))
         }
         (Rule::Refund, Object::Refund(refund)) => Some(refund_seen(refund, fresh)),
+        (Rule::Dispute(funds), Object::Dispute(dispute)) => {
+            Some(dispute_seen(dispute, funds, fresh))
+        }
+        (Rule::Hold, Object::Review(review)) => Some(review_seen(review)),
+        (Rule::Hold, Object::FraudWarning(warning)) => Some(warning_seen(warning)),
         _ => None,
     };
     match event {
@@ -96,7 +106,8 @@ fn is_of_tomorrow(object: &Object) -> bool {
         Object::Intent(intent) => intent.status == IntentStatus::Unknown,
         Object::Charge(charge) => charge.status == ChargeStatus::Unknown,
         Object::Refund(refund) => refund.status == RefundStatus::Unknown,
-        Object::Other(_) => false,
+        Object::Dispute(dispute) => dispute.status == DisputeStatus::Unknown,
+        Object::Review(_) | Object::FraudWarning(_) | Object::Other(_) => false,
     }
 }
 
@@ -127,6 +138,39 @@ fn refund_seen(refund: &Refund, fresh: Uuid) -> Event {
     })
 }
 
+fn dispute_seen(dispute: &Dispute, funds: Option<Funds>, fresh: Uuid) -> Event {
+    Event::DisputeSeen(DisputeReport {
+        dispute: dispute.clone(),
+        funds,
+        answers: None,
+        fresh_dispute: fresh,
+    })
+}
+
+fn review_seen(review: &Review) -> Event {
+    Event::HoldSeen(HoldReport {
+        hold: Hold {
+            source: Source::Review,
+            id: review.id.clone(),
+            open: review.open,
+        },
+        intent_id: review.payment_intent.clone(),
+        charge_id: review.charge.clone(),
+    })
+}
+
+fn warning_seen(warning: &FraudWarning) -> Event {
+    Event::HoldSeen(HoldReport {
+        hold: Hold {
+            source: Source::EarlyFraudWarning,
+            id: warning.id.clone(),
+            open: warning.actionable,
+        },
+        intent_id: warning.payment_intent.clone(),
+        charge_id: warning.charge.clone(),
+    })
+}
+
 impl Target {
     fn new(object: &Object) -> Self {
         match object {
@@ -145,6 +189,15 @@ impl Target {
                 intent_id: refund.payment_intent.clone(),
                 charge_id: refund.charge.clone(),
             },
+            Object::Dispute(dispute) => {
+                Self::of(dispute.payment_intent.as_ref(), dispute.charge.as_ref())
+            }
+            Object::Review(review) => {
+                Self::of(review.payment_intent.as_ref(), review.charge.as_ref())
+            }
+            Object::FraudWarning(warning) => {
+                Self::of(warning.payment_intent.as_ref(), warning.charge.as_ref())
+            }
             Object::Other(pointers) => {
                 let Pointers {
                     intent_id,
@@ -158,6 +211,15 @@ impl Target {
                     charge_id: charge_id.clone(),
                 }
             }
+        }
+    }
+
+    /// Of an object that bears no mark of ours.
+    fn of(intent_id: Option<&String>, charge_id: Option<&String>) -> Self {
+        Self {
+            payment_id: None,
+            intent_id: intent_id.cloned(),
+            charge_id: charge_id.cloned(),
         }
     }
 
@@ -180,7 +242,11 @@ impl Target {
     /// The event belongs to no payment intent: its metadata does not name a payment, and it contains no intent. A charge or
     /// a refund always contains its intent; any other object may contain only a charge, by which the payment may be found.
     fn is_of_no_payment(&self, object: &Object) -> bool {
-        let by_charge = matches!(object, Object::Other(_)) && self.charge_id.is_some();
+        let has_its_intent = matches!(
+            object,
+            Object::Intent(_) | Object::Charge(_) | Object::Refund(_)
+        );
+        let by_charge = !has_its_intent && self.charge_id.is_some();
         self.payment_id.is_none() && self.intent_id.is_none() && !by_charge
     }
 }

@@ -9,6 +9,7 @@ use engine::{Command, Scope};
 use infra::env::SecretString;
 use time::OffsetDateTime;
 
+use crate::wait::until;
 use crate::world::World;
 
 fn auditor(world: &World) -> Auditor {
@@ -163,4 +164,62 @@ async fn a_kept_report_is_signed_and_its_account_sees_its_own_part() {
     assert!(strange.audit.sums.is_empty());
     let changed = sqlx::query("update audit_report set drifts = 0").execute(world.database.pool());
     assert!(changed.await.is_err());
+}
+
+/// Waits until Stripe has so many disputes.
+async fn disputed(world: &World, wanted: usize) {
+    until("the customers dispute their charges", async || {
+        let listed = world.get("/v1/disputes").await;
+        listed["data"].as_array().unwrap().len() == wanted
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_audit_finds_disputes_that_no_event_reported() {
+    let world = World::start().await;
+    let payment = world.create("pm_card_createDispute").await;
+    world.drain().await;
+    disputed(&world, 1).await;
+    let listed = world.get("/v1/disputes").await;
+    let id = listed["data"][0]["id"].as_str().unwrap().to_owned();
+    // Neither is another program's dispute a difference, nor one whose payment the database does not know.
+    let form = [
+        ("amount", "500"),
+        ("currency", "eur"),
+        ("payment_method", "pm_card_createDispute"),
+        ("payment_method_types[]", "card"),
+        ("confirm", "true"),
+    ];
+    world.post("/v1/payment_intents", &form).await;
+    disputed(&world, 2).await;
+
+    let found = async || {
+        let report = audit(&world).await;
+        let drifts = report.drifts.iter();
+        let drifts: Vec<_> = drifts
+            .map(|it| (it.what.to_string(), it.stripe.clone(), it.pawl.clone()))
+            .collect();
+        assert!(report.drifts.iter().all(|it| it.action.contains(&id)));
+        (drifts, report.sums[0].withdrawn)
+    };
+    let drift = |what: &str, stripe: &str, pawl: &str| {
+        (what.to_owned(), stripe.to_owned(), pawl.to_owned())
+    };
+    let both = |stripe, pawl| BothView { stripe, pawl };
+    let expected = vec![drift("dispute", &id, "none")];
+    assert_eq!(found().await, (expected, both(1099, 0)));
+    world.engine.resync(world.account, payment).await.unwrap();
+    world.drain().await;
+    assert_eq!(found().await, (Vec::new(), both(1099, 1099)));
+
+    world.post(&format!("/_sim/disputes/{id}/win"), &[]).await;
+    let expected = vec![
+        drift("dispute_status", "won", "needs_response"),
+        drift("dispute_funds", "reinstated", "withdrawn"),
+    ];
+    assert_eq!(found().await, (expected, both(0, 1099)));
+    world.engine.resync(world.account, payment).await.unwrap();
+    world.drain().await;
+    assert_eq!(found().await, (Vec::new(), both(0, 0)));
 }

@@ -9,6 +9,7 @@ mod audit;
 mod cache;
 mod captures;
 mod deliveries;
+mod disputes;
 mod edges;
 mod events;
 mod explain;

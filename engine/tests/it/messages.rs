@@ -12,16 +12,19 @@ use uuid::Uuid;
 use workflows::payment::CaptureMethod;
 
 use crate::deliveries::listen_to;
+use crate::disputes::{decide, dispute, evidence, only};
 use crate::receiver::Receiver;
 use crate::relay::{Kafka, Running, read};
 use crate::world::World;
 
 /// Types that no run of payments leads to.
-const UNSEEN: [&str; 8] = [
+const UNSEEN: [&str; 10] = [
     // Edges that only correct what was reported wrong before.
     "attempt.updated",
     "payment.updated",
     "capture.updated",
+    "dispute.updated",
+    "dispute.inquiry_needs_response",
     // The simulator captures at once.
     "capture.submitted",
     // The simulator captures what Stripe accepted.
@@ -211,6 +214,46 @@ pub(crate) async fn pay_in_every_way(world: &World) -> Vec<Uuid> {
     payments
 }
 
+/// Payments that their customers dispute, with every end of a dispute, and one that a bank warns of.
+async fn dispute_in_every_way(world: &World) -> Vec<Uuid> {
+    let mut payments = Vec::new();
+    for _ in 0..5 {
+        payments.push(world.create("pm_card_visa").await);
+    }
+    world.drain().await;
+    let warned = json!({"payment_intent": intent(world, payments[4]).await});
+    world.simulate("/_sim/fraud_warnings", &warned).await;
+    apply_webhooks(world).await;
+    let inquiry = "warning_needs_response";
+    let mut disputes = Vec::new();
+    for (at, status) in [inquiry, inquiry, "needs_response", inquiry, inquiry]
+        .iter()
+        .enumerate()
+    {
+        disputes.push(dispute(world, &intent(world, payments[at]).await, status).await);
+    }
+    apply_webhooks(world).await;
+    decide(world, &disputes[1], "escalate").await;
+    sqlx::query("update dispute set due_by = extract(epoch from now())::int8 + 3600")
+        .execute(world.database.pool())
+        .await
+        .unwrap();
+    world.fire_timers("evidence").await;
+    for (at, submit) in [(0, true), (1, false), (1, true)] {
+        let sent = evidence(&only(world, payments[at]).await, submit);
+        world.command(payments[at], sent).await.unwrap();
+        world.drain().await;
+    }
+    let accepted = only(world, payments[2]).await.id.uuid();
+    let accept = Command::AcceptDispute { dispute: accepted };
+    world.command(payments[2], accept).await.unwrap();
+    world.drain().await;
+    for (at, how) in [(0, "close_inquiry"), (1, "win"), (3, "prevent")] {
+        decide(world, &disputes[at], how).await;
+    }
+    payments
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_message_to_kafka_and_to_merchants_is_as_the_documents_say() {
     let openapi = Document::open("openapi.json");
@@ -221,7 +264,8 @@ async fn every_message_to_kafka_and_to_merchants_is_as_the_documents_say() {
     world
         .fault(json!([{"fault": "release_refund", "probability": 1}]))
         .await;
-    let payments = pay_in_every_way(&world).await;
+    let mut payments = pay_in_every_way(&world).await;
+    payments.extend(dispute_in_every_way(&world).await);
     apply_webhooks(&world).await;
     for view in [payments[6], payments[7]] {
         let view = world.view(view).await;

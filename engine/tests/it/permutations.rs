@@ -20,11 +20,12 @@ struct End {
     waiting_events: i64,
 }
 
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "payment",
     "attempt",
     "capture",
     "refund",
+    "dispute",
     "history",
     "job",
     "inbox",

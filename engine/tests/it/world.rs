@@ -268,6 +268,19 @@ impl World {
             .unwrap()
     }
 
+    /// Makes something happen at Stripe; returns what it shows.
+    pub(crate) async fn simulate(&self, path: &str, body: &Value) -> Value {
+        let request = self.http.post(format!("{}{path}", self.stripe));
+        let request = if body.is_null() {
+            request
+        } else {
+            request.json(body)
+        };
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}");
+        answer.json().await.unwrap()
+    }
+
     /// Makes Stripe misbehave.
     pub(crate) async fn fault(&self, rules: Value) {
         let put = self

@@ -72,6 +72,18 @@ pub async fn json_or_empty<S: Send + Sync>(
 ) -> Result<Bytes, RequestError> {
     let is_json = is_json(request.headers());
     let RawBody(body) = RawBody::from_request(request, state).await?;
+    bytes_of_json(is_json, body)
+}
+
+/// As [`json_or_empty`], of a body that was read already and the headers of its request.
+///
+/// # Errors
+/// If there is a body and it was sent with another content type.
+pub fn read_json_or_empty(headers: &HeaderMap, body: Bytes) -> Result<Bytes, RequestError> {
+    bytes_of_json(is_json(headers), body)
+}
+
+fn bytes_of_json(is_json: bool, body: Bytes) -> Result<Bytes, RequestError> {
     match (body.is_empty(), is_json) {
         (true, _) => Ok(Bytes::from_static(b"{}")),
         (false, true) => Ok(body),

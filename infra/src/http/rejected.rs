@@ -7,9 +7,9 @@ use super::code::{BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE};
 use super::long_body::LONG_BODY_LIMIT;
 use super::problem::Problem;
 
-/// The problem of a request whose body is not read; `long_bodies` is the path whose bodies may be longer than others.
-pub(super) fn reject<B>(request: &Request<B>, long_bodies: Option<&str>) -> Option<Problem> {
-    let (limit, detail) = if long_bodies == Some(request.uri().path()) {
+/// The problem of a request whose body is not read; `long_bodies` tells of a path whether its bodies may be longer than others.
+pub(super) fn reject<B>(request: &Request<B>, long_bodies: fn(&str) -> bool) -> Option<Problem> {
+    let (limit, detail) = if long_bodies(request.uri().path()) {
         (LONG_BODY_LIMIT, "The request's body is over 1 MiB.")
     } else {
         (BODY_LIMIT, "The request's body is over 64 KiB.")

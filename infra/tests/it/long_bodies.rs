@@ -28,7 +28,7 @@ async fn stage() -> Stage {
         .route("/long", post(long))
         .route("/short", post(short));
     let limits = Limits {
-        long_bodies: Some("/long"),
+        long_bodies: |path| path == "/long",
         ..Limits::default()
     };
     start_within(limits, router).await

@@ -25,7 +25,7 @@ fn short() -> Limits {
         request: Duration::from_secs(3),
         notice: Duration::from_secs(1),
         drain: Duration::from_millis(300),
-        long_bodies: None,
+        long_bodies: |_| false,
     }
 }
 

@@ -204,6 +204,22 @@ pub const RULES: &[Rule<Status, Kind>] = &[
         driven_by: "a client asks to cancel, or the payment expires; Stripe's answer moves the payment",
     },
     Rule {
+        id: "P18",
+        from: From::Every,
+        kind: Kind::HoldSet,
+        to: To::Itself,
+        driver: Driver::Radar,
+        driven_by: "review.opened, or radar.early_fraud_warning.created",
+    },
+    Rule {
+        id: "P18",
+        from: From::Every,
+        kind: Kind::HoldCleared,
+        to: To::Itself,
+        driver: Driver::Radar,
+        driven_by: "review.closed, or radar.early_fraud_warning.updated to not actionable",
+    },
+    Rule {
         id: "P19",
         from: From::Every,
         kind: Kind::Resync,

@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use super::draft::Draft;
-use super::{Effect, Refusal, VoidCall, captures};
+use super::{Effect, Refusal, VoidCall, captures, disputes};
 use crate::effect::Call;
 use crate::payment::{Kind, Status};
 use crate::stripe::StripeError;
@@ -47,7 +47,8 @@ pub(super) fn refused(draft: &mut Draft, call: Call, error: &StripeError) -> Res
             // What could be captured before may have run out.
             draft.resync()?;
         }
-        Call::CreateRefund => {}
+        // The open call of a payment is none of these.
+        Call::CreateRefund | Call::UpdateDispute | Call::CloseDispute => {}
     }
     draft.stream.payment.last_error = Some(error.clone());
     draft.close(call);
@@ -59,6 +60,11 @@ impl VoidCall {
     pub(super) fn apply(&self, draft: &mut Draft) -> Result<(), Refusal> {
         if let Effect::CreateRefund { refund } = self.effect {
             return refund_proved_void(draft, refund);
+        }
+        if let Effect::UpdateDispute { dispute, .. } | Effect::CloseDispute { dispute } =
+            self.effect
+        {
+            return disputes::proved_void(draft, dispute, &self.effect);
         }
         let payment = &draft.stream.payment;
         let Some(call) = self

@@ -12,6 +12,7 @@ pub(super) fn start(payment: Payment) -> Result<Step, Refusal> {
         attempts: Vec::new(),
         captures: Vec::new(),
         refunds: Vec::new(),
+        disputes: Vec::new(),
     };
     let mut draft = Draft::new(&before);
     draft.accept()?;
@@ -80,6 +81,9 @@ impl RefundRequest {
             return Err(Refusal::WrongStatus {
                 status: payment.status,
             });
+        }
+        if payment.disputed {
+            return Err(Refusal::Disputed);
         }
         // Only here do open refunds count; a refund that Stripe reports is never refused because of a reservation.
         let left = payment

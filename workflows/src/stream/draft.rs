@@ -1,5 +1,7 @@
 //! A step while it is decided: every move goes through here, so that each is an edge, has a version, and keeps the sums.
 
+mod disputes;
+
 use uuid::Uuid;
 
 use super::{Effect, Refusal, Step, Stream, Transition};

@@ -1,9 +1,13 @@
 //! The events of a stream.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
+use crate::dispute::Funds;
 use crate::effect::{Call, Effect};
-use crate::stripe::{Charge, Intent, Refund, StripeError};
+use crate::hold::Hold;
+use crate::stripe::{Charge, Dispute, Intent, Refund, StripeError};
 use crate::{attempt, payment};
 
 /// An occurrence, or a command of a client. The caller makes the ids that a step may need; they arrive in the event.
@@ -24,6 +28,18 @@ pub enum Event {
     },
     /// A client asks for a refund.
     RefundRequested(RefundRequest),
+    /// A client asks to store or submit evidence of a dispute.
+    EvidenceRequested(EvidenceRequest),
+    /// A client asks to accept a dispute.
+    AcceptRequested {
+        /// Our id of the dispute.
+        dispute: Uuid,
+    },
+    /// The timer before the last moment for evidence fired.
+    EvidenceDue {
+        /// The time now, in Unix seconds.
+        now: i64,
+    },
     /// An operator moves the payment by hand.
     Forced {
         /// The status to move to.
@@ -65,9 +81,22 @@ pub enum Event {
         /// Stripe's error.
         error: StripeError,
     },
+    /// Stripe showed a dispute of the payment.
+    DisputeSeen(DisputeReport),
+    /// Stripe refused for good a call about a dispute.
+    DisputeCallRefused {
+        /// Our id of the dispute.
+        dispute: Uuid,
+        /// The call.
+        call: Call,
+        /// Stripe's error.
+        error: StripeError,
+    },
+    /// Stripe showed a review or an early warning of fraud about the payment.
+    HoldSeen(HoldReport),
     /// Stripe's object may have changed, but the report does not show how: a checkout event, or a check that is due.
     Hinted,
-    /// The intent and its refunds were read at Stripe, and the stream has not moved since before that read.
+    /// The intent, its refunds and its disputes were read at Stripe, and the stream has not moved since before that read.
     Resynced(Snapshot),
 }
 
@@ -102,6 +131,17 @@ pub struct RefundRequest {
     pub amount: Option<i64>,
     /// One of Stripe's reasons.
     pub reason: Option<String>,
+}
+
+/// A client's wish to answer a dispute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvidenceRequest {
+    /// Our id of the dispute.
+    pub dispute: Uuid,
+    /// Texts and ids of files by Stripe's names of the fields.
+    pub evidence: BTreeMap<String, String>,
+    /// Whether the bank gets it now. It gets evidence once.
+    pub submit: bool,
 }
 
 /// An intent as Stripe showed it.
@@ -152,6 +192,30 @@ pub struct RefundReport {
     pub fresh_refund: Uuid,
 }
 
+/// A dispute as Stripe showed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisputeReport {
+    /// The dispute.
+    pub dispute: Dispute,
+    /// What the type of the event says of its money; none where it says nothing.
+    pub funds: Option<Funds>,
+    /// Our dispute and the call about it, where this report answers that call.
+    pub answers: Option<(Uuid, Call)>,
+    /// The id of a dispute that the step imports, should it import one.
+    pub fresh_dispute: Uuid,
+}
+
+/// An object that holds a payment, or no longer does, as Stripe showed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldReport {
+    /// The object.
+    pub hold: Hold,
+    /// `pi_…`
+    pub intent_id: Option<String>,
+    /// `ch_…`
+    pub charge_id: Option<String>,
+}
+
 /// A payment's objects as they were read at Stripe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
@@ -161,12 +225,16 @@ pub struct Snapshot {
     pub charge: Option<Charge>,
     /// Its refunds.
     pub refunds: Vec<Refund>,
+    /// Its disputes; none where Stripe says that there never was one.
+    pub disputes: Vec<Dispute>,
     /// The id of an attempt that the step adds, should it add one.
     pub fresh_attempt: Uuid,
     /// The id of a capture that the step adds, should it add one.
     pub fresh_capture: Uuid,
     /// Ids of refunds that the step imports, at least as many as `refunds`.
     pub fresh_refunds: Vec<Uuid>,
+    /// Ids of disputes that the step imports, at least as many as `disputes`.
+    pub fresh_disputes: Vec<Uuid>,
 }
 
 /// The subjects of a stream that a step reads beside its payment, its newest attempt and its captures.
@@ -174,6 +242,8 @@ pub struct Snapshot {
 pub struct Needs {
     /// All refunds of the payment.
     pub refunds: bool,
+    /// All disputes of the payment.
+    pub disputes: bool,
 }
 
 impl Needs {
@@ -182,6 +252,18 @@ impl Needs {
     pub const fn and(self, other: Self) -> Self {
         Self {
             refunds: self.refunds || other.refunds,
+            disputes: self.disputes || other.disputes,
+        }
+    }
+}
+
+impl Effect {
+    /// Which subjects the job of this effect, and a step about its outcome, read.
+    #[must_use]
+    pub const fn needs(&self) -> Needs {
+        Needs {
+            refunds: matches!(self, Self::CreateRefund { .. }),
+            disputes: matches!(self, Self::UpdateDispute { .. } | Self::CloseDispute { .. }),
         }
     }
 }
@@ -190,12 +272,27 @@ impl Event {
     /// Which subjects [`super::step`] reads to decide about this event; the stream must hold them.
     #[must_use]
     pub fn needs(&self) -> Needs {
-        let refunds = match self {
-            Self::RefundRequested(_)
-            | Self::RefundSeen(_)
-            | Self::RefundRejected { .. }
-            | Self::Resynced(_) => true,
-            Self::CallProvedVoid(void) => matches!(void.effect, Effect::CreateRefund { .. }),
+        let none = Needs::default();
+        let refunds = Needs {
+            refunds: true,
+            ..none
+        };
+        let disputes = Needs {
+            disputes: true,
+            ..none
+        };
+        match self {
+            Self::RefundRequested(_) | Self::RefundSeen(_) | Self::RefundRejected { .. } => refunds,
+            Self::EvidenceRequested(_)
+            | Self::AcceptRequested { .. }
+            | Self::EvidenceDue { .. }
+            | Self::DisputeSeen(_)
+            | Self::DisputeCallRefused { .. } => disputes,
+            Self::Resynced(snapshot) => Needs {
+                refunds: true,
+                disputes: !snapshot.disputes.is_empty(),
+            },
+            Self::CallProvedVoid(void) => void.effect.needs(),
             Self::ConfirmRequested(_)
             | Self::CaptureRequested(_)
             | Self::CancelRequested { .. }
@@ -205,9 +302,9 @@ impl Event {
             | Self::ConfirmRefused { .. }
             | Self::CallRefused { .. }
             | Self::Hinted
-            | Self::ChargeSeen(_) => false,
-        };
-        Needs { refunds }
+            | Self::HoldSeen(_)
+            | Self::ChargeSeen(_) => none,
+        }
     }
 
     /// Whether this is the result of a call of the payment, so that the job of that call ends together with it.

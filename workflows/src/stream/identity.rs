@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::Stream;
-use crate::stripe::{Charge, Intent, PAYMENT_ID, Refund, id_of};
+use super::{HoldReport, Stream};
+use crate::stripe::{Charge, Dispute, Intent, PAYMENT_ID, Refund, id_of};
 
 /// What an object of Stripe says about the payment that it belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +67,27 @@ impl<'a> From<&'a Refund> for Identity<'a> {
             intent_id: refund.payment_intent.as_deref(),
             charge_id: refund.charge.as_deref(),
             mark: mark(&refund.metadata),
+        }
+    }
+}
+
+impl<'a> From<&'a Dispute> for Identity<'a> {
+    fn from(dispute: &'a Dispute) -> Self {
+        Self {
+            intent_id: dispute.payment_intent.as_deref(),
+            charge_id: dispute.charge.as_deref(),
+            // Stripe copies no metadata to a dispute.
+            mark: None,
+        }
+    }
+}
+
+impl<'a> From<&'a HoldReport> for Identity<'a> {
+    fn from(report: &'a HoldReport) -> Self {
+        Self {
+            intent_id: report.intent_id.as_deref(),
+            charge_id: report.charge_id.as_deref(),
+            mark: None,
         }
     }
 }

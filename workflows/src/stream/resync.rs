@@ -4,7 +4,7 @@ use super::attempts::AttemptReport;
 use super::calls::close_proved;
 use super::draft::Draft;
 use super::intents::{check_ours, failed_charge};
-use super::{IntentReport, Refusal, Snapshot, attempts, refunds};
+use super::{IntentReport, Refusal, Snapshot, attempts, disputes, refunds};
 use crate::attempt;
 use crate::effect::Call;
 use crate::payment::{Kind, Status};
@@ -23,6 +23,9 @@ impl Snapshot {
         }
         for (shown, fresh) in self.refunds.iter().zip(&self.fresh_refunds) {
             refunds::resynced(draft, shown, *fresh)?;
+        }
+        for (shown, fresh) in self.disputes.iter().zip(&self.fresh_disputes) {
+            disputes::resynced(draft, shown, *fresh)?;
         }
         Ok(())
     }

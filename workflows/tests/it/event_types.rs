@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use workflows::edges::{Edge, Machine};
 use workflows::event_type::{ALL, Change, OUTCOMES};
-use workflows::{attempt, capture, edges, payment, refund};
+use workflows::{attempt, capture, dispute, edges, payment, refund};
 
 /// The reason that Stripe gives for a release.
 const RELEASE: &str = "expired_uncaptured_charge";
@@ -49,6 +49,18 @@ fn expected(machine: Machine, to: &str) -> &'static str {
         (Machine::Refund, "succeeded") => "refund.succeeded",
         (Machine::Refund, "failed" | "local_rejected") => "refund.failed",
         (Machine::Refund, "canceled") => "refund.canceled",
+        (Machine::Dispute, "warning_needs_response") => "dispute.inquiry_needs_response",
+        (Machine::Dispute, "warning_under_review") => "dispute.inquiry_under_review",
+        (Machine::Dispute, "warning_closed") => "dispute.inquiry_closed",
+        (Machine::Dispute, "needs_response") => "dispute.needs_response",
+        (Machine::Dispute, "under_review") => "dispute.under_review",
+        (Machine::Dispute, "won") => "dispute.won",
+        (Machine::Dispute, "lost") => "dispute.lost",
+        (Machine::Dispute, "prevented") => "dispute.prevented",
+        (Machine::DisputeFunds, "withdrawn") => "dispute.funds_withdrawn",
+        (Machine::DisputeFunds, "reinstated") => "dispute.funds_reinstated",
+        (Machine::DisputeEvidence, "staged") => "dispute.evidence_staged",
+        (Machine::DisputeEvidence, "submitted") => "dispute.evidence_submitted",
         other => panic!("{other:?} has no type of event"),
     }
 }
@@ -58,8 +70,13 @@ fn every_edge_that_leads_to_a_status_has_the_type_of_this_status() {
     for edge in edges::all().iter().filter(|edge| edge.from != edge.to) {
         let waits = edge.to == "requires_payment_method";
         let unattempted = waits && edge.from.starts_with("local_");
+        let opened = edge.machine == Machine::Dispute
+            && edge.from == "none"
+            && !["won", "lost", "warning_closed", "prevented"].contains(&edge.to);
         let expected = if unattempted {
             "payment.requires_payment_method"
+        } else if opened {
+            "dispute.created"
         } else {
             expected(edge.machine, edge.to)
         };
@@ -85,17 +102,26 @@ fn an_edge_that_leads_back_to_its_status_tells_of_no_outcome_but_another_failed_
             (Machine::Payment, "cancel_requested") => "payment.cancel_requested",
             (Machine::Payment, "capture_requested") => "payment.capture_requested",
             (Machine::Payment, "payment_failed") => "payment.failed",
+            (Machine::Payment, "hold_set") => "payment.hold_set",
+            (Machine::Payment, "hold_cleared") => "payment.hold_cleared",
             (Machine::Payment, _) => "payment.updated",
             (Machine::Attempt, _) => "attempt.updated",
             (Machine::Capture, _) => "capture.updated",
             (Machine::Refund, _) => "refund.updated",
+            (Machine::Dispute, "evidence_requested") => "dispute.evidence_requested",
+            (Machine::Dispute, "accept_requested") => "dispute.accept_requested",
+            (Machine::Dispute, "evidence_due") => "dispute.evidence_due",
+            (Machine::Dispute | Machine::DisputeFunds | Machine::DisputeEvidence, _) => {
+                "dispute.updated"
+            }
         };
         assert_eq!(change(edge).event_type(), expected, "{edge:?}");
         let shown = Change {
             has_error: true,
             ..change(edge)
         };
-        let found = edge.to == "requires_payment_method" && edge.kind != "cancel_requested";
+        let named = ["cancel_requested", "hold_set", "hold_cleared"];
+        let found = edge.to == "requires_payment_method" && !named.contains(&edge.kind);
         let expected = if found { "payment.failed" } else { expected };
         assert_eq!(shown.event_type(), expected, "{edge:?}");
     }
@@ -134,10 +160,13 @@ fn the_types_are_those_of_the_edges_and_every_status_has_one() {
     }
     assert_eq!(seen, ALL.into_iter().collect());
     assert_eq!(seen.len(), ALL.len(), "a type is listed twice");
+    let disputes =
+        dispute::Status::ALL.len() + dispute::Funds::ALL.len() + dispute::Evidence::ALL.len();
     let statuses = payment::Status::ALL.len()
         + attempt::Status::ALL.len()
         + capture::Status::ALL.len()
-        + refund::Status::ALL.len();
+        + refund::Status::ALL.len()
+        + disputes;
     let listed: BTreeSet<_> = OUTCOMES
         .iter()
         .map(|(m, status, _)| (*m, *status))
@@ -151,9 +180,15 @@ fn the_document_lists_every_type_with_its_statuses() {
     let rows: Vec<Vec<&str>> = written
         .lines()
         .filter(|line| {
-            ["| `payment.", "| `attempt.", "| `capture.", "| `refund."]
-                .iter()
-                .any(|it| line.starts_with(it))
+            [
+                "| `payment.",
+                "| `attempt.",
+                "| `capture.",
+                "| `refund.",
+                "| `dispute.",
+            ]
+            .iter()
+            .any(|it| line.starts_with(it))
         })
         .map(|line| line.split('|').map(str::trim).collect())
         .collect();

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use workflows::edges::{Driver, Edge, From, Machine, Rule, To};
-use workflows::{attempt, capture, edges, payment, refund};
+use workflows::{attempt, capture, dispute, edges, payment, refund};
 
 /// The ids that the issue asks for; edges that mean the same share one.
 const IDS: &[&str] = &[
-    "A0", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "C0", "C1", "C2", "C3", "C4", "P0", "P1",
-    "P10", "P11", "P12", "P13", "P14", "P19", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9",
+    "A0", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "C0", "C1", "C2", "C3", "C4", "D0", "D1",
+    "D2", "D3", "D4", "D5", "D6", "D7", "D8", "D9", "E0", "E1", "F0", "F1", "P0", "P1", "P10",
+    "P11", "P12", "P13", "P14", "P18", "P19", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9",
     "P9c", "R0", "R1", "R2", "R3", "R4", "R5", "R7", "R8", "R9",
 ];
 
@@ -50,6 +51,28 @@ fn each_status_of_a_refund_allows_what_the_table_says_and_nothing_else() {
         refund::Kind::ALL,
         refund::RULES,
         refund::edge,
+    );
+}
+
+#[test]
+fn each_status_of_a_dispute_allows_what_the_table_says_and_nothing_else() {
+    compare(
+        dispute::Status::ALL,
+        dispute::Kind::ALL,
+        dispute::RULES,
+        dispute::edge,
+    );
+    compare(
+        dispute::Funds::ALL,
+        dispute::FundsKind::ALL,
+        dispute::FUNDS_RULES,
+        dispute::funds_edge,
+    );
+    compare(
+        dispute::Evidence::ALL,
+        dispute::EvidenceKind::ALL,
+        dispute::EVIDENCE_RULES,
+        dispute::evidence_edge,
     );
 }
 
@@ -113,6 +136,7 @@ fn a_resync_leads_from_every_status_to_stripes_own() {
         (Machine::Attempt, &["started"][..]),
         (Machine::Capture, &["requested"][..]),
         (Machine::Refund, &["local_requested", "local_rejected"][..]),
+        (Machine::Dispute, &[][..]),
     ] {
         let all = statuses(machine);
         let theirs = all.iter().filter(|word| !local.contains(word));
@@ -121,8 +145,8 @@ fn a_resync_leads_from_every_status_to_stripes_own() {
 }
 
 #[test]
-fn an_operator_may_force_a_payment_and_a_refund_anywhere() {
-    for machine in [Machine::Payment, Machine::Refund] {
+fn an_operator_may_force_a_payment_a_refund_and_a_dispute_anywhere() {
+    for machine in [Machine::Payment, Machine::Refund, Machine::Dispute] {
         let all = statuses(machine);
         assert_eq!(
             led_by(machine, "forced"),
@@ -161,9 +185,13 @@ fn what_ends_is_left_by_corrections_alone() {
                 .parse()
                 .is_ok_and(|it: capture::Status| !it.is_open()),
             Machine::Refund => edge.from.parse().is_ok_and(refund::Status::is_final),
+            Machine::Dispute => edge.from.parse().is_ok_and(dispute::Status::is_final),
+            Machine::DisputeFunds => edge.from == "reinstated",
+            Machine::DisputeEvidence => edge.from == "submitted",
         };
+        let holds = matches!(edge.kind, "hold_set" | "hold_cleared") && edge.from == edge.to;
         assert!(
-            !ended || matches!(edge.kind, "resync" | "forced"),
+            !ended || holds || matches!(edge.kind, "resync" | "forced"),
             "{edge:?}"
         );
     }
@@ -194,6 +222,12 @@ fn every_name_is_parsed_as_it_is_written() {
     check(capture::Multicapture::ALL);
     check(refund::Status::ALL);
     check(refund::Kind::ALL);
+    check(dispute::Status::ALL);
+    check(dispute::Kind::ALL);
+    check(dispute::Funds::ALL);
+    check(dispute::FundsKind::ALL);
+    check(dispute::Evidence::ALL);
+    check(dispute::EvidenceKind::ALL);
     check(Machine::ALL);
     let unknown = "paid".parse::<payment::Status>().unwrap_err();
     assert_eq!(unknown.to_string(), "\"paid\" is not a payment status");
@@ -242,6 +276,12 @@ fn statuses(machine: Machine) -> Vec<&'static str> {
         Machine::Attempt => attempt::Status::ALL.iter().map(|it| it.as_str()).collect(),
         Machine::Capture => capture::Status::ALL.iter().map(|it| it.as_str()).collect(),
         Machine::Refund => refund::Status::ALL.iter().map(|it| it.as_str()).collect(),
+        Machine::Dispute => dispute::Status::ALL.iter().map(|it| it.as_str()).collect(),
+        Machine::DisputeFunds => dispute::Funds::ALL.iter().map(|it| it.as_str()).collect(),
+        Machine::DisputeEvidence => dispute::Evidence::ALL
+            .iter()
+            .map(|it| it.as_str())
+            .collect(),
     }
 }
 

@@ -8,9 +8,12 @@
 
 mod calls;
 mod captures;
+mod dispute_orders;
+mod disputes;
 mod documents;
 mod event_types;
 mod histories;
+mod holds;
 mod intents;
 mod machines;
 mod model;

@@ -232,7 +232,8 @@ fn in_every_order(reports: &[Report], mut check: impl FnMut(&[Report])) {
     });
 }
 
-fn permute(order: &mut [usize], from: usize, check: &mut impl FnMut(&[usize])) {
+/// Calls `check` with every order of the numbers behind the first `from` ones.
+pub(crate) fn permute(order: &mut [usize], from: usize, check: &mut impl FnMut(&[usize])) {
     if from + 1 >= order.len() {
         check(order);
         return;

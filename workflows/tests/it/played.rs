@@ -7,8 +7,8 @@ use uuid::Uuid;
 use workflows::attempt::Attempt;
 use workflows::edges::{Machine, NONE};
 use workflows::stream::{
-    ChargeReport, Effect, Event, IntentReport, RefundReport, Refusal, Snapshot, Step, Stream,
-    Transition, VoidCall,
+    ChargeReport, DisputeReport, Effect, Event, IntentReport, RefundReport, Refusal, Snapshot,
+    Step, Stream, Transition, VoidCall,
 };
 use workflows::{edges, stream};
 
@@ -88,15 +88,18 @@ impl Played {
             Event::CallProvedVoid(VoidCall { fresh_attempt, .. })
             | Event::ChargeSeen(ChargeReport { fresh_attempt, .. }) => *fresh_attempt = mint(),
             Event::RefundSeen(RefundReport { fresh_refund, .. }) => *fresh_refund = mint(),
+            Event::DisputeSeen(DisputeReport { fresh_dispute, .. }) => *fresh_dispute = mint(),
             Event::Resynced(Snapshot {
                 fresh_attempt,
                 fresh_capture,
                 fresh_refunds,
+                fresh_disputes,
                 ..
             }) => {
                 *fresh_attempt = mint();
                 *fresh_capture = capture;
-                fresh_refunds.fill_with(mint);
+                fresh_refunds.fill_with(&mut mint);
+                fresh_disputes.fill_with(mint);
             }
             _ => {}
         }
@@ -112,7 +115,7 @@ impl Played {
             version += 1;
             assert_eq!(transition.version, version, "versions have no gap");
             assert!(
-                subjects.insert(transition.subject),
+                subjects.insert((transition.machine, transition.subject)),
                 "one event moves one thing once: {event:?}"
             );
             let edge = (

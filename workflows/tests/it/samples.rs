@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use uuid::Uuid;
 use workflows::attempt::Attempt;
+use workflows::dispute::Funds;
 use workflows::money::Money;
 use workflows::payment::{Call, CaptureMethod, Payment};
 use workflows::stream::{
-    CaptureRequest, ChargeReport, ConfirmRequest, Effect, Event, IntentReport, Snapshot, Stream,
+    CaptureRequest, ChargeReport, ConfirmRequest, DisputeReport, Effect, Event, IntentReport,
+    Snapshot, Stream,
 };
 use workflows::stripe::{
-    Charge, ChargeRef, ChargeStatus, Intent, IntentStatus, PAYMENT_ID, REFUND_ID, Refund,
-    RefundStatus, StripeError,
+    Charge, ChargeRef, ChargeStatus, Dispute, DisputeStatus, EvidenceDetails, Intent, IntentStatus,
+    PAYMENT_ID, REFUND_ID, Refund, RefundStatus, StripeError,
 };
 use workflows::{attempt, payment, stream};
 
@@ -95,6 +97,7 @@ pub(crate) fn resting(status: payment::Status) -> Stream {
         payment,
         captures: Vec::new(),
         refunds: Vec::new(),
+        disputes: Vec::new(),
     }
 }
 
@@ -200,6 +203,7 @@ pub(crate) fn charge(id: &str, status: ChargeStatus, captured: bool) -> Charge {
         amount: AMOUNT,
         amount_captured: if captured { AMOUNT } else { 0 },
         amount_refunded: 0,
+        disputed: false,
         currency: "eur".to_owned(),
         payment_method: None,
         failure_code: (status == ChargeStatus::Failed).then(|| "card_declined".to_owned()),
@@ -282,8 +286,52 @@ pub(crate) fn resynced(intent: Intent, refunds: Vec<Refund>) -> Event {
         intent,
         charge: None,
         refunds,
+        disputes: Vec::new(),
         fresh_attempt: id(96),
         fresh_capture: id(76),
         fresh_refunds,
+        fresh_disputes: Vec::new(),
+    })
+}
+
+/// The dispute of every test as Stripe shows it.
+pub(crate) fn stripe_dispute(status: DisputeStatus) -> Dispute {
+    Dispute {
+        id: "du_1".to_owned(),
+        status,
+        amount: AMOUNT,
+        currency: "eur".to_owned(),
+        reason: "fraudulent".to_owned(),
+        charge: Some("ch_1".to_owned()),
+        payment_intent: Some("pi_1".to_owned()),
+        evidence: BTreeMap::new(),
+        evidence_details: EvidenceDetails {
+            due_by: Some(1_000_000),
+            ..EvidenceDetails::default()
+        },
+        balance_transactions: Vec::new(),
+    }
+}
+
+/// A webhook about the dispute.
+pub(crate) fn disputed(dispute: Dispute, funds: Option<Funds>) -> Event {
+    Event::DisputeSeen(DisputeReport {
+        dispute,
+        funds,
+        answers: None,
+        fresh_dispute: id(31),
+    })
+}
+
+/// A resync that reads the paid intent and its disputes.
+pub(crate) fn resynced_with(disputes: Vec<Dispute>) -> Event {
+    let fresh_disputes = (0..disputes.len()).map(|n| id(800 + n as u128)).collect();
+    let Event::Resynced(read) = resynced(intent(IntentStatus::Succeeded), vec![]) else {
+        panic!("a resync");
+    };
+    Event::Resynced(Snapshot {
+        disputes,
+        fresh_disputes,
+        ..read
     })
 }

@@ -1,5 +1,6 @@
 //! Every event in every status: what it does, or why it is refused, as a table in `steps.txt`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use workflows::payment::{Call, Kind, Status};
@@ -75,6 +76,9 @@ fn name(event: &Event) -> &'static str {
         Event::CaptureRequested(_) => "capture_requested",
         Event::CancelRequested { .. } => "cancel_requested",
         Event::RefundRequested(_) => "refund_requested",
+        Event::EvidenceRequested(_) => "evidence_requested",
+        Event::AcceptRequested { .. } => "accept_requested",
+        Event::EvidenceDue { .. } => "evidence_due",
         Event::Forced { .. } => "forced",
         Event::IntentSeen(_) => "intent_seen",
         Event::IntentRejected { .. } => "intent_rejected",
@@ -84,6 +88,9 @@ fn name(event: &Event) -> &'static str {
         Event::ChargeSeen(_) => "charge_seen",
         Event::RefundSeen(_) => "refund_seen",
         Event::RefundRejected { .. } => "refund_rejected",
+        Event::DisputeSeen(_) => "dispute_seen",
+        Event::DisputeCallRefused { .. } => "dispute_call_refused",
+        Event::HoldSeen(_) => "hold_seen",
         Event::Hinted => "hinted",
         Event::Resynced(_) => "resynced",
     }
@@ -254,6 +261,12 @@ fn effect(call: Call) -> Effect {
         Call::CaptureIntent => capture_intent(AMOUNT),
         Call::CancelIntent => Effect::CancelIntent { reason: None },
         Call::CreateRefund => Effect::CreateRefund { refund: id(51) },
+        Call::UpdateDispute => Effect::UpdateDispute {
+            dispute: id(31),
+            evidence: BTreeMap::from([("uncategorized_text".to_owned(), "sent".to_owned())]),
+            submit: true,
+        },
+        Call::CloseDispute => Effect::CloseDispute { dispute: id(31) },
     }
 }
 

@@ -211,7 +211,9 @@ impl World {
                 let amount = ours.iter().find(|it| it.id == *refund).unwrap().amount;
                 self.stripe.create_refund(*refund, amount)
             }
-            Effect::Resync => unreachable!("`resync` handles it"),
+            Effect::UpdateDispute { .. } | Effect::CloseDispute { .. } | Effect::Resync => {
+                unreachable!("the world has no disputes, and `resync` handles the rest")
+            }
         }
     }
 

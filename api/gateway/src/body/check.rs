@@ -1,12 +1,13 @@
 //! The rules that JSON types cannot express: lengths, characters, ranges, and fields that need each other.
 
 use axum::http::Uri;
+use contracts::evidence::{FILES, LENGTH, TEXT_LENGTH, TEXTS};
 use contracts::request::{
-    CancelPayment, CaptureMethod, CapturePayment, ConfirmPayment, CreatePayment, CreateRefund,
-    Customer, Metadata,
+    AcceptDispute, CancelPayment, CaptureMethod, CapturePayment, ConfirmPayment, CreatePayment,
+    CreateRefund, Customer, Metadata, SubmitEvidence,
 };
 use infra::http::RequestError;
-use infra::http::code::MISSING_FIELD;
+use infra::http::code::{MISSING_FIELD, UNKNOWN_FIELD};
 use workflows::money;
 use workflows::money::{Money, MoneyError};
 
@@ -88,6 +89,63 @@ impl Checked for CreateRefund {
     fn check(&self) -> Result<(), RequestError> {
         self.amount.map_or(Ok(()), amount)
     }
+}
+
+impl Checked for SubmitEvidence {
+    fn check(&self) -> Result<(), RequestError> {
+        if self.evidence.is_empty() && self.submit == Some(false) {
+            return Err(RequestError::new(
+                MISSING_FIELD,
+                "evidence",
+                "There is nothing to do: give evidence, or submit what Stripe keeps.",
+            ));
+        }
+        for (field, value) in &self.evidence {
+            evidence(field, value)?;
+        }
+        let length: usize = self.evidence.values().map(|it| it.chars().count()).sum();
+        if length > LENGTH {
+            return Err(RequestError::field(
+                "evidence",
+                format!("All fields together may have {LENGTH} characters; these have {length}."),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Checked for AcceptDispute {
+    fn check(&self) -> Result<(), RequestError> {
+        Ok(())
+    }
+}
+
+/// Checks one field of evidence. An empty value removes the field.
+fn evidence(field: &str, value: &str) -> Result<(), RequestError> {
+    let param = format!("evidence.{field}");
+    let is_file = FILES.contains(&field);
+    if !is_file && !TEXTS.contains(&field) {
+        return Err(RequestError::new(
+            UNKNOWN_FIELD,
+            param,
+            "Stripe has no such field of evidence.",
+        ));
+    }
+    if value.is_empty() {
+        return Ok(());
+    }
+    if is_file {
+        let is_id = value.strip_prefix("file_").is_some_and(|rest| {
+            (1..=250).contains(&rest.len())
+                && rest
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        });
+        let refusal =
+            || RequestError::field(param, "This must be the id of a file at Stripe, file_….");
+        return if is_id { Ok(()) } else { Err(refusal()) };
+    }
+    check_text(&param, value, TEXT_LENGTH)
 }
 
 /// The range of every amount; `Money` adds the rules of its currency.

@@ -246,7 +246,11 @@ async fn every_field_is_read_or_refused_at_the_edges_of_its_type() {
             continue;
         };
         let path = api.path(&template);
-        for (field, property) in api.resolve(schema)["properties"].as_object().unwrap() {
+        // A body may have no fields at all.
+        let Some(fields) = api.resolve(schema)["properties"].as_object() else {
+            continue;
+        };
+        for (field, property) in fields {
             let property = api.resolve(property);
             let mut values = numbers(property);
             values.extend(lengths(property).iter().map(|text| json!(text).to_string()));

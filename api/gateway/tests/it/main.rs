@@ -12,6 +12,7 @@ mod codes;
 mod compatibility;
 mod configuration;
 mod deliveries;
+mod disputes;
 mod idempotency;
 mod intake_switch;
 mod limits;

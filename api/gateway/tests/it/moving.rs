@@ -16,7 +16,7 @@ use stripe_simulator::WebhookEndpoint;
 use crate::stage::{PAYMENTS, Stage, WEBHOOK_SECRETS, body, listen, mug, path_of, problem};
 
 /// A stage on which payments move by themselves.
-async fn moving() -> Stage {
+pub(crate) async fn moving() -> Stage {
     let stage = Stage::start().await;
     let endpoint = WebhookEndpoint {
         url: format!("{}/webhooks/stripe", stage.base),

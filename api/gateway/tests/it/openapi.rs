@@ -9,8 +9,10 @@ use crate::moving::{stripe, work};
 use crate::stage::{PAYMENTS, Stage, body, created};
 
 /// Every route of the design that stands today.
-const ROUTES: [&str; 28] = [
+const ROUTES: [&str; 32] = [
     "delete /api/v1/webhook_endpoints/{id}",
+    "get /api/v1/disputes",
+    "get /api/v1/disputes/{id}",
     "get /api/v1/payment_intents/{intent_id}",
     "get /api/v1/payments",
     "get /api/v1/payments/{id}",
@@ -29,6 +31,8 @@ const ROUTES: [&str; 28] = [
     "get /livez",
     "get /readyz",
     "patch /api/v1/webhook_endpoints/{id}",
+    "post /api/v1/disputes/{id}/accept",
+    "post /api/v1/disputes/{id}/evidence",
     "post /api/v1/payments",
     "post /api/v1/payments/{id}/cancel",
     "post /api/v1/payments/{id}/capture",

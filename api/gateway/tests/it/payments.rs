@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::stage::{PAYMENTS, Stage, body, created, mug, path_of, problem};
 
 /// The fields of the view, in the order of the design.
-const VIEW: [&str; 27] = [
+const VIEW: [&str; 28] = [
     "id",
     "object",
     "account_id",
@@ -20,6 +20,7 @@ const VIEW: [&str; 27] = [
     "amount_refunded",
     "amount_reserved",
     "disputed",
+    "holds",
     "intent_id",
     "client_secret",
     "next_action",

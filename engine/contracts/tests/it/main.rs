@@ -143,6 +143,7 @@ fn a_transition_is_a_cloudevent_without_secrets() {
             error: None,
             capture_amount: None,
             cancellation_reason: None,
+            dispute: None,
             amount: 1099,
             currency: "eur".to_owned(),
             amount_capturable: 0,

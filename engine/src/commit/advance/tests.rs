@@ -54,6 +54,7 @@ fn state(record: Record) -> State {
         answers: HashMap::new(),
         dead_letters: Vec::new(),
         expired: Vec::new(),
+        reminded: Vec::new(),
         leases_calls: true,
     }
 }

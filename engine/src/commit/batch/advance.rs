@@ -31,7 +31,10 @@ impl Batch for Advances {
     /// The result of a job is better late than lost, as long as its lease may be valid.
     fn patience(request: &Advance) -> Duration {
         match request.origin {
-            Origin::Command { .. } | Origin::Operator { .. } | Origin::Expiry => PATIENCE,
+            Origin::Command { .. }
+            | Origin::Operator { .. }
+            | Origin::Expiry
+            | Origin::Reminder { .. } => PATIENCE,
             Origin::Job { .. } => LONG_PATIENCE,
         }
     }
@@ -77,6 +80,7 @@ impl Advances {
             answers: read_answers(&mut transaction, &locked).await?,
             dead_letters: Vec::new(),
             expired: Vec::new(),
+            reminded: Vec::new(),
             leases_calls: self.lease.is_some(),
         };
 
@@ -106,6 +110,9 @@ impl Advances {
         }
         if !state.expired.is_empty() {
             timer::remove_expiries(connection, &state.expired).await?;
+        }
+        if !state.reminded.is_empty() {
+            timer::remove_reminders(connection, &state.reminded).await?;
         }
         Ok(due)
     }

@@ -7,7 +7,7 @@ use contracts::id::{JobId, PaymentId};
 use infra::postgres;
 use sqlx::PgPool;
 use uuid::Uuid;
-use workflows::stream::{Effect, Needs};
+use workflows::stream::Needs;
 
 use super::Batch;
 use crate::commit::advance::Claim;
@@ -55,7 +55,7 @@ impl Claims {
         let mut needs: BTreeMap<Uuid, Needs> = BTreeMap::new();
         for job in claimed.values() {
             let needs = needs.entry(job.payment).or_default();
-            *needs = needs.and(needs_of(job));
+            *needs = needs.and(job.effect.needs());
         }
         let records = self.read(&needs).await?;
         // The second of two equal ids in a batch gets none, as it would a moment later.
@@ -116,12 +116,5 @@ impl Claims {
             .collect();
         job::finish(&mut *self.pool.acquire().await?, &endings).await?;
         Ok(())
-    }
-}
-
-/// The subjects that a job reads beside the payment and its newest attempt.
-fn needs_of(job: &Claimed) -> Needs {
-    Needs {
-        refunds: matches!(job.effect, Effect::CreateRefund { .. }),
     }
 }

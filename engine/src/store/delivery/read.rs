@@ -6,13 +6,14 @@ use contracts::event::{EventData, SCHEMA_VERSION};
 use contracts::id::{EventId, subject};
 use contracts::request::Metadata;
 use contracts::webhook::{Message, MessageData};
+use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::stripe::StripeError;
 
-use crate::record::error_view;
+use crate::record::{dispute_data, error_view};
 
 /// How many tries of one delivery are shown.
 const SHOWN: i64 = 100;
@@ -61,6 +62,11 @@ pub(crate) struct ListedTry {
     pub(crate) response_body: Option<String>,
 }
 
+/// Where a delivery goes and what signs it; none where its endpoint is not enabled.
+fn target(url: Option<String>, secrets: Vec<Vec<u8>>) -> Option<Target> {
+    url.map(|url| Target { url, secrets })
+}
+
 /// The requests of these deliveries, by their ids. The facts are those of the transition, so that every try sends the
 /// same bytes.
 pub(crate) async fn requests(
@@ -79,6 +85,7 @@ pub(crate) async fn requests(
                   nullif(t.data->'moved'->'error', 'null') as "error: Json<StripeError>",
                   case t.machine when 'capture' then (t.data->'moved'->>'amount')::int8 end as capture_amount,
                   case t.machine when 'payment' then t.data->'moved'->>'cancellation_reason' end as cancellation_reason,
+                  case when t.machine like 'dispute%' then t.data->'moved' end as "dispute: Json<Value>",
                   coalesce((t.data->>'amount_capturable')::int8, p.amount_capturable) as "amount_capturable!",
                   coalesce((t.data->>'amount_captured')::int8, p.amount_captured) as "amount_captured!",
                   coalesce((t.data->>'amount_refunded')::int8, p.amount_refunded) as "amount_refunded!",
@@ -94,10 +101,7 @@ pub(crate) async fn requests(
     .await?;
     let read = rows.into_iter().map(|row| {
         let request = Request {
-            target: row.url.map(|url| Target {
-                url,
-                secrets: row.secrets,
-            }),
+            target: target(row.url, row.secrets),
             message: Message {
                 r#type: row.r#type,
                 timestamp: row.created_at,
@@ -122,6 +126,7 @@ pub(crate) async fn requests(
                         error: row.error.as_ref().map(|error| error_view(error)),
                         capture_amount: row.capture_amount,
                         cancellation_reason: row.cancellation_reason,
+                        dispute: row.dispute.as_ref().and_then(|moved| dispute_data(moved)),
                         amount: row.amount,
                         currency: row.currency,
                         amount_capturable: row.amount_capturable,

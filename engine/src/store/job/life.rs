@@ -1,7 +1,7 @@
 //! The life of a job: each statement is run on a job in each situation, and takes exactly the rules of
 //! `workflows::job::RULES`, which docs/machines.md draws.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use infra::testing::TestDatabase;
@@ -362,6 +362,12 @@ fn sample(kind: Kind) -> Effect {
         capture(300),
         Effect::CancelIntent { reason: None },
         Effect::CreateRefund { refund: id },
+        Effect::UpdateDispute {
+            dispute: id,
+            evidence: BTreeMap::new(),
+            submit: true,
+        },
+        Effect::CloseDispute { dispute: id },
         Effect::Resync,
     ];
     let mut effects = effects.into_iter();
@@ -379,8 +385,7 @@ async fn the_sql_and_the_code_agree_on_the_exclusive_kinds() {
 
         let other = New::from_effect(payment, capture(1));
         let mut connection = world.pool().acquire().await.unwrap();
-        let now = OffsetDateTime::now_utc();
-        let added = add(&mut connection, &[other], now, LEASE).await;
+        let added = add(&mut connection, &[other], OffsetDateTime::now_utc(), LEASE).await;
         let violated = added.err().map(|error| {
             let constraint = error.as_database_error().and_then(|it| it.constraint());
             constraint.map(str::to_owned)

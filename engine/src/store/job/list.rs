@@ -263,10 +263,13 @@ pub(crate) async fn of_payment(
     sqlx::query_scalar!(
         r#"select id as "id!" from (
             select id from job where payment_id = $1 and state in ('done', 'dead')
-            union select id from job where payment_id = $1 and kind not in ('create_refund', 'resync') and state <> 'done'
+            union select id from job where payment_id = $1
+                  and kind not in ('create_refund', 'update_dispute', 'close_dispute', 'resync') and state <> 'done'
             union select id from job where payment_id = $1 and kind = 'resync' and state in ('queued', 'running')
             union select j.id from refund r join job j on j.subject = r.id
                   where r.payment_id = $1 and j.kind = 'create_refund' and j.state <> 'done'
+            union select j.id from dispute d join job j on j.subject = d.id
+                  where d.payment_id = $1 and j.kind in ('update_dispute', 'close_dispute') and j.state <> 'done'
          ) as theirs order by id limit 200"#,
         payment,
     )

@@ -71,18 +71,21 @@ pub(crate) async fn standing(pool: &PgPool) -> sqlx::Result<Standing> {
 pub(crate) async fn open_ids(
     connection: &mut PgConnection,
     payment: Uuid,
-    refunds: &[Uuid],
+    subjects: &[Uuid],
 ) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
         r#"select id as "id!"
-         from ((select id from job where payment_id = $1 and kind not in ('create_refund', 'resync') and state <> 'done')
+         from ((select id from job where payment_id = $1
+                  and kind not in ('create_refund', 'update_dispute', 'close_dispute', 'resync') and state <> 'done')
                union all
                (select id from job where subject = any($2) and kind = 'create_refund' and state <> 'done')
+               union all
+               (select id from job where subject = any($2) and kind in ('update_dispute', 'close_dispute') and state <> 'done')
                union all
                (select id from job where payment_id = $1 and kind = 'resync' and state in ('queued', 'running'))) as open
          order by id"#,
         payment,
-        refunds,
+        subjects,
     )
     .fetch_all(connection)
     .await

@@ -64,6 +64,7 @@ pub(super) fn event(payment: Uuid, version: i64, cause: String) -> String {
         error: None,
         capture_amount: None,
         cancellation_reason: None,
+        dispute: None,
         amount: 1200,
         currency: "eur".into(),
         amount_capturable: 0,

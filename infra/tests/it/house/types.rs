@@ -9,7 +9,7 @@ use super::tokens::{inner, is_ident, is_punct, tokens};
 
 /// Types that each machine of `workflows` defines (`payment::Status`, `refund::Kind`), and Stripe's object beside ours
 /// (`stripe::Refund`).
-const SHARED_NAMES: &[&str] = &["Kind", "Refund", "Status"];
+const SHARED_NAMES: &[&str] = &["Dispute", "Kind", "Refund", "Status"];
 
 #[test]
 fn no_two_public_types_of_a_crate_have_one_name() {

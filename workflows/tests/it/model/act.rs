@@ -339,7 +339,9 @@ impl System {
                 let amount = ours.iter().find(|it| it.id == *refund).unwrap().amount;
                 self.stripe.create_refund(*refund, amount)
             }
-            Effect::Resync => unreachable!("a resync is no job of this model"),
+            Effect::Resync | Effect::UpdateDispute { .. } | Effect::CloseDispute { .. } => {
+                unreachable!("no job of this model")
+            }
         }
     }
 }
