@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 
 use crate::Env;
+use crate::env::variable::{network, parts};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The header in which a back end states its own user's address.
@@ -17,25 +18,9 @@ pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
     /// Reads `TRUSTED_PROXIES`: addresses and networks (`10.0.0.0/8`) separated by commas. Without it no proxy is trusted.
-    pub fn from_env(env: &mut Env) -> Self {
+    pub fn from_env(env: &Env) -> Self {
         let list = env.optional("TRUSTED_PROXIES").unwrap_or_default();
-        let mut networks = Vec::new();
-        for part in list
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-        {
-            let network = part
-                .parse()
-                .or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
-            match network {
-                Ok(network) => networks.push(network),
-                Err(_) => env.fault(format!(
-                    "TRUSTED_PROXIES holds {part:?}, which is neither an address nor a network such as 10.0.0.0/8"
-                )),
-            }
-        }
-        Self(networks)
+        Self(parts(&list).filter_map(network).collect())
     }
 
     /// The client's address: the peer's own or, if the peer is a trusted proxy, the rightmost hop that is not trusted.

@@ -2,6 +2,36 @@
 
 use std::sync::OnceLock;
 
+/// The kinds of work that pass the points `KIND.claimed`, `KIND.called` and `KIND.finished`.
+const KINDS: [&str; 7] = [
+    "create_intent",
+    "confirm_intent",
+    "capture_intent",
+    "cancel_intent",
+    "create_refund",
+    "resync",
+    "deliver_webhook",
+];
+
+/// The points of each kind.
+const OF_A_KIND: [&str; 3] = ["claimed", "called", "finished"];
+
+/// The points that no kind has.
+const OTHERS: [&str; 4] = [
+    "inbox.kept",
+    "inbox.applying",
+    "inbox.applied",
+    "relay.published",
+];
+
+/// The names of all points, which are the values that `PAWL_CRASH_AT` may have.
+pub fn names() -> impl Iterator<Item = String> {
+    let of_kinds = KINDS
+        .iter()
+        .flat_map(|kind| OF_A_KIND.map(|point| format!("{kind}.{point}")));
+    of_kinds.chain(OTHERS.map(str::to_owned))
+}
+
 /// Aborts the process, as a power cut would, if `PAWL_CRASH_AT` names this point. Without that variable it costs one
 /// comparison. It is in every build, so that the tested program is the one that runs.
 pub fn point(name: &str) {

@@ -1,10 +1,21 @@
 //! The environment variables, read once: all faults in them are collected and reported together.
+//!
+//! [`table`] has every variable; one that it lacks cannot be read.
 
-use std::collections::HashMap;
+pub mod documents;
+mod rules;
+pub mod table;
+pub mod variable;
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::OnceLock;
+
+use variable::{Program, Unset, Variable};
 
 pub use secrecy::{ExposeSecret, SecretString};
 
@@ -14,28 +25,6 @@ pub const STRIPE_API_BASE: &str = "https://api.stripe.com";
 /// Each secret of `.env.example` contains one of these marks, by which it is recognised as a demonstration value.
 const DEMO_MARKS: [&str; 3] = ["pawl_demo", "PawlDemo", "changeme"];
 
-/// Variables that are addresses, with the start of their scheme and the form that a fault shows.
-const ADDRESSES: [(&str, &str, &str); 2] = [
-    (
-        "DATABASE_URL",
-        "postgres",
-        "postgres://user:password@host:port/database",
-    ),
-    ("REDIS_URL", "redis", "redis://host:port"),
-];
-
-/// Variables that may be given as `NAME_FILE`, the path of a file that holds the value: orchestrators provide secrets as
-/// files.
-const FROM_FILES: [&str; 7] = [
-    "DATABASE_URL",
-    "REDIS_URL",
-    "STRIPE_API_KEY",
-    "STRIPE_WEBHOOK_SECRET",
-    "AUTH_API_KEYS",
-    "JWT_PRIVATE_KEY",
-    "SHOP_API_KEY",
-];
-
 /// The variables of this process: those of its environment, and for names that are unset there, those of `.env` if it
 /// exists.
 ///
@@ -44,11 +33,31 @@ const FROM_FILES: [&str; 7] = [
 pub struct Env {
     variables: HashMap<String, String>,
     faults: Vec<String>,
+    /// The variables that were read; [`Env::finish`] checks their form.
+    read: RefCell<BTreeSet<String>>,
+}
+
+/// One variable of the table as an environment has it.
+#[derive(Debug)]
+pub struct Finding {
+    /// The variable.
+    pub variable: &'static Variable,
+    /// Its value, `None` if it is unset; that of a secret is `(set)`.
+    pub value: Option<String>,
+    /// What is wrong with it by itself.
+    pub fault: Option<String>,
 }
 
 /// All faults of the environment, one per line, each with its remedy.
 #[derive(Debug, thiserror::Error)]
 pub struct Faults(Vec<String>);
+
+impl Faults {
+    /// Each fault.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
 
 impl Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,6 +81,7 @@ impl Env {
         Self {
             variables,
             faults: fault.iter().cloned().collect(),
+            read: RefCell::default(),
         }
         .with_files()
     }
@@ -86,17 +96,18 @@ impl Env {
                 .map(|(name, value)| (name.into(), value.into()))
                 .collect(),
             faults: Vec::new(),
+            read: RefCell::default(),
         }
         .with_files()
     }
 
     /// Reads the variables that are given as files.
     fn with_files(mut self) -> Self {
-        for name in FROM_FILES {
-            let Some(path) = self.optional(&format!("{name}_FILE")) else {
+        for name in table::all().filter(|it| it.secret).map(|it| it.name) {
+            let Some(path) = self.raw(&format!("{name}_FILE")) else {
                 continue;
             };
-            if self.optional(name).is_some() {
+            if self.raw(name).is_some() {
                 self.fault(format!(
                     "{name} and {name}_FILE are both set: remove one of them"
                 ));
@@ -124,25 +135,14 @@ impl Env {
         }
     }
 
-    /// The value of a required variable. If it is missing, that is a fault and the result is empty. An address with the
-    /// wrong scheme for its variable is a fault too.
+    /// The value of a required variable, or an empty text if it is missing or wrong, which is a fault.
     pub fn required(&mut self, name: &str) -> String {
-        let Some(value) = self.optional(name) else {
-            self.fault(format!(
-                "{name} is missing: set it in the environment or in .env (.env.example shows every variable)"
-            ));
-            return String::new();
-        };
-        for (_, scheme, form) in ADDRESSES.iter().filter(|(known, ..)| *known == name) {
-            // The value itself is not shown: it may hold a password.
-            if !value
-                .split_once("://")
-                .is_some_and(|(given, _)| given.starts_with(scheme))
-            {
-                self.fault(format!("{name} is no address of the form {form}"));
-            }
+        if self.raw(name).is_none()
+            && let Some(variable) = table::find(name)
+        {
+            self.fault(variable.missing());
         }
-        value
+        self.optional(name).unwrap_or_default()
     }
 
     /// [`Env::required`] for a value that must never be printed. With a live Stripe key, a secret from `.env.example` is a
@@ -157,27 +157,41 @@ impl Env {
         value.into()
     }
 
-    /// The value of an optional variable.
+    /// The value of an optional variable; `None` if it is unset or wrong. A wrong one is a fault.
     #[must_use]
     pub fn optional(&self, name: &str) -> Option<String> {
-        self.variables
-            .get(name)
-            .filter(|value| !value.is_empty())
-            .cloned()
+        self.read.borrow_mut().insert(name.to_owned());
+        let form = table::find(name)?.form;
+        self.raw(name).filter(|value| form.accepts(value))
     }
 
-    /// A variable parsed as `T`, or `default` if it is unset; a value that cannot be parsed is a fault.
-    pub fn parsed<T: FromStr>(&mut self, name: &str, default: T) -> T {
-        match self.optional(name) {
-            None => default,
-            Some(value) => value.trim().parse().unwrap_or_else(|_| {
-                self.fault(format!(
-                    "{name} is {value:?}, which is not a valid {}",
-                    type_name::<T>()
-                ));
-                default
-            }),
-        }
+    /// The text of a variable, or its default.
+    #[must_use]
+    pub fn text(&self, name: &str) -> String {
+        let default = || match table::find(name).map(|variable| variable.unset) {
+            Some(Unset::Value(value)) => value.to_owned(),
+            _ => String::new(),
+        };
+        self.optional(name).unwrap_or_else(default)
+    }
+
+    /// The number that a variable holds, or its default.
+    #[must_use]
+    pub fn number<T: FromStr + Default>(&self, name: &str) -> T {
+        self.text(name).trim().parse().unwrap_or_default()
+    }
+
+    /// Whether a variable is `true`, by itself or by default.
+    #[must_use]
+    pub fn switch(&self, name: &str) -> bool {
+        self.text(name).trim() == "true"
+    }
+
+    /// The address and port that a variable holds, or its default.
+    #[must_use]
+    pub fn socket(&self, name: &str) -> SocketAddr {
+        let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
+        self.text(name).trim().parse().unwrap_or(unspecified)
     }
 
     /// Stripe's key (`STRIPE_API_KEY`) and address (`STRIPE_API_BASE`, Stripe's own by default).
@@ -185,28 +199,106 @@ impl Env {
         (self.secret("STRIPE_API_KEY"), self.stripe_base())
     }
 
-    /// Records a fault found by a service's configuration; [`Env::finish`] reports it with all others.
+    /// Records a fault found by a service's configuration; [`Env::finish`] reports it with all others, once.
     pub fn fault(&mut self, fault: impl Into<String>) {
-        self.faults.push(fault.into());
+        let fault = fault.into();
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+
+    /// Reads every variable of these programs, as their start would. Required ones that are unset are faults.
+    pub fn review(&mut self, programs: &[Program]) -> Vec<Finding> {
+        let of_these = |variable: &&Variable| {
+            let readers = variable.readers;
+            readers.iter().any(|reader| programs.contains(reader))
+        };
+        let mut findings = Vec::new();
+        for variable in table::all().filter(of_these) {
+            // The simulator requires nothing.
+            let is_required = variable.unset == Unset::Refused && programs != [Program::Simulator];
+            let value = self.raw(variable.name);
+            let fault = match &value {
+                None if is_required => Some(variable.missing()),
+                None => None,
+                Some(value) => variable.fault(value),
+            };
+            if is_required && variable.secret {
+                self.secret(variable.name);
+            } else if is_required {
+                self.required(variable.name);
+            } else {
+                let _ = self.optional(variable.name);
+            }
+            findings.push(Finding {
+                variable,
+                value: value.map(|value| {
+                    if variable.secret {
+                        "(set)".to_owned()
+                    } else {
+                        value
+                    }
+                }),
+                fault,
+            });
+        }
+        findings
+    }
+
+    /// Reads what logging, traces and crash points took before there was an [`Env`], so that it is checked.
+    pub(crate) fn read_early(&self) {
+        for name in [
+            "RUST_LOG",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_TRACES_SAMPLER_ARG",
+            "OTEL_SERVICE_NAME",
+            "PAWL_CRASH_AT",
+        ] {
+            let _ = self.optional(name);
+        }
+    }
+
+    /// The names of the variables that were read so far.
+    #[must_use]
+    pub fn names_read(&self) -> BTreeSet<String> {
+        self.read.borrow().clone()
+    }
+
+    fn was_read(&self, name: &str) -> bool {
+        self.read.borrow().contains(name)
+    }
+
+    /// The value as it is; an empty one counts as unset.
+    fn raw(&self, name: &str) -> Option<String> {
+        self.variables
+            .get(name)
+            .filter(|value| !value.is_empty())
+            .cloned()
     }
 
     /// Ends the reading; the values read may be used only if this is `Ok`.
     ///
-    /// A live key with an address other than Stripe's is a fault in every service, whether the service reads them or not:
-    /// the key would be sent elsewhere, and a simulator would report payments that did not happen.
+    /// It checks the form of each variable that was read, and the rules between them. A live key with an address other than
+    /// Stripe's is a fault in every service, whether the service reads them or not.
     ///
     /// # Errors
     /// All faults found since [`Env::load`].
     pub fn finish(mut self) -> Result<(), Faults> {
-        let base = self.stripe_base();
-        if self.is_live() && base != STRIPE_API_BASE {
-            self.fault(format!(
-                "STRIPE_API_BASE is {base:?} while STRIPE_API_KEY is a live key: remove it (a live key goes to {STRIPE_API_BASE} only) or use a test key"
-            ));
-        } else if !base.starts_with("http://") && !base.starts_with("https://") {
-            self.fault(format!(
-                "STRIPE_API_BASE is {base:?}, which is not an http(s) address"
-            ));
+        let _ = self.optional("STRIPE_API_BASE");
+        for name in self.names_read() {
+            let fault = match (table::find(&name), self.raw(&name)) {
+                (None, _) => Some(format!(
+                    "{name} is read but is not in infra/src/env/table.rs: add it there"
+                )),
+                (Some(variable), Some(value)) => variable.fault(&value),
+                (Some(_), None) => None,
+            };
+            if let Some(fault) = fault {
+                self.fault(fault);
+            }
+        }
+        for fault in rules::broken(&self) {
+            self.fault(fault);
         }
         if self.faults.is_empty() {
             Ok(())
@@ -215,18 +307,18 @@ impl Env {
         }
     }
 
-    fn stripe_base(&self) -> String {
-        let base = self.optional("STRIPE_API_BASE");
-        base.map_or_else(
-            || STRIPE_API_BASE.to_owned(),
-            |base| base.trim_end_matches('/').to_owned(),
-        )
+    /// Where Stripe is, without a slash at the end.
+    #[must_use]
+    pub fn stripe_base(&self) -> String {
+        self.text("STRIPE_API_BASE")
+            .trim_end_matches('/')
+            .to_owned()
     }
 
     /// Whether real money moves: the key in the environment is one of Stripe's live keys.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.optional("STRIPE_API_KEY")
+        self.raw("STRIPE_API_KEY")
             .is_some_and(|key| key.starts_with("sk_live_") || key.starts_with("rk_live_"))
     }
 }
@@ -235,6 +327,12 @@ impl Env {
 #[must_use]
 pub fn is_demo(secret: &str) -> bool {
     DEMO_MARKS.iter().any(|mark| secret.contains(mark))
+}
+
+/// The user of this terminal, as the system names it (`USER`).
+#[must_use]
+pub fn user() -> Option<String> {
+    early("USER")
 }
 
 /// One variable, for settings that are needed before [`Env::load`] (the log filter); an empty value counts as unset.
@@ -264,10 +362,4 @@ fn dotenv() -> &'static (HashMap<String, String>, Option<String>) {
             ),
         }
     })
-}
-
-/// The last part of a type's name, such as `SocketAddr` or `u32`.
-fn type_name<T>() -> &'static str {
-    let name = std::any::type_name::<T>();
-    name.rsplit("::").next().unwrap_or(name)
 }

@@ -2,11 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use rdkafka::ClientConfig;
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaResult;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::FutureProducer;
@@ -28,6 +30,8 @@ static CLIENT_LINES: Counters<1> = Counters::new(
 /// printed; the relay reports that Kafka is away. `RUST_LOG=librdkafka=debug` shows all of it.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientLog;
+
+impl ConsumerContext for ClientLog {}
 
 impl ClientContext for ClientLog {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -76,6 +80,15 @@ pub fn single_message_producer(brokers: &str) -> KafkaResult<Producer> {
         .set("batch.num.messages", "1")
         .set("message.timeout.ms", "10000")
         .create_with_context(ClientLog)
+}
+
+/// Asks the brokers how many they are. It blocks the thread for at most `patience`.
+///
+/// # Errors
+/// If none of them answers in that time.
+pub fn count_brokers(brokers: &str, patience: Duration) -> KafkaResult<usize> {
+    let client: BaseConsumer<ClientLog> = client_config(brokers).create_with_context(ClientLog)?;
+    Ok(client.fetch_metadata(None, patience)?.brokers().len())
 }
 
 fn producer_config(brokers: &str) -> ClientConfig {

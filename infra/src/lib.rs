@@ -65,7 +65,8 @@ where
         telemetry::start(service);
     }
     let mut env = Env::load();
-    shutdown::read_notice(&mut env);
+    env.read_early();
+    shutdown::read_notice(&env);
     let config = configure(&mut env);
     if let Err(faults) = env.finish() {
         eprintln!("{service} cannot start:\n{faults}");

@@ -44,7 +44,7 @@ pub fn notice() -> Duration {
 }
 
 /// Reads `SHUTDOWN_NOTICE_SECONDS` (5).
-pub(crate) fn read_notice(env: &mut Env) {
-    let seconds = env.parsed("SHUTDOWN_NOTICE_SECONDS", 5);
+pub(crate) fn read_notice(env: &Env) {
+    let seconds = env.number("SHUTDOWN_NOTICE_SECONDS");
     NOTICE.set(Duration::from_secs(seconds)).ok();
 }

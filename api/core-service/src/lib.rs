@@ -52,7 +52,7 @@ impl Config {
     /// Reads the environment; faults are collected in `env`.
     pub fn from_env(env: &mut Env) -> Self {
         Self {
-            address: env.parsed("CORE_ADDR", SocketAddr::from(([127, 0, 0, 1], 8082))),
+            address: env.socket("CORE_ADDR"),
             database_url: env.secret("DATABASE_URL"),
             redis_url: env.secret("REDIS_URL"),
             trusted_proxies: TrustedProxies::from_env(env),

@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use infra::Env;
 use infra::client_ip::{TrustedProxies, rate_limit_key};
+use infra::env::variable::parts;
 use infra::http::code::RATE_LIMITED;
 use infra::http::problem::Problem;
 use infra::limit::{Bucket, Decision, WithoutRedis};
@@ -53,17 +54,17 @@ impl Limits {
     /// Reads the environment; faults are collected in `env`.
     pub fn from_env(env: &mut Env) -> Self {
         let mut limits = Self {
-            user: env.parsed("RATE_LIMIT_USER_PER_MINUTE", 10),
-            key: env.parsed("RATE_LIMIT_KEY_PER_MINUTE", 600),
-            address: env.parsed("RATE_LIMIT_IP_PER_MINUTE", 10),
+            user: env.number("RATE_LIMIT_USER_PER_MINUTE"),
+            key: env.number("RATE_LIMIT_KEY_PER_MINUTE"),
+            address: env.number("RATE_LIMIT_IP_PER_MINUTE"),
             proxies: TrustedProxies::from_env(env),
             ..Self::default()
         };
         let entries = env.optional("RATE_LIMIT_ROUTES").unwrap_or_default();
-        for entry in entries.split(',').map(str::trim) {
-            if !entry.is_empty() && limits.add_route(entry).is_none() {
+        for entry in parts(&entries) {
+            if limits.add_route(entry).is_none() {
                 env.fault(format!(
-                    "RATE_LIMIT_ROUTES holds {entry:?}: write `METHOD /path=N` for users or `key:METHOD /path=N` for API keys, with a path of /openapi.json such as /api/v1/payments/{{id}}"
+                    "RATE_LIMIT_ROUTES holds {entry:?}, which is no route of the gateway: give it a method and a path of /openapi.json such as POST /api/v1/payments/{{id}}/refunds"
                 ));
             }
         }

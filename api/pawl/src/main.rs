@@ -3,6 +3,7 @@
 mod account;
 mod api_keys;
 mod audit;
+mod config;
 mod database;
 #[cfg(feature = "dev")]
 mod demo;
@@ -52,6 +53,8 @@ enum Command {
     Pause(pause::Options),
     /// Makes every gateway accept new payments again (`pawl resume intake`).
     Resume(pause::Options),
+    #[command(subcommand)]
+    Config(config::Command),
     #[command(subcommand)]
     Jobs(operate::jobs::Command),
     #[command(subcommand)]
@@ -108,6 +111,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Seed => seed::run().await,
         Command::Pause(options) => pause::run(options, true).await,
         Command::Resume(options) => pause::run(options, false).await,
+        Command::Config(command) => config::run(command).await,
         Command::Jobs(command) => operate::jobs::run(command).await,
         Command::Queues(command) => operate::queues::run(command).await,
         Command::Payments(command) => operate::payments::run(command).await,

@@ -5,5 +5,5 @@ pub(crate) mod jobs;
 pub(crate) mod payments;
 mod preview;
 pub(crate) mod queues;
-mod show;
+pub(crate) mod show;
 pub(crate) mod webhooks;

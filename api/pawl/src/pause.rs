@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use engine::intake_switch;
-use infra::Env;
 
 use crate::{database, output};
 
@@ -34,7 +33,7 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: Options, paused: bool) -> Result<ExitCode> {
     let What::Intake = options.what;
     let pool = database::pool()?;
-    let Some(by) = options.by.or(Env::load().optional("USER")) else {
+    let Some(by) = options.by.or_else(infra::env::user) else {
         bail!("who decided? Say it with --by NAME");
     };
     let changed = intake_switch::set(&pool, paused, options.reason.as_deref(), &by).await?;

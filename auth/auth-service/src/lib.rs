@@ -85,11 +85,11 @@ impl Config {
     /// Reads the environment; [`Env::finish`] reports the faults.
     pub fn from_env(env: &mut Env) -> Self {
         let config = Self {
-            address: env.parsed("AUTH_ADDR", SocketAddr::from(([127, 0, 0, 1], 8081))),
+            address: env.socket("AUTH_ADDR"),
             database_url: env.secret("DATABASE_URL"),
             redis_url: env.secret("REDIS_URL"),
             trusted_proxies: TrustedProxies::from_env(env),
-            ip_per_minute: env.parsed("RATE_LIMIT_IP_PER_MINUTE", 10),
+            ip_per_minute: env.number("RATE_LIMIT_IP_PER_MINUTE"),
             bootstrap: Bootstrap::from_env(env),
             private_key: env.secret("JWT_PRIVATE_KEY"),
             tokens: authz::Config::from_env(env),

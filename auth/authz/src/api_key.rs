@@ -11,6 +11,7 @@ use aws_lc_rs::rand;
 use axum::http::{HeaderMap, HeaderName};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use infra::env::variable::api_keys;
 use infra::env::{ExposeSecret, SecretString};
 use infra::http::page::Page;
 use infra::{Env, postgres};
@@ -27,9 +28,7 @@ const CACHED_FOR: Duration = Duration::from_secs(5);
 /// How many keys are cached at most.
 const CACHED: usize = 16 * 1024;
 const HEADER: HeaderName = HeaderName::from_static("x-api-key");
-/// 128 bits take 22 characters of base64.
-const MIN_BOOTSTRAP: usize = 22;
-const MAX_LENGTH: usize = 256;
+const MAX_LENGTH: usize = infra::env::variable::LONGEST_API_KEY;
 const PREFIX_CHARACTERS: usize = 12;
 
 /// A valid API key.
@@ -51,16 +50,7 @@ impl Bootstrap {
     /// Reads `AUTH_API_KEYS`, a list with commas between; a key that could be guessed is a fault.
     pub fn from_env(env: &mut Env) -> Self {
         let keys = env.secret("AUTH_API_KEYS");
-        let keys: Vec<_> = list(keys.expose_secret()).collect();
-        if keys
-            .iter()
-            .any(|key| !(MIN_BOOTSTRAP..=MAX_LENGTH).contains(&key.len()))
-        {
-            env.fault(format!(
-                "AUTH_API_KEYS has a key that is not {MIN_BOOTSTRAP} to {MAX_LENGTH} characters: `openssl rand -hex 16` makes one"
-            ));
-        }
-        Self(keys.into_iter().map(digest).collect())
+        Self(api_keys(keys.expose_secret()).map(digest).collect())
     }
 
     /// Whether this is one of the keys. Each is compared in constant time.
@@ -77,10 +67,6 @@ impl fmt::Debug for Bootstrap {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} keys", self.0.len())
     }
-}
-
-fn list(keys: &str) -> impl Iterator<Item = &str> {
-    keys.split(',').map(str::trim).filter(|key| !key.is_empty())
 }
 
 /// The key in the header `X-API-Key`, if it came exactly once.

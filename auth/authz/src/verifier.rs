@@ -32,19 +32,11 @@ pub struct Config {
 
 impl Config {
     /// Reads `JWT_ISSUER` (`pawl`), `JWT_AUDIENCE` (`pawl-api`) and `JWT_JWKS_URL` (an auth service on this machine).
-    pub fn from_env(env: &mut Env) -> Self {
-        let jwks_url = env
-            .optional("JWT_JWKS_URL")
-            .unwrap_or_else(|| "http://127.0.0.1:8081/.well-known/jwks.json".to_owned());
-        if !jwks_url.starts_with("http://") && !jwks_url.starts_with("https://") {
-            env.fault(format!(
-                "JWT_JWKS_URL is {jwks_url:?}, which is not an http(s) address"
-            ));
-        }
+    pub fn from_env(env: &Env) -> Self {
         Self {
-            issuer: env.parsed("JWT_ISSUER", "pawl".to_owned()),
-            audience: env.parsed("JWT_AUDIENCE", "pawl-api".to_owned()),
-            jwks_url,
+            issuer: env.text("JWT_ISSUER"),
+            audience: env.text("JWT_AUDIENCE"),
+            jwks_url: env.text("JWT_JWKS_URL"),
         }
     }
 }

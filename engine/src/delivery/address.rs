@@ -73,18 +73,13 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// Reads `WEBHOOK_ALLOW_PRIVATE`, which is refused together with a live key of Stripe.
-    pub fn from_env(env: &mut Env) -> Self {
-        if !env.parsed("WEBHOOK_ALLOW_PRIVATE", false) {
-            return Self::Public;
+    /// Reads `WEBHOOK_ALLOW_PRIVATE`; [`Env::finish`] refuses it together with a live key of Stripe.
+    pub fn from_env(env: &Env) -> Self {
+        if env.switch("WEBHOOK_ALLOW_PRIVATE") {
+            Self::Anywhere
+        } else {
+            Self::Public
         }
-        if env.is_live() {
-            env.fault(
-                "WEBHOOK_ALLOW_PRIVATE is true while STRIPE_API_KEY is a live key: remove it, or merchants can make Pawl call \
-                 addresses of your own network",
-            );
-        }
-        Self::Anywhere
     }
 }
 

@@ -70,26 +70,11 @@ impl Config {
     /// Reads the environment; faults are collected in `env`.
     pub fn from_env(env: &mut Env) -> Self {
         let (stripe_key, stripe_base) = env.stripe();
-        let timeout_seconds = env.parsed("STRIPE_TIMEOUT_SECONDS", 20);
-        let lease_seconds = env.parsed("WORKER_LEASE_SECONDS", 30);
-        if lease_seconds <= timeout_seconds {
-            env.fault(format!(
-                "WORKER_LEASE_SECONDS is {lease_seconds}, but a call may last STRIPE_TIMEOUT_SECONDS = {timeout_seconds}: \
-                 choose a longer lease, or two workers will make each slow call"
-            ));
-        }
-        let webhook_timeout_seconds = env.parsed("WEBHOOK_TIMEOUT_SECONDS", 10);
-        if webhook_timeout_seconds == 0 || lease_seconds <= webhook_timeout_seconds {
-            env.fault(format!(
-                "WEBHOOK_TIMEOUT_SECONDS is {webhook_timeout_seconds}: choose 1 or more, and less than WORKER_LEASE_SECONDS = \
-                 {lease_seconds}, or two workers will send each event to a slow receiver"
-            ));
-        }
         Self {
-            address: env.parsed("WORKER_ADDR", SocketAddr::from(([127, 0, 0, 1], 8083))),
-            database_url: env.required("DATABASE_URL").into(),
-            database_connections: env.parsed("WORKER_DATABASE_CONNECTIONS", 12),
-            redis_url: env.required("REDIS_URL").into(),
+            address: env.socket("WORKER_ADDR"),
+            database_url: env.secret("DATABASE_URL"),
+            database_connections: env.number("WORKER_DATABASE_CONNECTIONS"),
+            redis_url: env.secret("REDIS_URL"),
             kafka_brokers: env.required("KAFKA_BROKERS"),
             stripe_key,
             stripe_base,
@@ -97,11 +82,11 @@ impl Config {
                 livemode: env.is_live(),
                 account: env.optional("STRIPE_ACCOUNT"),
             },
-            concurrency: env.parsed("WORKER_CONCURRENCY", 64),
-            stripe_timeout: Duration::from_secs(timeout_seconds),
-            lease: Duration::from_secs(lease_seconds),
+            concurrency: env.number("WORKER_CONCURRENCY"),
+            stripe_timeout: Duration::from_secs(env.number("STRIPE_TIMEOUT_SECONDS")),
+            lease: Duration::from_secs(env.number("WORKER_LEASE_SECONDS")),
             webhook_reach: Reach::from_env(env),
-            webhook_timeout: Duration::from_secs(webhook_timeout_seconds),
+            webhook_timeout: Duration::from_secs(env.number("WEBHOOK_TIMEOUT_SECONDS")),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The environment, judged as a whole.
 
-use std::net::SocketAddr;
-
 use infra::Env;
 use infra::env::{ExposeSecret, STRIPE_API_BASE, is_demo};
 
@@ -12,19 +10,20 @@ fn said(env: Env) -> String {
 
 #[test]
 fn every_fault_is_named_at_once_with_what_to_do() {
-    let mut env = Env::from_pairs([("PORT", "eighty"), ("EMPTY", "")]);
+    let mut env = Env::from_pairs([("WORKER_CONCURRENCY", "eighty"), ("KAFKA_BROKERS", "")]);
     env.required("DATABASE_URL");
-    env.required("EMPTY");
+    env.required("KAFKA_BROKERS");
     env.secret("JWT_PRIVATE_KEY");
-    assert_eq!(env.parsed("PORT", 80_u16), 80);
+    assert_eq!(env.number::<usize>("WORKER_CONCURRENCY"), 64);
+    env.fault("and this one");
     env.fault("and this one");
     let said = said(env);
     assert_eq!(said.lines().count(), 5, "{said}");
     for word in [
         "DATABASE_URL is missing",
-        "EMPTY is missing",
+        "KAFKA_BROKERS is missing",
         "JWT_PRIVATE_KEY is missing",
-        "PORT is \"eighty\"",
+        "WORKER_CONCURRENCY is \"eighty\", which cannot be used: give it a whole number from 1 to 4096, or remove the variable to get 64",
         "and this one",
         ".env",
     ] {
@@ -34,13 +33,19 @@ fn every_fault_is_named_at_once_with_what_to_do() {
 
 #[test]
 fn what_is_there_is_read_and_what_may_be_absent_has_its_default() {
-    let mut env = Env::from_pairs([("ADDR", " 127.0.0.1:80 "), ("NAME", "pawl"), ("EMPTY", "")]);
-    let default = SocketAddr::from(([127, 0, 0, 1], 1));
-    assert_eq!(env.parsed("ADDR", default).port(), 80);
-    assert_eq!(env.parsed("OTHER_ADDR", default).port(), 1);
-    assert_eq!(env.parsed("EMPTY", 7), 7);
-    assert_eq!(env.required("NAME"), "pawl");
-    assert_eq!(env.optional("EMPTY"), None);
+    let env = Env::from_pairs([
+        ("GATEWAY_ADDR", " 127.0.0.1:80 "),
+        ("JWT_ISSUER", "shop"),
+        ("WORKER_CONCURRENCY", ""),
+        ("WEBHOOK_ALLOW_PRIVATE", "true"),
+    ]);
+    assert_eq!(env.socket("GATEWAY_ADDR").port(), 80);
+    assert_eq!(env.socket("AUTH_ADDR").port(), 8081);
+    assert_eq!(env.number::<usize>("WORKER_CONCURRENCY"), 64);
+    assert_eq!(env.text("JWT_ISSUER"), "shop");
+    assert_eq!(env.text("JWT_AUDIENCE"), "pawl-api");
+    assert!(env.switch("WEBHOOK_ALLOW_PRIVATE"));
+    assert_eq!(env.optional("STRIPE_ACCOUNT"), None);
     assert_eq!(said(env), "");
 }
 
@@ -120,7 +125,7 @@ fn an_address_of_something_else_is_named_without_its_password() {
     assert!(!said.contains("horse"), "{said}");
     let mut env = Env::from_pairs([
         ("DATABASE_URL", "postgresql:///pawl"),
-        ("REDIS_URL", "rediss://127.0.0.1"),
+        ("REDIS_URL", "redis://127.0.0.1"),
     ]);
     env.secret("DATABASE_URL");
     env.required("REDIS_URL");
@@ -154,4 +159,39 @@ fn a_secret_may_be_a_file_but_not_both() {
         said_of_missing.contains("/nowhere/key"),
         "{said_of_missing}"
     );
+}
+
+#[test]
+fn a_variable_that_the_table_lacks_cannot_be_read() {
+    let env = Env::from_pairs([("PAWL_UNKNOWN", "1")]);
+    assert_eq!(env.optional("PAWL_UNKNOWN"), None);
+    assert!(said(env).contains("add it there"));
+}
+
+#[test]
+fn values_that_are_wrong_together_are_named() {
+    for (lease, stripe, webhook, faults) in [
+        ("30", "20", "10", 0),
+        ("20", "20", "10", 1),
+        ("10", "9", "10", 1),
+        ("5", "9", "10", 2),
+    ] {
+        let env = Env::from_pairs([
+            ("WORKER_LEASE_SECONDS", lease),
+            ("STRIPE_TIMEOUT_SECONDS", stripe),
+            ("WEBHOOK_TIMEOUT_SECONDS", webhook),
+        ]);
+        let _: u64 = env.number("WORKER_LEASE_SECONDS");
+        let said = said(env);
+        assert_eq!(
+            said.lines().count(),
+            faults,
+            "{lease} {stripe} {webhook}: {said}"
+        );
+    }
+    for (key, faults) in [("sk_test_1", 0), ("sk_live_1", 1)] {
+        let env = Env::from_pairs([("WEBHOOK_ALLOW_PRIVATE", "true"), ("STRIPE_API_KEY", key)]);
+        assert!(env.switch("WEBHOOK_ALLOW_PRIVATE"));
+        assert_eq!(said(env).lines().count(), faults, "{key}");
+    }
 }

@@ -8,7 +8,7 @@ mod documents;
 mod imports;
 mod modules;
 mod names;
-mod source;
+pub(crate) mod source;
 mod style;
 mod tables;
 mod tokens;

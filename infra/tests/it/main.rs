@@ -6,6 +6,7 @@
 )]
 
 mod api;
+mod configuration;
 mod env;
 mod house;
 mod http;

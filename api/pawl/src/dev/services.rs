@@ -56,11 +56,11 @@ impl Listeners {
         let configs = Settings::placeholder(secrets)
             .configs()
             .map_err(|faults| anyhow!("the environment cannot be used:\n{faults}"))?;
-        let mut env = Env::load();
+        let env = Env::load();
         if env.is_live() {
             bail!("STRIPE_API_KEY is a live key: the demonstration moves no real money");
         }
-        let simulator = env.parsed("SIMULATOR_ADDR", SocketAddr::from(([127, 0, 0, 1], 12111)));
+        let simulator = env.socket("SIMULATOR_ADDR");
         let own_simulator = env.optional("STRIPE_API_BASE").is_none();
         env.finish()?;
         Ok(Listeners {

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use infra::Env;
 use serde_json::json;
 
 use super::engine::{action, connect, record_end};
@@ -95,7 +94,7 @@ async fn change(options: Change, pauses: bool) -> Result<()> {
         ));
         return Ok(());
     }
-    let by = by.or(Env::load().optional("USER"));
+    let by = by.or_else(infra::env::user);
     let by = by.context("who decided? Say it with --by NAME")?;
     let name = if pauses {
         "queue_paused"

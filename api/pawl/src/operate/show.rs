@@ -24,6 +24,11 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// The chosen form.
+    pub(crate) const fn form(self) -> Form {
+        self.output
+    }
+
     /// Prints the rows: their cells under the headings, or the rows themselves as JSON.
     pub(super) fn print<T: Serialize, const N: usize>(
         self,

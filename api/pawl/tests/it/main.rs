@@ -9,6 +9,7 @@
 
 mod collector;
 mod command_line;
+mod configuration;
 mod dev;
 mod fleet;
 mod haproxy;
