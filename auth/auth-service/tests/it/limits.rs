@@ -102,8 +102,7 @@ async fn without_a_valid_key_nobody_speaks_for_another_address() {
 
 #[tokio::test]
 async fn behind_a_trusted_proxy_its_word_counts() {
-    let proxies =
-        TrustedProxies::from_env(&mut Env::from_pairs([("TRUSTED_PROXIES", "127.0.0.1")]));
+    let proxies = TrustedProxies::from_env(&Env::from_pairs([("TRUSTED_PROXIES", "127.0.0.1")]));
     let stage = Stage::with_settings(Settings {
         ip_per_minute: 3,
         trusted_proxies: proxies,
