@@ -30,7 +30,7 @@ pub(crate) enum Command {
 pub(crate) struct Check {
     /// A service whose variables are checked; may be given several times. Without it, the four services of production.
     #[arg(long, value_enum)]
-    service: Vec<Service>,
+    service: Vec<CheckedProgram>,
     /// Checks the values only, and connects to nothing.
     #[arg(long)]
     offline: bool,
@@ -39,7 +39,7 @@ pub(crate) struct Check {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Service {
+enum CheckedProgram {
     Gateway,
     AuthService,
     CoreService,
@@ -47,7 +47,7 @@ enum Service {
     StripeSimulator,
 }
 
-impl Service {
+impl CheckedProgram {
     const fn program(self) -> Program {
         match self {
             Self::Gateway => Program::Gateway,
