@@ -1,11 +1,13 @@
 //! The worker aborts between two durable effects and another one takes over; the final state is the same as without a crash.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 
-use engine::Command;
+use contracts::view::DisputeView;
 use engine::delivery::{Guard, NewEndpoint, Reach};
+use engine::{Command, DisputeFilter, Page};
 use futures::{StreamExt, stream};
+use serde_json::json;
 use uuid::Uuid;
 use workflows::payment::CaptureMethod;
 
@@ -25,6 +27,8 @@ enum Work {
     Capture,
     Cancel,
     Refund,
+    Evidence,
+    Accept,
     Resync,
     Webhook,
     Deliver,
@@ -38,6 +42,8 @@ struct End {
     refunded: i64,
     reserved: i64,
     attempt: Option<String>,
+    /// Status and evidence of the dispute, and the call about it that is open.
+    dispute: Option<(String, String, Option<String>)>,
     charges: i64,
     due_timers: i64,
     unfinished_work: i64,
@@ -65,6 +71,10 @@ impl End {
             refunded: view.amount_refunded,
             reserved: view.amount_reserved,
             attempt: view.latest_attempt.map(|it| it.status.into()),
+            dispute: dispute_of(world).await.map(|it| {
+                let call = it.open_call.map(Into::into);
+                (it.status.into(), it.evidence.into(), call)
+            }),
             charges: world.charges(payment).await,
             // Before the jobs: a timer that fires meanwhile has become a job by the time those are counted.
             due_timers: world
@@ -102,6 +112,38 @@ fn delivered(receiver: &Receiver) -> i64 {
         .zip(&arrived)
         .take_while(|(at, (number, _))| at == number);
     i64::try_from(in_order.count()).unwrap()
+}
+
+/// The dispute of the only payment.
+async fn dispute_of(world: &World) -> Option<DisputeView> {
+    let page = Page {
+        limit: 1,
+        starting_after: None,
+        ending_before: None,
+    };
+    let filter = DisputeFilter::default();
+    let found = world.engine.disputes(world.account, filter, &page).await;
+    found.unwrap().0.pop()
+}
+
+/// The customer disputes the payment, and the client answers or accepts that.
+async fn dispute(world: &World, payment: Uuid, work: Work) -> Command {
+    let intent = world.view(payment).await.intent_id.unwrap();
+    let claim = json!({"payment_intent": intent});
+    world.simulate("/_sim/disputes", &claim).await;
+    for event in world.events().await {
+        world.deliver(&event).await;
+    }
+    world.drain().await;
+    let dispute = dispute_of(world).await.unwrap().id.uuid();
+    if work == Work::Accept {
+        return Command::AcceptDispute { dispute };
+    }
+    Command::SubmitEvidence {
+        dispute,
+        evidence: BTreeMap::from([("customer_name".to_owned(), "Ada".to_owned())]),
+        submit: true,
+    }
 }
 
 /// Adds an endpoint for all events.
@@ -143,6 +185,7 @@ async fn prepare(world: &World, work: Work) -> Uuid {
             amount: Some(99),
             reason: None,
         }),
+        Work::Evidence | Work::Accept => Some(dispute(world, payment, work).await),
         Work::Pay | Work::Resync | Work::Webhook | Work::Deliver => None,
     };
     if let Some(command) = command {
@@ -202,6 +245,8 @@ async fn a_worker_that_dies_at_any_point_changes_no_end() {
         (Work::Capture, "capture_intent"),
         (Work::Cancel, "cancel_intent"),
         (Work::Refund, "create_refund"),
+        (Work::Evidence, "update_dispute"),
+        (Work::Accept, "close_dispute"),
         (Work::Resync, "resync"),
         (Work::Deliver, "deliver_webhook"),
     ];
