@@ -183,6 +183,8 @@ from (values
     ('D8', '{warning_needs_response,needs_response}', 'accept_requested', null),
     -- the timer that is set 48 h before the last moment for evidence
     ('D9', '{warning_needs_response,needs_response}', 'evidence_due', null),
+    -- Stripe refused for good the evidence or the acceptance that a client asked for
+    ('D10', '{warning_needs_response,warning_under_review,needs_response,under_review}', 'call_refused', null),
     -- Stripe's object was read and differs
     ('P19', '{warning_needs_response,warning_under_review,warning_closed,needs_response,under_review,won,lost,prevented}', 'resync', '{warning_needs_response,warning_under_review,warning_closed,needs_response,under_review,won,lost,prevented}'),
     -- an operator moves the dispute by hand, with a reason

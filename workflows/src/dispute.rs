@@ -66,6 +66,8 @@ names! {
         AcceptRequested = "accept_requested",
         /// D9: the last day for evidence is near.
         EvidenceDue = "evidence_due",
+        /// D10: Stripe refused what a client asked for.
+        CallRefused = "call_refused",
         /// Stripe's object was read and differed.
         Resync = "resync",
         /// An operator decided.

@@ -219,9 +219,10 @@ const DISPUTED: &str = "dispute.created";
 const EVIDENCE_REQUESTED: &str = "dispute.evidence_requested";
 const ACCEPT_REQUESTED: &str = "dispute.accept_requested";
 const EVIDENCE_DUE: &str = "dispute.evidence_due";
+const REQUEST_REFUSED: &str = "dispute.request_refused";
 
 /// Every type, in the order of the machines.
-pub const ALL: [&str; 53] = [
+pub const ALL: [&str; 54] = [
     "payment.created",
     WAITS_FOR_METHOD,
     "payment.requires_confirmation",
@@ -270,6 +271,7 @@ pub const ALL: [&str; 53] = [
     EVIDENCE_REQUESTED,
     ACCEPT_REQUESTED,
     EVIDENCE_DUE,
+    REQUEST_REFUSED,
     "dispute.funds_withdrawn",
     "dispute.funds_reinstated",
     "dispute.evidence_staged",
@@ -324,6 +326,7 @@ impl Change<'_> {
                 ACCEPT_REQUESTED
             }
             Machine::Dispute if self.kind == dispute::Kind::EvidenceDue.as_str() => EVIDENCE_DUE,
+            Machine::Dispute if self.kind == dispute::Kind::CallRefused.as_str() => REQUEST_REFUSED,
             machine => self.outcome().unwrap_or(match machine {
                 Machine::Payment => "payment.updated",
                 Machine::Attempt => "attempt.updated",

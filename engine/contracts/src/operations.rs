@@ -61,7 +61,7 @@ pub struct JobDetail {
     /// The job as lists show it.
     #[serde(flatten)]
     pub job: JobView,
-    /// Its arguments, such as `{"amount": 300}`. They hold ids and amounts, never a secret.
+    /// Its arguments, such as `{"amount": 300}`. They hold ids, amounts and names of fields, never a secret and no text about a customer.
     pub arguments: Value,
     /// The `Idempotency-Key` of its call. It never changes.
     pub idempotency_key: String,

@@ -129,6 +129,13 @@ fn refusal(job: &Claimed) -> Option<Event> {
             refund: *refund,
             error,
         },
+        Effect::UpdateDispute { dispute, .. } | Effect::CloseDispute { dispute } => {
+            Event::DisputeCallRefused {
+                dispute: *dispute,
+                call: job.effect.call()?,
+                error,
+            }
+        }
         Effect::Resync => return None,
         other => Event::CallRefused {
             call: other.call()?,

@@ -187,6 +187,8 @@ pub(super) fn facts(after: &Stream, id: Uuid) -> Value {
         "reason": dispute.map(|it| it.reason.as_str()),
         "due_by": dispute.and_then(|it| it.due_by),
         "stripe_id": dispute.map(|it| it.stripe_id.as_str()),
+        // What Stripe refused matters as long as the merchant is to answer.
+        "error": dispute.filter(|it| it.status.needs_response()).and_then(|it| it.error.as_ref()),
     })
 }
 

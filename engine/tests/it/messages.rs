@@ -239,6 +239,13 @@ async fn dispute_in_every_way(world: &World) -> Vec<Uuid> {
         .await
         .unwrap();
     world.fire_timers("evidence").await;
+    // Stripe knows no such file.
+    let mut refused = evidence(&only(world, payments[1]).await, true);
+    if let Command::SubmitEvidence { evidence, .. } = &mut refused {
+        evidence.insert("receipt".to_owned(), "upload_1".to_owned());
+    }
+    world.command(payments[1], refused).await.unwrap();
+    world.drain().await;
     for (at, submit) in [(0, true), (1, false), (1, true)] {
         let sent = evidence(&only(world, payments[at]).await, submit);
         world.command(payments[at], sent).await.unwrap();

@@ -1,9 +1,11 @@
 //! What operators do: they pause queues, cancel jobs, search payments and replay webhooks.
 
+use contracts::explanation::{NextKind, WaitsFor};
 use engine::{Error, PaymentSearch, Scope, WebhookStatus};
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::disputes::{deliver_all, dispute, evidence, only, paid};
 use crate::operations::job_of;
 use crate::world::World;
 
@@ -226,4 +228,54 @@ async fn the_numbers_of_payments_in_each_status_are_shown_beside_the_rules() {
             .iter()
             .any(|it| it.machine == "payment" && it.rules.len() > 10)
     );
+}
+
+#[tokio::test]
+async fn an_operator_sees_no_evidence_and_cancels_a_call_that_was_not_sent() {
+    let world = World::start().await;
+    let (payment, intent) = paid(&world).await;
+    dispute(&world, &intent, "needs_response").await;
+    deliver_all(&world).await;
+    let opened = only(&world, payment).await;
+    world
+        .command(payment, evidence(&opened, true))
+        .await
+        .unwrap();
+    let job = job_of(&world, payment, "update_dispute").await;
+    let seen = world.engine.job(Scope::All, job).await.unwrap();
+    let expected =
+        json!({"dispute": opened.id.uuid(), "evidence": ["product_description"], "submit": true});
+    assert_eq!(seen.arguments, expected);
+    let explained = world.engine.explain(world.account, payment).await.unwrap();
+    assert_eq!(explained.waits_for, WaitsFor::Pawl, "{}", explained.summary);
+
+    world
+        .engine
+        .cancel_job(Scope::All, job, None)
+        .await
+        .unwrap();
+    let canceled = only(&world, payment).await;
+    let code = canceled.error.and_then(|it| it.code);
+    assert_eq!(code.as_deref(), Some("canceled_by_operator"));
+    assert_eq!(
+        (&*canceled.status, canceled.open_call),
+        ("needs_response", None)
+    );
+    assert!(world.view(payment).await.last_error.is_none());
+    let explained = world.engine.explain(world.account, payment).await.unwrap();
+    assert_eq!(explained.waits_for, WaitsFor::Client);
+    assert!(
+        explained.summary.contains(&opened.id.to_string()),
+        "{}",
+        explained.summary
+    );
+    let kinds: Vec<NextKind> = explained.next.iter().map(|it| it.kind).collect();
+    assert_eq!(kinds, [NextKind::Check, NextKind::EvidenceReminder]);
+    let commands = explained.client_can.iter().map(|it| &*it.name);
+    assert_eq!(commands.count(), 0, "a disputed payment takes no refund");
+    // Another try is free to go.
+    world
+        .command(payment, evidence(&opened, true))
+        .await
+        .unwrap();
 }

@@ -135,6 +135,14 @@ pub const RULES: &[Rule<Status, Kind>] = &[
         driven_by: "the timer that is set 48 h before the last moment for evidence",
     },
     Rule {
+        id: "D10",
+        from: From::Any(OPEN),
+        kind: Kind::CallRefused,
+        to: To::Itself,
+        driver: Driver::Stripe,
+        driven_by: "Stripe refused for good the evidence or the acceptance that a client asked for",
+    },
+    Rule {
         id: "P19",
         from: From::Every,
         kind: Kind::Resync,

@@ -179,7 +179,11 @@ pub(super) fn call_refused(
     error: &StripeError,
 ) -> Result<(), Refusal> {
     let index = position(draft, dispute)?;
-    close(draft, index, call, Some(error))
+    if get(draft, index)?.open_call != Some(call) {
+        return Ok(());
+    }
+    close(draft, index, call, Some(error))?;
+    draft.dispute_itself(index, Kind::CallRefused)
 }
 
 /// A call about a dispute proved to have had no effect: it is made anew, if it is still wanted.

@@ -111,6 +111,7 @@ fn an_edge_that_leads_back_to_its_status_tells_of_no_outcome_but_another_failed_
             (Machine::Dispute, "evidence_requested") => "dispute.evidence_requested",
             (Machine::Dispute, "accept_requested") => "dispute.accept_requested",
             (Machine::Dispute, "evidence_due") => "dispute.evidence_due",
+            (Machine::Dispute, "call_refused") => "dispute.request_refused",
             (Machine::Dispute | Machine::DisputeFunds | Machine::DisputeEvidence, _) => {
                 "dispute.updated"
             }

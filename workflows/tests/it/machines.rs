@@ -9,9 +9,9 @@ use workflows::{attempt, capture, dispute, edges, payment, refund};
 /// The ids that the issue asks for; edges that mean the same share one.
 const IDS: &[&str] = &[
     "A0", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "C0", "C1", "C2", "C3", "C4", "D0", "D1",
-    "D2", "D3", "D4", "D5", "D6", "D7", "D8", "D9", "E0", "E1", "F0", "F1", "P0", "P1", "P10",
-    "P11", "P12", "P13", "P14", "P18", "P19", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9",
-    "P9c", "R0", "R1", "R2", "R3", "R4", "R5", "R7", "R8", "R9",
+    "D10", "D2", "D3", "D4", "D5", "D6", "D7", "D8", "D9", "E0", "E1", "F0", "F1", "P0", "P1",
+    "P10", "P11", "P12", "P13", "P14", "P18", "P19", "P2", "P3", "P4", "P5", "P6", "P7", "P8",
+    "P9", "P9c", "R0", "R1", "R2", "R3", "R4", "R5", "R7", "R8", "R9",
 ];
 
 #[test]

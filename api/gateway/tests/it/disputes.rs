@@ -175,6 +175,49 @@ async fn disputes_are_listed_and_those_of_another_account_do_not_exist() {
 }
 
 #[tokio::test]
+async fn reviews_and_warnings_of_fraud_show_as_holds_until_they_end() {
+    let stage = moving().await;
+    let sent = json!({
+        "amount": 1099, "currency": "eur", "payment_method": "pm_card_riskLevelElevated", "confirm": true,
+        "capture_method": "manual",
+    });
+    let held = body(waiting(&stage, PAYMENTS, &sent).await, StatusCode::CREATED).await;
+    assert_eq!(held["holds"], json!([]));
+    let held = path_of(&held, "");
+    let reviewed = eventually(&stage, &held, |it| it["holds"][0]["source"] == "review").await;
+    assert_eq!(reviewed["status"], "requires_capture");
+
+    let sent = json!({
+        "amount": 1099, "currency": "eur", "payment_method": "pm_card_createIssuerFraudRecord", "confirm": true,
+    });
+    let paid = body(waiting(&stage, PAYMENTS, &sent).await, StatusCode::CREATED).await;
+    let path = path_of(&paid, "");
+    let warned = eventually(&stage, &path, |it| {
+        it["holds"][0]["source"] == "early_fraud_warning"
+    })
+    .await;
+    let id = warned["holds"][0]["stripe_id"].as_str().unwrap();
+    assert!(id.starts_with("issfr_"), "{warned}");
+    // A refund of all is the answer to a warning, and is not refused.
+    stage.post(&path_of(&paid, "/refunds"), &json!({})).await;
+    let cleared = eventually(&stage, &path, |it| it["holds"] == json!([])).await;
+    assert_eq!(cleared["status"], "succeeded");
+    let events = body(
+        stage.get(&path_of(&paid, "/events?limit=100")).await,
+        StatusCode::OK,
+    )
+    .await;
+    let types: Vec<&Value> = events["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| &event["type"])
+        .collect();
+    assert!(types.contains(&&json!("payment.hold_set")), "{types:?}");
+    assert!(types.contains(&&json!("payment.hold_cleared")), "{types:?}");
+}
+
+#[tokio::test]
 async fn evidence_has_stripes_fields_and_stripes_limits() {
     let stage = moving().await;
     let path = format!("{UNKNOWN}/evidence");

@@ -229,11 +229,16 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
-    /// The arguments of its effect: the effect without its kind.
+    /// The arguments of its effect: the effect without its kind, and of evidence the names of its fields alone, because its
+    /// texts are about a customer.
     pub(crate) fn arguments(&self) -> Value {
         let mut arguments = self.effect.clone();
         if let Some(object) = arguments.as_object_mut() {
             object.remove("kind");
+        }
+        if let Some(evidence) = arguments.get_mut("evidence") {
+            let names = evidence.as_object().into_iter().flat_map(|it| it.keys());
+            *evidence = names.cloned().collect();
         }
         arguments
     }
