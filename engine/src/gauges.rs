@@ -64,12 +64,21 @@ static BREAKER: Gauges<0> = Gauges::new(
     [],
 );
 
+static KEY_REFUSED: Gauges<0> = Gauges::new(
+    "pawl_stripe_key_refused",
+    "1 while Stripe refuses the API key (401) and all calls wait until it is right.",
+    [],
+);
+
 /// Sets the gauges every few seconds until `shutdown`.
 pub(crate) async fn sample(pool: &PgPool, stripe: &Client, shutdown: &CancellationToken) {
     loop {
         BREAKER
             .with_labels([])
             .set(u8::from(stripe.state() != State::Closed));
+        KEY_REFUSED
+            .with_labels([])
+            .set(u8::from(stripe.key_refused()));
         if let Err(error) = postgres::within(read_backlog(pool)).await {
             // Report NaN instead of stale values.
             for gauge in all() {

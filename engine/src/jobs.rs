@@ -30,6 +30,9 @@ pub(crate) const KEY_LIVES: Duration = Duration::from_hours(23);
 /// From which try on a call without an answer is also resolved by a read of Stripe's object, beside the same key.
 const READ_FROM_TRY: i32 = 2;
 
+/// How long a call waits whose right the API key lacks. A key that is refused altogether is probed by the circuit breaker.
+const RIGHT_PAUSE: Duration = Duration::from_mins(1);
+
 /// The pause between two reads of an object whose call is too old to be sent again.
 const PROBE_EVERY: Duration = Duration::from_hours(1);
 
@@ -73,11 +76,19 @@ impl JobResult {
     /// The job is tried again later.
     fn retry(job: &Claimed, failure: &Failure) -> Self {
         let tries = u32::try_from(job.tries).unwrap_or(0);
+        let is_key = failure.class == Class::KeyRefused;
+        let lacks_right = is_key && failure.status == Some(403);
+        let wait = if lacks_right {
+            Some(RIGHT_PAUSE)
+        } else {
+            failure.retry_after
+        };
         let finish = Finish::Again {
-            after: backoff(tries, rand::random(), failure.retry_after),
+            after: backoff(tries, rand::random(), wait),
             error: failure.to_string(),
             unknown: job.unknown || (job.effect.call().is_some() && failure.may_be_executed()),
-            sent: failure.sent,
+            // Stripe checks the key before the idempotency layer: nothing is saved under the call's key.
+            sent: failure.sent && !is_key,
         };
         Self::new(finish, None)
     }
@@ -223,7 +234,9 @@ impl Work<'_> {
             Class::Unknown if self.job.tries >= READ_FROM_TRY => {
                 self.retrieve(has_moved, Reason::Unanswered(&failure)).await
             }
-            Class::Retry | Class::Unknown => JobResult::retry(self.job, &failure),
+            Class::Retry | Class::KeyRefused | Class::Unknown => {
+                JobResult::retry(self.job, &failure)
+            }
             Class::Business => match failure.intent {
                 Some(intent) => self.report_intent(*intent, Some(Kind::PaymentFailed)),
                 None => self.retrieve(has_moved, Reason::Answered(&failure)).await,
@@ -268,7 +281,9 @@ impl Work<'_> {
     /// A read failed. It decides nothing; the job reads again later.
     fn read_failed(&self, failure: &Failure) -> JobResult {
         match failure.class {
-            Class::Retry | Class::Unknown | Class::Saved => JobResult::retry(self.job, failure),
+            Class::Retry | Class::KeyRefused | Class::Unknown | Class::Saved => {
+                JobResult::retry(self.job, failure)
+            }
             _ => JobResult::dead_letter(failure.to_string()),
         }
     }

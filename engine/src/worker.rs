@@ -181,7 +181,7 @@ impl Worker {
     }
 
     /// Adds what the work needs: Postgres with this schema and its tables unlocked, and that each loop of this worker has finished a round in the
-    /// last 10 s.
+    /// last 10 s, and that Stripe takes the API key.
     pub async fn check(&self, readiness: Readiness) -> Readiness {
         readiness
             .database(&self.inner.pool, crate::schema_version())
@@ -191,6 +191,17 @@ impl Worker {
                 crate::store::payment::check_unlocked(&self.inner.pool).await,
             )
             .needs("loops", self.inner.loops.stalled())
+            .needs("stripe_key", self.check_key())
+    }
+
+    fn check_key(&self) -> Result<(), String> {
+        if self.inner.stripe.key_refused() {
+            return Err(
+                "Stripe refuses the key in STRIPE_API_KEY (401); all calls wait: correct it, and `pawl config check` tries it"
+                    .to_owned(),
+            );
+        }
+        Ok(())
     }
 
     /// The loops of this worker, which [`Worker::check`] reports, for a loop that runs beside it.

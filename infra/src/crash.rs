@@ -3,12 +3,14 @@
 use std::sync::OnceLock;
 
 /// The kinds of work that pass the points `KIND.claimed`, `KIND.called` and `KIND.finished`.
-const KINDS: [&str; 7] = [
+const KINDS: [&str; 9] = [
     "create_intent",
     "confirm_intent",
     "capture_intent",
     "cancel_intent",
     "create_refund",
+    "update_dispute",
+    "close_dispute",
     "resync",
     "deliver_webhook",
 ];

@@ -47,7 +47,7 @@ pub(super) async fn perform(work: &Work<'_>) -> Performed {
         Err(failure) => failure,
     };
     Ok(match failure.class {
-        Class::Retry | Class::Unknown => JobResult::retry(work.job, &failure),
+        Class::Retry | Class::KeyRefused | Class::Unknown => JobResult::retry(work.job, &failure),
         Class::Saved | Class::Conflict | Class::AlreadyDone => find(work, Some(&failure)).await,
         Class::Refused | Class::Business => JobResult::report(Event::IntentRejected {
             error: stripe_error(&failure),

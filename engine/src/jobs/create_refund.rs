@@ -34,7 +34,9 @@ pub(super) async fn perform(work: &Work<'_>, id: Uuid) -> Performed {
         Class::Unknown if work.job.tries >= READ_FROM_TRY => {
             settle_by_list(work, id, Reason::Unanswered(&failure)).await
         }
-        Class::Retry | Class::Unknown => Ok(JobResult::retry(work.job, &failure)),
+        Class::Retry | Class::KeyRefused | Class::Unknown => {
+            Ok(JobResult::retry(work.job, &failure))
+        }
         Class::Saved => settle_by_list(work, id, Reason::Saved).await,
         // `charge_already_refunded` among them: too little is left of the charge, so the refund can never be made.
         Class::Refused | Class::Business | Class::Conflict | Class::AlreadyDone => {

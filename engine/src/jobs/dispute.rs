@@ -90,7 +90,7 @@ async fn settle(
         Class::Unknown if work.job.tries >= READ_FROM_TRY => {
             retrieve(work, dispute, has_moved, Reason::Unanswered(&failure)).await
         }
-        Class::Retry | Class::Unknown => JobResult::retry(work.job, &failure),
+        Class::Retry | Class::KeyRefused | Class::Unknown => JobResult::retry(work.job, &failure),
         Class::Saved => retrieve(work, dispute, has_moved, Reason::Saved).await,
         Class::Impossible if !is_about_the_request(&failure) => {
             JobResult::dead_letter(failure.to_string())

@@ -79,6 +79,7 @@ impl Answer {
         let failing = self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error();
         match &self.body {
             _ if self.replayed => Health::Unclear,
+            _ if self.status == StatusCode::UNAUTHORIZED => Health::KeyRefused,
             _ if failing => Health::Failing {
                 retry_after: self.retry_after,
             },

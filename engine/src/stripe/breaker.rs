@@ -1,5 +1,5 @@
-//! The circuit breaker for Stripe: it opens when most calls fail and holds back all calls for a while; then single calls
-//! probe Stripe, and the first that succeeds closes it.
+//! The circuit breaker for Stripe: it opens when most calls fail, or when Stripe refuses the API key, and holds back all calls
+//! for a while; then single calls probe Stripe, and the first that succeeds closes it.
 //!
 //! It is a pure state machine behind a lock: every method takes the time as an argument.
 
@@ -57,6 +57,8 @@ pub enum Health {
         /// The wait that Stripe asked for.
         retry_after: Option<Duration>,
     },
+    /// It refused the API key: no call can succeed.
+    KeyRefused,
     /// Nothing: the connection broke in the middle, or a saved error was replayed.
     Unclear,
 }
@@ -95,6 +97,8 @@ pub struct Breaker {
 #[derive(Debug)]
 struct Inner {
     phase: Phase,
+    /// Whether the last answer refused the API key.
+    key_refused: bool,
     pause: Duration,
     origin: Instant,
     slots: [Slot; WINDOW_SECONDS],
@@ -121,6 +125,7 @@ impl Breaker {
         Self {
             inner: Mutex::new(Inner {
                 phase: Phase::Closed,
+                key_refused: false,
                 pause: FIRST_PAUSE,
                 origin: now,
                 slots: [Slot::default(); WINDOW_SECONDS],
@@ -135,6 +140,11 @@ impl Breaker {
             Phase::Open { until } if now < until => State::Open { until },
             Phase::Open { .. } | Phase::HalfOpen { .. } => State::HalfOpen,
         }
+    }
+
+    /// Whether it is open because Stripe refuses the API key.
+    pub fn key_refused(&self) -> bool {
+        self.inner.lock().key_refused
     }
 
     /// Checks whether [`Breaker::admit`] would give a pass.
@@ -190,6 +200,7 @@ impl Inner {
     fn count(&mut self, health: Health, now: Instant) {
         let failed = match health {
             Health::Unclear => return,
+            Health::KeyRefused => return self.refuse_key(now),
             Health::Healthy => 0,
             Health::Failing { .. } => 1,
         };
@@ -232,14 +243,30 @@ impl Inner {
                 self.phase = Phase::Closed;
                 self.pause = FIRST_PAUSE;
                 self.slots = [Slot::default(); WINDOW_SECONDS];
+                self.key_refused = false;
                 tracing::info!("Stripe answers again; the circuit breaker is closed");
             }
             Health::Unclear => self.phase = Phase::HalfOpen { probing: false },
+            Health::KeyRefused => {
+                self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
+                self.refuse_key(now);
+            }
             Health::Failing { .. } => {
                 self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
                 self.open(health, now);
             }
         }
+    }
+
+    /// One answer is enough: every other call would get the same.
+    fn refuse_key(&mut self, now: Instant) {
+        if !self.key_refused {
+            tracing::error!(
+                "Stripe refuses the key in STRIPE_API_KEY (401); all calls wait, and one at a time tries again until the key is right"
+            );
+        }
+        self.key_refused = true;
+        self.open(Health::KeyRefused, now);
     }
 
     fn open(&mut self, health: Health, now: Instant) {

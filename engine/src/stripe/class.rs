@@ -21,7 +21,10 @@ pub enum Class {
     AlreadyDone,
     /// Stripe refuses it permanently; the reason is in the error.
     Refused,
-    /// A fault of ours or of the configuration: it needs an operator and is not retried.
+    /// Stripe refuses the API key (401) or a right that it lacks (403), before anything is executed: the call is due again
+    /// once the key is right, and this was no try.
+    KeyRefused,
+    /// A fault of ours: it needs an operator and is not retried.
     Impossible,
 }
 
@@ -37,6 +40,7 @@ impl Class {
             Self::Conflict => "conflict",
             Self::AlreadyDone => "already_done",
             Self::Refused => "refused",
+            Self::KeyRefused => "key_refused",
             Self::Impossible => "impossible",
         }
     }
@@ -95,7 +99,7 @@ fn classify_any_call(refusal: &Refusal<'_>) -> Option<Class> {
         _ => match refusal.status {
             409 | 429 if must_not_retry => Some(Class::Unknown),
             409 => Some(Class::Retry),
-            401 | 403 => Some(Class::Impossible),
+            401 | 403 => Some(Class::KeyRefused),
             400..=499 if kind(error) == "idempotency_error" => Some(Class::Impossible),
             400..=499 => None,
             _ => Some(Class::Unknown),

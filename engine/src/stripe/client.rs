@@ -142,6 +142,20 @@ impl Client {
         self.inner.breaker.state(Instant::now())
     }
 
+    fn why_paused(&self) -> &'static str {
+        if self.key_refused() {
+            "not sent: Stripe refuses the key in STRIPE_API_KEY; the call waits until the key is right"
+        } else {
+            "not sent: the circuit breaker is open"
+        }
+    }
+
+    /// Whether Stripe refuses the API key, so that all calls wait until it is right.
+    #[must_use]
+    pub fn key_refused(&self) -> bool {
+        self.inner.breaker.key_refused()
+    }
+
     pub(super) async fn post<T: DeserializeOwned>(
         &self,
         call: Call,
@@ -199,7 +213,7 @@ impl Client {
         let now = Instant::now();
         let pass = self.inner.breaker.admit(now).map_err(|paused| Failure {
             retry_after: Some(paused.until.saturating_duration_since(now)),
-            ..Failure::unsent(Class::Retry, "not sent: the circuit breaker is open")
+            ..Failure::unsent(Class::Retry, self.why_paused())
         })?;
         let (outcome, health) = match self.inner.http.send(request).await {
             Ok(response) => {

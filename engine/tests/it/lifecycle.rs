@@ -352,3 +352,14 @@ async fn a_refund_made_in_the_dashboard_is_imported() {
         1
     );
 }
+
+#[test]
+fn each_kind_of_job_has_its_crash_points() {
+    let names: Vec<String> = infra::crash::names().collect();
+    for kind in workflows::effect::Kind::all() {
+        for point in ["claimed", "called", "finished"] {
+            let name = format!("{kind}.{point}");
+            assert!(names.contains(&name), "{name} is not in infra/src/crash.rs");
+        }
+    }
+}

@@ -26,6 +26,7 @@ mod races;
 mod receiver;
 mod reconciliation;
 mod redis_server;
+mod refused_key;
 mod relay;
 mod retention;
 mod roles;

@@ -114,6 +114,14 @@ impl Refusal {
         Self::new(401, "invalid_request_error", message)
     }
 
+    /// A restricted key that lacks the right for a route: 403.
+    pub(crate) fn forbidden(route: &str) -> Self {
+        let message = format!(
+            "The provided key does not have the required permissions for this endpoint ({route})."
+        );
+        Self::new(403, "invalid_request_error", message).code("more_permissions_required")
+    }
+
     /// A path that Stripe does not have: 404.
     pub(crate) fn unknown_path(method: &str, path: &str) -> Self {
         let mut refusal = Self::invalid(format!("Unrecognized request URL ({method}: {path})."));

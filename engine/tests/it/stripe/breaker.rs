@@ -193,3 +193,21 @@ proptest! {
         prop_assert!(wait <= seconds(asked.min(300)) + seconds(300));
     }
 }
+
+#[test]
+fn one_refusal_of_the_key_opens_it_until_a_probe_succeeds() {
+    let start = Instant::now();
+    let breaker = Breaker::new(start);
+    call(&breaker, Health::Healthy, start);
+    call(&breaker, Health::KeyRefused, start);
+    assert!(breaker.key_refused());
+    assert_eq!(breaker.admit(start).unwrap_err().until, start + seconds(1));
+    call(&breaker, Health::KeyRefused, start + seconds(1));
+    assert_eq!(
+        breaker.admit(start + seconds(2)).unwrap_err().until,
+        start + seconds(3)
+    );
+    call(&breaker, Health::Healthy, start + seconds(3));
+    assert!(!breaker.key_refused());
+    assert_eq!(breaker.state(start + seconds(3)), State::Closed);
+}

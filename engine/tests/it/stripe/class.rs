@@ -277,11 +277,11 @@ fn another_4xx_of_any_other_call_is_impossible() {
 }
 
 #[test]
-fn a_wrong_key_and_a_reused_key_are_impossible_for_every_call() {
+fn a_refused_key_waits_and_a_reused_idempotency_key_is_impossible_for_every_call() {
     for call in CALLS {
         for status in [401, 403] {
             let class = of(Some(call), status, None, "invalid_request_error", "");
-            assert_eq!(class, Class::Impossible, "{call} {status}");
+            assert_eq!(class, Class::KeyRefused, "{call} {status}");
         }
         assert_eq!(
             of(Some(call), 400, None, "idempotency_error", ""),

@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Fault {
     /// 429 before the idempotency layer.
     RateLimited,
+    /// 401 before the idempotency layer, as for a key that Stripe does not know.
+    KeyRefused,
+    /// 403 before the idempotency layer, as for a restricted key that lacks a right.
+    Forbidden,
     /// 409 `lock_timeout`; nothing is executed or saved.
     Conflict,
     /// A 5xx; nothing is executed or saved.
@@ -62,8 +66,10 @@ pub(crate) enum Stage {
 
 impl Fault {
     /// All faults.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::RateLimited,
+        Self::KeyRefused,
+        Self::Forbidden,
         Self::Conflict,
         Self::ErrorBefore,
         Self::DropBefore,
@@ -86,6 +92,8 @@ impl Fault {
     pub(crate) fn stage(self) -> Stage {
         match self {
             Self::RateLimited
+            | Self::KeyRefused
+            | Self::Forbidden
             | Self::Conflict
             | Self::ErrorBefore
             | Self::DropBefore

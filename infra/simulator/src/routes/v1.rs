@@ -95,6 +95,10 @@ fn inject_before(
     for rule in simulator.faults.draw(Stage::Before, route.name, asked) {
         match rule.fault {
             Fault::RateLimited => return Err(Refusal::rate_limit()),
+            Fault::KeyRefused => {
+                return Err(Refusal::unauthorized("Invalid API Key provided"));
+            }
+            Fault::Forbidden => return Err(Refusal::forbidden(route.name)),
             Fault::Conflict => return Err(Refusal::lock_timeout()),
             Fault::ErrorBefore => {
                 return Err(Refusal::internal(

@@ -196,14 +196,20 @@ async fn another_body_under_the_same_key_is_impossible() {
 }
 
 #[tokio::test]
-async fn an_api_key_that_stripe_does_not_know_is_impossible() {
+async fn an_api_key_that_stripe_does_not_know_is_refused_and_holds_the_next_calls_back() {
     let stripe = Stripe::start().await;
     let key = SecretString::from("nonsense");
     let client = Client::new(&ClientConfig::new(stripe.base.as_str(), key)).unwrap();
     let failure = client.retrieve_intent("pi_1").await.unwrap_err();
     assert_eq!(
         (failure.class, failure.status),
-        (Class::Impossible, Some(401))
+        (Class::KeyRefused, Some(401))
+    );
+    assert!(client.key_refused());
+    let next = client.retrieve_intent("pi_1").await.unwrap_err();
+    assert!(
+        !next.sent && next.message.contains("STRIPE_API_KEY"),
+        "{next}"
     );
 }
 
