@@ -1,7 +1,8 @@
-//! Why a payment or a refund is where it is, what it waits for, and what moves it next: read from its rows, and decided by
+//! Why a payment, a refund or a dispute is where it is, what it waits for, and what moves it next: read from its rows, and decided by
 //! the same `step` that would move it.
 
 mod call;
+mod dispute;
 mod payment;
 mod refund;
 
@@ -22,9 +23,9 @@ use crate::store::transition::Written;
 use crate::store::{job, timer, transition};
 use crate::{Engine, Error, store};
 
-/// What is read about a payment to explain it, or one of its refunds.
+/// What is read about a payment to explain it, or one of its refunds or disputes.
 struct Facts {
-    /// The payment with its newest attempt and its refunds.
+    /// The payment with its newest attempt, its refunds and its disputes.
     record: Record,
     refunds: Vec<RefundRecord>,
     /// The jobs that are not done.
@@ -69,6 +70,19 @@ impl Engine {
         let facts = self.facts(account, payment, id).await?;
         let refund = facts.refunds.iter().find(|it| it.refund.id == id);
         Ok(refund::explain(&facts, refund.ok_or(Error::NotFound)?))
+    }
+
+    /// Explains a dispute of the account, as it is committed at this moment.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Unavailable`].
+    pub async fn explain_dispute(&self, account: Uuid, id: Uuid) -> Result<ExplanationView, Error> {
+        let found = self.dispute(account, id).await?;
+        let payment = found.ok_or(Error::NotFound)?.payment;
+        let facts = self.facts(account, payment, id).await?;
+        let mut disputes = facts.record.stream.disputes.iter();
+        let dispute = disputes.find(|it| it.id == id);
+        Ok(dispute::explain(&facts, dispute.ok_or(Error::NotFound)?))
     }
 
     async fn facts(&self, account: Uuid, payment: Uuid, subject: Uuid) -> Result<Facts, Error> {

@@ -1,9 +1,9 @@
-//! Explanations: why a payment or a refund is where it is, and what moves it next.
+//! Explanations: why a payment, a refund or a dispute is where it is, and what moves it next.
 
 use axum::extract::State;
 use axum::response::Response;
 use contracts::explanation::ExplanationView;
-use contracts::id::{Payment, PaymentId, Refund, RefundId};
+use contracts::id::{Dispute, DisputeId, Payment, PaymentId, Refund, RefundId};
 use infra::http::path::PathId;
 
 use crate::error::Error;
@@ -56,5 +56,29 @@ pub(crate) async fn refund(
     PathId(id): PathId<Refund>,
 ) -> Result<Response, Error> {
     let explanation = gateway.engine.explain_refund(account, id.uuid()).await?;
+    Ok(answer::body(&explanation))
+}
+
+/// Explain a dispute.
+///
+/// The same as for a payment; `next` also shows the timers of the disputed payment.
+#[utoipa::path(
+    get,
+    path = "/api/v1/disputes/{id}/explain",
+    operation_id = "explain_dispute",
+    tag = "disputes",
+    security(("token" = []), ("key" = [])),
+    params(("id" = DisputeId, Path, description = "The dispute")),
+    responses(
+        (status = 200, description = "The explanation", body = ExplanationView),
+        openapi::OfReads,
+    ),
+)]
+pub(crate) async fn dispute(
+    State(gateway): State<Gateway>,
+    Account(account): Account,
+    PathId(id): PathId<Dispute>,
+) -> Result<Response, Error> {
+    let explanation = gateway.engine.explain_dispute(account, id.uuid()).await?;
     Ok(answer::body(&explanation))
 }

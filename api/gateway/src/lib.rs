@@ -208,6 +208,7 @@ fn merchants() -> OpenApiRouter<Gateway> {
         .routes(routes!(events::list))
         .routes(routes!(explanations::payment))
         .routes(routes!(explanations::refund))
+        .routes(routes!(explanations::dispute))
         .routes(routes!(webhook_endpoints::create, webhook_endpoints::list))
         .routes(routes!(
             webhook_endpoints::read,

@@ -1,4 +1,4 @@
-//! Why a payment or a refund is where it is, and what moves it next. The sentences are for people; programs read the other
+//! Why a payment, a refund or a dispute is where it is, and what moves it next. The sentences are for people; programs read the other
 //! fields.
 
 use std::borrow::Cow;
@@ -9,14 +9,14 @@ use utoipa::ToSchema;
 
 use crate::id::{JobId, PaymentId};
 
-/// Where a payment or a refund stands, why, what it waits for, and what can be done.
+/// Where a payment, a refund or a dispute stands, why, what it waits for, and what can be done.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ExplanationView {
     /// Always `explanation`.
     pub object: Cow<'static, str>,
-    /// The payment, or the payment that the refund gives back.
+    /// The payment, or the payment that the refund or the dispute belongs to.
     pub payment_id: PaymentId,
-    /// The id of what is explained: of the payment or of the refund.
+    /// The id of what is explained: of the payment, of the refund or of the dispute.
     pub subject: String,
     /// Its status.
     pub status: Cow<'static, str>,
@@ -145,7 +145,7 @@ pub enum NextKind {
 /// Something that can be asked for.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ActionView {
-    /// Its name: `confirm`, `capture`, `cancel`, `refund`, `retry_job`, `resync`, `force`.
+    /// Its name: `confirm`, `capture`, `cancel`, `refund`, `evidence`, `accept`, `retry_job`, `resync`, `force`.
     pub name: Cow<'static, str>,
     /// The request that asks for it; those of operators go to the core service.
     pub request: String,

@@ -10,6 +10,7 @@ use workflows::payment::Status;
 use workflows::stream;
 use workflows::stream::{CaptureRequest, ConfirmRequest, Event, RefundRequest, Refusal};
 
+use super::dispute::due;
 use super::{Facts, Standing, time_of, words_of};
 use crate::store::job;
 
@@ -137,7 +138,11 @@ fn succeeded(facts: &Facts) -> Standing {
     if payment.reserved == 0 {
         return Standing::new(
             WaitsFor::Nothing,
-            format!("The money was taken: {taken}. It is at rest."),
+            if payment.disputed {
+                format!("The money was taken: {taken}. A dispute of it was lost. It is at rest.")
+            } else {
+                format!("The money was taken: {taken}. It is at rest.")
+            },
         );
     }
     let refund = facts.jobs.iter().find(|job| job.kind == "create_refund");
@@ -168,24 +173,13 @@ fn disputed(facts: &Facts, taken: &str) -> Option<Standing> {
         None => WaitsFor::Bank,
     };
     let list: Vec<String> = open()
-        .map(|it| {
-            let due = it
-                .due_by
-                .and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
-            let due = due.filter(|_| it.status.needs_response());
-            format!(
-                "{} ({}{})",
-                DisputeId::from_uuid(it.id),
-                it.status,
-                due.map(|at| format!(", evidence is due by {}", time_of(at)))
-                    .unwrap_or_default()
-            )
-        })
+        .map(|it| format!("{} ({}{})", DisputeId::from_uuid(it.id), it.status, due(it)))
         .collect();
     Some(Standing::new(
         waits_for,
         format!(
-            "The money was taken: {taken}. Disputes that have not ended: {}; see /api/v1/disputes.",
+            "The money was taken: {taken}. Disputes that have not ended: {}; each explains itself at \
+             /api/v1/disputes/{{id}}/explain.",
             list.join(", ")
         ),
     ))

@@ -176,7 +176,7 @@ pub(crate) async fn list(
     .await
 }
 
-/// The newest transition of a subject of the stream.
+/// The newest transition of a subject of the stream; of a dispute, not of its money or its evidence.
 pub(crate) async fn newest_of(
     connection: &mut PgConnection,
     stream: Uuid,
@@ -188,7 +188,9 @@ pub(crate) async fn newest_of(
                 kind as "kind!", to_status as "to_status!", cause as "cause!", created_at as "created_at!",
                 coalesce(jsonb_typeof(data->'moved'->'error') = 'object', false) as "has_error!",
                 data->'moved'->>'reason' as reason
-         from transition where stream = $1 and subject = $2 order by version desc limit 1"#,
+         from transition
+         where stream = $1 and subject = $2 and machine not in ('dispute_funds', 'dispute_evidence')
+         order by version desc limit 1"#,
         stream,
         subject,
     )

@@ -1,12 +1,14 @@
-//! The explanation of a payment and of a refund in each status, of calls whose outcome is unknown, and of dead jobs.
+//! The explanation of a payment, of a refund and of a dispute in each status, of calls whose outcome is unknown, and of dead jobs.
 
 use contracts::explanation::{ExplanationView, NextKind, WaitsFor};
 use engine::{Command, Error, JobFilter, JobState, NewPayment, Scope};
 use serde_json::json;
 use uuid::Uuid;
 use workflows::payment::{CaptureMethod, Status};
-use workflows::refund;
+use workflows::{dispute, refund};
 
+use crate::disputes;
+use crate::disputes::{deliver_all, only, paid};
 use crate::world::World;
 
 async fn create(world: &World, new: NewPayment) -> Uuid {
@@ -194,6 +196,51 @@ async fn a_refund_in_each_status_says_whose_turn_it_is() {
 }
 
 #[tokio::test]
+async fn a_dispute_in_each_status_says_whose_turn_it_is_and_what_can_be_done() {
+    let world = World::start().await;
+    let (payment, intent) = paid(&world).await;
+    disputes::dispute(&world, &intent, "needs_response").await;
+    deliver_all(&world).await;
+    let id = only(&world, payment).await.id;
+    for status in dispute::Status::ALL {
+        let (waits_for, says) = match status {
+            dispute::Status::WarningNeedsResponse => (WaitsFor::Client, "or refund the payment"),
+            dispute::Status::NeedsResponse => {
+                (WaitsFor::Client, "or accept it, evidence is due by 2")
+            }
+            dispute::Status::WarningUnderReview | dispute::Status::UnderReview => {
+                (WaitsFor::Bank, "The bank reads the evidence")
+            }
+            dispute::Status::WarningClosed => (WaitsFor::Nothing, "without a dispute"),
+            dispute::Status::Won => (WaitsFor::Nothing, "for the merchant"),
+            dispute::Status::Lost => (WaitsFor::Nothing, "to the customer"),
+            dispute::Status::Prevented => (WaitsFor::Nothing, "was resolved before"),
+        };
+        sqlx::query("update dispute set status = $1, error = '{\"code\": \"no_such_file\"}'")
+            .bind(status.as_str())
+            .execute(world.database.pool())
+            .await
+            .unwrap();
+        let explained = world.engine.explain_dispute(world.account, id.uuid());
+        let explanation = explained.await.unwrap();
+        let summary = &explanation.summary;
+        assert_eq!(explanation.status, status.as_str());
+        assert_eq!(explanation.subject, id.to_string());
+        assert_eq!(explanation.waits_for, waits_for, "{status}: {summary}");
+        assert!(summary.contains(says), "{status}: {summary}");
+        assert!(summary.contains("The money is withdrawn"), "{summary}");
+        let at_rest = waits_for == WaitsFor::Nothing;
+        assert_eq!(summary.contains("at rest"), at_rest, "{status}: {summary}");
+        let waits = waits_for == WaitsFor::Client;
+        assert_eq!(summary.contains("no_such_file"), waits, "{summary}");
+        let commands: &[&str] = if waits { &["evidence", "accept"] } else { &[] };
+        assert_eq!(names(&explanation), commands, "{status}");
+        // The money moved after the dispute was opened; that is no status of the dispute.
+        assert_eq!(explanation.reached.unwrap().kind, "opened");
+    }
+}
+
+#[tokio::test]
 async fn a_call_of_unknown_outcome_says_what_is_missing_and_when_stripe_is_asked_again() {
     let calls = [
         (
@@ -297,6 +344,8 @@ async fn another_accounts_payment_is_not_explained() {
         let explained = world.engine.explain(account, id).await;
         assert!(matches!(explained, Err(Error::NotFound)), "{explained:?}");
         let explained = world.engine.explain_refund(account, id).await;
+        assert!(matches!(explained, Err(Error::NotFound)), "{explained:?}");
+        let explained = world.engine.explain_dispute(account, id).await;
         assert!(matches!(explained, Err(Error::NotFound)), "{explained:?}");
     }
 }

@@ -9,10 +9,11 @@ use crate::moving::{stripe, work};
 use crate::stage::{PAYMENTS, Stage, body, created};
 
 /// Every route of the design that stands today.
-const ROUTES: [&str; 32] = [
+const ROUTES: [&str; 33] = [
     "delete /api/v1/webhook_endpoints/{id}",
     "get /api/v1/disputes",
     "get /api/v1/disputes/{id}",
+    "get /api/v1/disputes/{id}/explain",
     "get /api/v1/payment_intents/{intent_id}",
     "get /api/v1/payments",
     "get /api/v1/payments/{id}",
