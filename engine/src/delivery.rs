@@ -11,6 +11,7 @@ mod load;
 mod manage;
 mod results;
 mod schedule;
+mod test_event;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -15,6 +15,7 @@ mod events;
 mod explanations;
 mod extract;
 mod filter;
+mod home;
 mod idempotency;
 mod if_none_match;
 mod limits;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::routing::get;
 use axum::{Router, middleware};
 use engine::cache::Cache;
 use engine::delivery::{Guard, Reach};
@@ -51,6 +53,7 @@ use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use home::Links;
 pub use limits::Limits;
 
 /// The name of the gateway in logs, metrics and health.
@@ -84,6 +87,8 @@ pub struct Config {
     pub authz: authz::Config,
     /// The rate limits.
     pub limits: Limits,
+    /// What the page at `/` links.
+    pub links: Links,
 }
 
 impl Config {
@@ -99,6 +104,7 @@ impl Config {
             webhook_reach: Reach::from_env(env),
             authz: authz::Config::from_env(env),
             limits: Limits::from_env(env),
+            links: Links::from_env(env),
         }
     }
 }
@@ -179,7 +185,9 @@ pub async fn serve(
         long_bodies: |path| path == webhook::PATH || disputes::takes_evidence(path),
         ..infra::http::Limits::default()
     };
-    infra::http::serve_within(limits, SERVICE, listener, router(gateway), shutdown).await
+    let home = home::page(&config.links);
+    let router = router(gateway).route("/", get(async move || home.clone()));
+    infra::http::serve_within(limits, SERVICE, listener, router, shutdown).await
 }
 
 /// The description of the API: what the gateway serves at `/openapi.json`, and docs/openapi.json repeats.
@@ -216,6 +224,7 @@ fn merchants() -> OpenApiRouter<Gateway> {
             webhook_endpoints::remove
         ))
         .routes(routes!(webhook_endpoints::rotate_secret))
+        .routes(routes!(webhook_endpoints::test))
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::read))
         .routes(routes!(deliveries::resend))

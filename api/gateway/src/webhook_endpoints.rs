@@ -12,9 +12,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use contracts::id::{WebhookEndpoint, WebhookEndpointId};
 use contracts::webhook::{
-    CreateWebhookEndpoint, LONGEST_DESCRIPTION, LONGEST_OVERLAP_SECONDS, LONGEST_URL,
-    MOST_EVENT_FILTERS, RotateSecret, SECRET_OVERLAP_SECONDS, UpdateWebhookEndpoint,
-    WebhookEndpointView, is_event_filter,
+    CreateWebhookEndpoint, DeliveryStatus, DeliveryView, LONGEST_DESCRIPTION,
+    LONGEST_OVERLAP_SECONDS, LONGEST_URL, MOST_EVENT_FILTERS, RotateSecret, SECRET_OVERLAP_SECONDS,
+    UpdateWebhookEndpoint, WebhookEndpointView, is_event_filter,
 };
 use engine::delivery::{Address, EndpointChange, Guard, NewEndpoint};
 use infra::http::RequestError;
@@ -184,6 +184,39 @@ pub(crate) async fn remove(
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// Send a test event to a webhook endpoint.
+///
+/// An event of the type `endpoint.test`, signed like every other and whatever `enabled_events` says, is sent once; its payment
+/// does not exist. The answer is its delivery: `log` shows the status and the body that the endpoint answered. It is 202 and
+/// `pending` if the endpoint has not answered within 12 s; the delivery shows it later. While one test event waits, no other is
+/// sent.
+#[utoipa::path(
+    post,
+    operation_id = "test_webhook_endpoint",
+    path = "/api/v1/webhook_endpoints/{id}/test",
+    tag = "webhook_endpoints",
+    security(("token" = []), ("key" = [])),
+    params(("id" = WebhookEndpointId, Path, description = "The endpoint")),
+    responses(
+        (status = 200, description = "The call has ended", body = DeliveryView),
+        (status = 202, description = "It has not ended yet", body = DeliveryView),
+        openapi::OfManagersChanges,
+    ),
+)]
+pub(crate) async fn test(
+    State(gateway): State<Gateway>,
+    Manager(account): Manager,
+    PathId(id): PathId<WebhookEndpoint>,
+) -> Result<Response, Error> {
+    let sent = gateway.engine.test_webhook_endpoint(account, id.uuid());
+    let delivery = sent.await?;
+    let mut response = answer::body(&delivery);
+    if delivery.status == DeliveryStatus::Pending {
+        *response.status_mut() = StatusCode::ACCEPTED;
+    }
     Ok(response)
 }
 

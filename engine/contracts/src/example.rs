@@ -54,6 +54,22 @@ pub fn machine(event_type: &str) -> Option<Machine> {
     way(event_type).map(|way| way.edge.machine)
 }
 
+/// The facts of a test event: those of a payment that succeeded, with this id, which no payment has.
+#[must_use]
+pub fn test(payment: PaymentId, account: AccountId) -> Option<EventData> {
+    Some(EventData {
+        payment_id: payment,
+        account_id: account,
+        subject: payment.to_string(),
+        kind: "test".into(),
+        version: 1,
+        cause: "test".to_owned(),
+        reference: None,
+        metadata: Metadata::new(),
+        ..data("payment.succeeded")?
+    })
+}
+
 /// A transition that events of this type report; nothing if there is no such type.
 #[must_use]
 pub fn data(event_type: &str) -> Option<EventData> {

@@ -26,6 +26,9 @@ pub const LONGEST_OVERLAP_SECONDS: i64 = 604_800;
 /// Every type of event.
 pub use workflows::event_type::ALL as EVENT_TYPES;
 
+/// The type of the test event, which an endpoint is sent when its merchant asks for it.
+pub const TEST_EVENT: &str = "endpoint.test";
+
 /// What an endpoint may ask for besides single types: all events, or all of one machine.
 pub const EVENT_GROUPS: [&str; 6] = [
     "*",

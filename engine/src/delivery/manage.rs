@@ -310,7 +310,7 @@ impl Engine {
     }
 }
 
-async fn own(
+pub(super) async fn own(
     connection: &mut sqlx::PgConnection,
     account: Uuid,
     endpoint: Uuid,

@@ -6,7 +6,7 @@ mod read;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use contracts::webhook::DeliveryStatus;
+use contracts::webhook::{DeliveryStatus, TEST_EVENT};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -19,6 +19,9 @@ pub(crate) use read::{
 /// How many times a delivery may be claimed without the end of a try before it is set aside: a delivery that kills its
 /// process must not kill the next one for ever.
 const PICKS_WITHOUT_TRY: i32 = 20;
+
+/// The failed tries after which the schedule has no other.
+const ONE_TRY: i32 = 7;
 
 /// A transition that is delivered to the endpoints of its merchant.
 #[derive(Debug)]
@@ -112,6 +115,32 @@ pub(crate) async fn add(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Adds a test event that is due now and tried once, or finds the one that waits already; returns its id. It is about a
+/// payment that does not exist, so that no receiver takes it for one of its own.
+pub(crate) async fn add_test(
+    connection: &mut PgConnection,
+    account: Uuid,
+    endpoint: Uuid,
+) -> sqlx::Result<Uuid> {
+    sqlx::query_scalar!(
+        r#"with waiting as (
+            select id from delivery where endpoint_id = $2 and status = 'pending' and type = $3 order by id limit 1
+         ), added as (
+            insert into delivery (id, endpoint_id, account_id, payment_id, version, type, sequence, status, next_try_at, created_at, failures)
+            select uuid_v7(), $2, $1, uuid_v7(), 1, $3, 1, 'pending', now(), now(), $4
+            where not exists (select from waiting)
+            returning id
+         )
+         select id as "id!" from waiting union all select id from added"#,
+        account,
+        endpoint,
+        TEST_EVENT,
+        ONE_TRY,
+    )
+    .fetch_one(connection)
+    .await
 }
 
 /// Claims deliveries that are due or whose lease ran out: at most `limit`, and of each endpoint at most `usual`, or the

@@ -4,6 +4,7 @@ mod addresses;
 mod endpoints;
 mod outcomes;
 mod retries;
+mod test_events;
 mod workers;
 
 use std::time::Duration;

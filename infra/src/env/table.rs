@@ -31,6 +31,7 @@ pub const TABLE: &[Section] = &[
     ADDRESSES,
     LIMITS,
     running::SIZES,
+    running::LINKS,
     running::WEBHOOKS,
     running::SIMULATOR,
     running::TRACES,

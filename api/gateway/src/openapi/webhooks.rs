@@ -1,7 +1,8 @@
 //! The webhooks of merchants in the description of the API: one for each type of event.
 
 use contracts::example;
-use contracts::webhook::{EVENT_TYPES, Message, MessageData};
+use contracts::webhook::{EVENT_TYPES, Message, MessageData, TEST_EVENT};
+use infra::id::AccountId;
 use serde_json::json;
 use utoipa::ToSchema as _;
 use utoipa::openapi::path::{
@@ -15,7 +16,7 @@ use uuid::Uuid;
 /// What an endpoint of a merchant is sent, by the type of the event.
 pub(super) fn all() -> Paths {
     let mut webhooks = Paths::new();
-    for event_type in EVENT_TYPES {
+    for event_type in EVENT_TYPES.into_iter().chain([TEST_EVENT]) {
         if let Some(item) = webhook(event_type) {
             webhooks.paths.insert(event_type.to_owned(), item);
         }
@@ -28,7 +29,11 @@ fn webhook(event_type: &str) -> Option<PathItem> {
         .tag("events")
         .operation_id(Some(format!("on_{}", event_type.replace('.', "_"))))
         .summary(Some(event_type))
-        .description(Some("Sent to the endpoints whose `enabled_events` name it."))
+        .description(Some(if event_type == TEST_EVENT {
+            "Sent once to an endpoint when its merchant asks for it; its payment does not exist."
+        } else {
+            "Sent to the endpoints whose `enabled_events` name it."
+        }))
         .parameters(Some([
             header("webhook-id", "The delivery. It is the same in every try: deduplicate by it"),
             header("webhook-timestamp", "When the try was made, in seconds since 1970"),
@@ -52,7 +57,11 @@ fn header(name: &str, description: &str) -> Parameter {
 }
 
 fn body(event_type: &str) -> Option<RequestBody> {
-    let data = example::data(event_type)?;
+    let data = if event_type == TEST_EVENT {
+        example::test(Uuid::nil().into(), AccountId::from_uuid(Uuid::nil()))?
+    } else {
+        example::data(event_type)?
+    };
     let machine = data.machine.clone();
     let example = Message {
         r#type: event_type.to_owned(),

@@ -171,3 +171,41 @@ async fn a_delivery_shows_its_tries_and_is_sent_again_while_its_endpoint_is_enab
         .unwrap();
     problem(refused, 409, "unexpected_state", None).await;
 }
+
+#[tokio::test]
+async fn a_test_event_is_answered_with_what_the_endpoint_said() {
+    let stage = Stage::start().await;
+    let merchant = Merchant::of(&stage);
+    let endpoint = merchant.endpoint("http://127.0.0.1:9/hooks").await;
+    let test = path_of(&endpoint, "/test");
+    let worker = worker(&stage);
+    let working = async {
+        loop {
+            worker.drain().await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let response = tokio::select! {
+        response = merchant.request(Method::POST, &test).send() => response.unwrap(),
+        () = working => unreachable!(),
+    };
+    let sent = body(response, StatusCode::OK).await;
+    assert_eq!(sent["type"], "endpoint.test");
+    assert_eq!(sent["status"], "failed");
+    let error = sent["log"][0]["error"].as_str().unwrap();
+    assert!(error.starts_with("it cannot be reached"), "{error}");
+    let kept = format!(
+        "{}/{}",
+        path_of(&endpoint, "/deliveries"),
+        sent["id"].as_str().unwrap()
+    );
+    assert_eq!(body(merchant.get(&kept).await, StatusCode::OK).await, sent);
+
+    let unknown = format!("{PATH}/{UNKNOWN}/test");
+    let refused = merchant
+        .request(Method::POST, &unknown)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), StatusCode::NOT_FOUND);
+}

@@ -10,6 +10,7 @@ mod bad_input;
 mod cached;
 mod codes;
 mod compatibility;
+mod concepts;
 mod configuration;
 mod deliveries;
 mod disputes;

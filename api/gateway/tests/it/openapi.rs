@@ -42,6 +42,7 @@ const ROUTES: [&str; 33] = [
     "post /api/v1/webhook_endpoints",
     "post /api/v1/webhook_endpoints/{id}/deliveries/{delivery_id}/resend",
     "post /api/v1/webhook_endpoints/{id}/rotate_secret",
+    "post /api/v1/webhook_endpoints/{id}/test",
     "post /webhooks/stripe",
 ];
 

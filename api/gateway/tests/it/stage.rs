@@ -76,6 +76,10 @@ impl Stage {
             webhook_reach: Reach::Anywhere,
             authz,
             limits,
+            links: gateway::Links {
+                console: Some("http://127.0.0.1:8082/?a=1&b=\"2\"".to_owned()),
+                shop: None,
+            },
         };
         tokio::spawn(gateway::serve(config, listener, shutdown.clone()));
         let token = token(&signer, Uuid::now_v7());

@@ -282,6 +282,7 @@ async fn who_may_only_pay_manages_no_endpoints_and_an_api_key_does() {
         (Method::PATCH, path_of(&endpoint, "")),
         (Method::DELETE, path_of(&endpoint, "")),
         (Method::POST, path_of(&endpoint, "/rotate_secret")),
+        (Method::POST, path_of(&endpoint, "/test")),
         (Method::GET, path_of(&endpoint, "/deliveries")),
         (
             Method::GET,

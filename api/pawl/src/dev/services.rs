@@ -148,12 +148,19 @@ impl Listeners {
 impl Settings {
     /// The settings with which the services run.
     pub(super) fn new(secrets: &Secrets, addresses: &Addresses, servers: &Servers) -> Settings {
-        Settings::on(
+        let mut settings = Settings::on(
             servers.variables(),
             secrets,
             &addresses.stripe,
             &addresses.auth,
-        )
+        );
+        let core = addresses.core.clone();
+        settings.defaults.push(("CONSOLE_URL", core));
+        if Env::load().optional("STRIPE_API_BASE").is_none() {
+            let shop = format!("{}/shop", addresses.stripe);
+            settings.defaults.push(("SHOP_URL", shop));
+        }
+        settings
     }
 
     /// Settings that find the faults of the environment before any server runs.

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use contracts::event::{EventData, SCHEMA_VERSION};
+use contracts::example;
 use contracts::id::{EventId, subject};
 use contracts::request::Metadata;
-use contracts::webhook::{Message, MessageData};
+use contracts::webhook::{Message, MessageData, TEST_EVENT};
 use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
@@ -138,6 +139,44 @@ pub(crate) async fn requests(
             },
         };
         (row.id, request)
+    });
+    let mut requests: HashMap<Uuid, Request> = read.collect();
+    if requests.len() < deliveries.len() {
+        requests.extend(test_requests(pool, deliveries).await?);
+    }
+    Ok(requests)
+}
+
+/// The requests of those that are test events, which tell of no transition.
+async fn test_requests(pool: &PgPool, deliveries: &[Uuid]) -> sqlx::Result<HashMap<Uuid, Request>> {
+    let rows = sqlx::query!(
+        r#"select d.id, d.endpoint_id, d.account_id, d.payment_id, d.created_at, e.url as "url?",
+                  array(select secret from webhook_secret s
+                        where s.endpoint_id = d.endpoint_id and (s.ends_at is null or s.ends_at > now())
+                        order by number desc) as "secrets!"
+           from delivery d
+           left join webhook_endpoint e on e.id = d.endpoint_id and e.status = 'enabled'
+           where d.id = any($1) and d.type = $2"#,
+        deliveries,
+        TEST_EVENT,
+    )
+    .fetch_all(pool)
+    .await?;
+    let read = rows.into_iter().filter_map(|row| {
+        let request = Request {
+            target: target(row.url, row.secrets),
+            message: Message {
+                r#type: TEST_EVENT.to_owned(),
+                timestamp: row.created_at,
+                data: MessageData {
+                    event_id: EventId::new(row.payment_id.into(), 1),
+                    endpoint_id: row.endpoint_id.into(),
+                    sequence: 1,
+                    event: example::test(row.payment_id.into(), row.account_id.into())?,
+                },
+            },
+        };
+        Some((row.id, request))
     });
     Ok(read.collect())
 }

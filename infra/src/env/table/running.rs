@@ -69,6 +69,31 @@ pub(super) const SIZES: Section = Section {
     ],
 };
 
+pub(super) const LINKS: Section = Section {
+    title: "The page at / of the gateway",
+    about: "",
+    variables: &[
+        Variable {
+            name: "CONSOLE_URL",
+            form: Form::HttpUrl,
+            unset: Unset::Means("it has no link to the core service"),
+            example: Example::Commented("http://127.0.0.1:8082"),
+            readers: &[Gateway],
+            secret: false,
+            about: "Where browsers find the core service; `make run` sets it.",
+        },
+        Variable {
+            name: "SHOP_URL",
+            form: Form::HttpUrl,
+            unset: Unset::Means("it has no link to a shop"),
+            example: Example::Commented("http://127.0.0.1:12111/shop"),
+            readers: &[Gateway],
+            secret: false,
+            about: "Where browsers find a demonstration shop; `make run` sets it.",
+        },
+    ],
+};
+
 pub(super) const WEBHOOKS: Section = Section {
     title: "Merchants' webhooks",
     about: "",
