@@ -68,9 +68,20 @@ fn target(url: Option<String>, secrets: Vec<Vec<u8>>) -> Option<Target> {
     url.map(|url| Target { url, secrets })
 }
 
-/// The requests of these deliveries, by their ids. The facts are those of the transition, so that every try sends the
-/// same bytes.
+/// The requests of these deliveries, by their ids; every try sends the same bytes.
 pub(crate) async fn requests(
+    pool: &PgPool,
+    deliveries: &[Uuid],
+) -> sqlx::Result<HashMap<Uuid, Request>> {
+    let mut requests = requests_of_transitions(pool, deliveries).await?;
+    if requests.len() < deliveries.len() {
+        requests.extend(test_requests(pool, deliveries).await?);
+    }
+    Ok(requests)
+}
+
+/// The requests of those that tell of a transition, with its facts.
+async fn requests_of_transitions(
     pool: &PgPool,
     deliveries: &[Uuid],
 ) -> sqlx::Result<HashMap<Uuid, Request>> {
@@ -140,11 +151,7 @@ pub(crate) async fn requests(
         };
         (row.id, request)
     });
-    let mut requests: HashMap<Uuid, Request> = read.collect();
-    if requests.len() < deliveries.len() {
-        requests.extend(test_requests(pool, deliveries).await?);
-    }
-    Ok(requests)
+    Ok(read.collect())
 }
 
 /// The requests of those that are test events, which tell of no transition.
