@@ -1,10 +1,14 @@
 //! The documents and the SQL that are made from the tables of rules.
 
+mod marks;
+
 use std::fmt;
 use std::fmt::Write;
 
 use crate::edges;
 use crate::edges::{Machine, NONE, Row};
+
+pub use marks::{Arrow, MarkError, Marks, arrows, ends, statuses};
 
 const PREFACE: &str = "\
 # Machines
@@ -15,6 +19,9 @@ Made by `cargo run -p workflows --example draw` from the tables of rules (`workf
 
 The drawings leave out the rules that lead from every status (`resync`, `forced`): they correct. The tables below the
 drawings hold every rule. A status that nothing but a correction leaves is an end.
+
+`pawl machines` prints each drawing as Mermaid, SVG or JSON and marks the current status and the path that led to it, if
+they are given: `pawl machines --format svg --path none,local_created,requires_action,processing > payment.svg`.
 ";
 
 const JOB: &str = "\
@@ -22,31 +29,35 @@ A job performs one effect of a payment: one call to Stripe, or one read. Its sta
 Redis carries only its id. A finished job is deleted after a week.
 ";
 
-/// The rules as a Mermaid `stateDiagram-v2`, without those that correct.
+/// The rules as a Mermaid `stateDiagram-v2`, without those that correct unless the marked path takes them. The current status
+/// and those of the path have a colour, and each arrow of the path begins with the numbers of its steps.
 #[must_use]
-pub fn mermaid(rules: &[Row]) -> String {
-    // Edges between the same two statuses share an arrow, in the order of the table.
-    let mut arrows: Vec<((&str, &str), String)> = Vec::new();
-    for rule in rules.iter().filter(|rule| !rule.from_every) {
-        for (from, to) in rule.ends() {
-            let label = format!("{} {}", rule.id, rule.kind);
-            match arrows.iter_mut().find(|(known, _)| *known == (from, to)) {
-                Some((_, labels)) => *labels = format!("{labels}, {label}"),
-                None => arrows.push(((from, to), label)),
-            }
-        }
-    }
+pub fn mermaid(rules: &[Row], marks: &Marks) -> String {
+    let arrows = marks::arrows(rules, marks);
     let mut lines = vec!["stateDiagram-v2".to_owned()];
-    let mut ends: Vec<&str> = Vec::new();
-    for ((from, to), label) in &arrows {
-        let from = if *from == NONE { "[*]" } else { from };
-        lines.push(format!("    {from} --> {to}: {label}"));
-        let left = arrows.iter().any(|((from, _), _)| from == to);
-        if !left && !ends.contains(to) {
-            ends.push(to);
-        }
+    for arrow in &arrows {
+        let from = if arrow.from == NONE {
+            "[*]"
+        } else {
+            arrow.from
+        };
+        let text = arrow.text(", ");
+        lines.push(format!("    {from} --> {}: {text}", arrow.to));
     }
+    let ends = marks::ends(&arrows);
     lines.extend(ends.iter().map(|end| format!("    {end} --> [*]")));
+    let mut passed = marks.path().to_vec();
+    passed.retain(|status| *status != NONE && Some(*status) != marks.current());
+    passed.sort_unstable();
+    passed.dedup();
+    if !passed.is_empty() {
+        lines.push("    classDef passed fill:#cfe2ff,stroke:#0b5ed7,stroke-width:3px".to_owned());
+        lines.push(format!("    class {} passed", passed.join(",")));
+    }
+    if let Some(current) = marks.current() {
+        lines.push("    classDef current fill:#ffe08a,stroke:#b45309,stroke-width:3px".to_owned());
+        lines.push(format!("    class {current} current"));
+    }
     lines.join("\n")
 }
 
@@ -69,7 +80,11 @@ fn write_machine(text: &mut String, title: &str, about: &str, rules: &[Row]) -> 
     if !about.is_empty() {
         writeln!(text, "{about}")?;
     }
-    writeln!(text, "```mermaid\n{}\n```\n", mermaid(rules))?;
+    writeln!(
+        text,
+        "```mermaid\n{}\n```\n",
+        mermaid(rules, &Marks::default())
+    )?;
     writeln!(
         text,
         "| id | kind | from | to | driven by |\n|---|---|---|---|---|"

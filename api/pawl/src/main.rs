@@ -11,6 +11,7 @@ mod demo;
 mod dev;
 mod id;
 mod keys;
+mod machines;
 mod migrate;
 mod operate;
 mod output;
@@ -76,6 +77,7 @@ enum Command {
     Keys(keys::Command),
     Audit(audit::Options),
     Id(id::Options),
+    Machines(machines::Options),
     #[cfg(feature = "dev")]
     Services(services::Options),
     #[cfg(feature = "proof")]
@@ -127,6 +129,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Keys(command) => keys::run(command).await,
         Command::Audit(options) => audit::run(options).await,
         Command::Id(options) => id::run(&options),
+        Command::Machines(options) => machines::run(&options),
         #[cfg(feature = "dev")]
         Command::Services(options) => services::run(options).await,
         #[cfg(feature = "proof")]

@@ -15,6 +15,7 @@ mod fleet;
 mod haproxy;
 mod id;
 mod load_balancer;
+mod machines;
 mod manage;
 mod metrics;
 mod operate;
