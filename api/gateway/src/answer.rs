@@ -1,5 +1,6 @@
 //! The forms of successful answers. A body that the engine gives as bytes is sent unchanged.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -46,13 +47,28 @@ pub(crate) fn body(view: &impl Serialize) -> Response {
 /// A payment, with its version as the entity tag: 304 with the caching headers of the 200 and no body if the client has this
 /// version.
 pub(crate) fn view(view: View, known: &IfNoneMatch) -> Response {
-    let tag = header_value(format!("\"{}\"", view.version));
+    conditional(view.body, format!("\"{}\"", view.version), known)
+}
+
+/// A view or a page without a version of its own: its entity tag is a hash of the body, so that it changes exactly when the
+/// body does. 304 as in [`view`].
+pub(crate) fn hashed(view: &impl Serialize, known: &IfNoneMatch) -> Response {
+    // The keys of Pawl's own types are strings, so they always have JSON.
+    let body = serde_json::to_vec(view).unwrap_or_default();
+    let hash = digest(&SHA256, &body);
+    let half = hash.as_ref().first_chunk().copied().unwrap_or_default();
+    let tag = format!("\"{:032x}\"", u128::from_be_bytes(half));
+    conditional(body.into(), tag, known)
+}
+
+fn conditional(body: Bytes, tag: String, known: &IfNoneMatch) -> Response {
+    let tag = header_value(tag);
     let mut response = if known.has(&tag) {
         let mut response = json(StatusCode::NOT_MODIFIED, Bytes::new());
         response.headers_mut().remove(header::CONTENT_TYPE);
         response
     } else {
-        json(StatusCode::OK, view.body)
+        json(StatusCode::OK, body)
     };
     response.headers_mut().insert(header::ETAG, tag);
     response

@@ -13,6 +13,7 @@ use infra::http::path::PathId;
 
 use crate::error::Error;
 use crate::extract::{Account, IdempotentBody};
+use crate::if_none_match::IfNoneMatch;
 use crate::payments::{PATH, answer_after_wait};
 use crate::prefer::Wait;
 use crate::{Gateway, answer, openapi};
@@ -102,9 +103,11 @@ pub(crate) async fn capture(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "1 to 100, 10 when absent"),
         ("starting_after" = Option<CaptureId>, Query, description = "Continue behind this one"),
         ("ending_before" = Option<CaptureId>, Query, description = "Go back to before this one"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag`s that the client has, or `*`; compared weakly, ignored if malformed"),
     ),
     responses(
-        (status = 200, description = "A page", body = List<CaptureView>),
+        (status = 200, description = "A page", body = List<CaptureView>, headers(("ETag" = String))),
+        (status = 304, description = "The client has this version", headers(("ETag" = String))),
         openapi::OfReads,
     ),
 )]
@@ -113,11 +116,12 @@ pub(crate) async fn list_captures(
     Account(account): Account,
     PathId(id): PathId<Payment>,
     query: ListQuery,
+    known: IfNoneMatch,
 ) -> Result<Response, Error> {
     let page = query.without_filters()?.page::<CaptureId>()?;
     let page = page.map(|id| id.uuid());
     let (captures, has_more) = gateway.engine.captures(account, id.uuid(), &page).await?;
-    Ok(answer::body(&List::new(captures, has_more)))
+    Ok(answer::hashed(&List::new(captures, has_more), &known))
 }
 
 /// Cancel a payment.

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::extract::{Account, IdempotentBody};
+use crate::if_none_match::IfNoneMatch;
 use crate::prefer::PREFERENCE_APPLIED;
 use crate::{Gateway, answer, filter, openapi};
 
@@ -85,9 +86,13 @@ pub(crate) async fn create(
     operation_id = "read_refund",
     tag = "refunds",
     security(("token" = []), ("key" = [])),
-    params(("id" = RefundId, Path, description = "The refund")),
+    params(
+        ("id" = RefundId, Path, description = "The refund"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag`s that the client has, or `*`; compared weakly, ignored if malformed"),
+    ),
     responses(
-        (status = 200, description = "The refund", body = RefundView),
+        (status = 200, description = "The refund", body = RefundView, headers(("ETag" = String))),
+        (status = 304, description = "The client has this version", headers(("ETag" = String))),
         openapi::OfReads,
     ),
 )]
@@ -95,13 +100,14 @@ pub(crate) async fn read(
     State(gateway): State<Gateway>,
     Account(account): Account,
     PathId(id): PathId<Refund>,
+    known: IfNoneMatch,
 ) -> Result<Response, Error> {
     let refund = gateway
         .engine
         .refund(account, id.uuid())
         .await?
         .ok_or_else(Error::not_found)?;
-    Ok(answer::body(&refund))
+    Ok(answer::hashed(&refund, &known))
 }
 
 /// List a payment's refunds, newest first.

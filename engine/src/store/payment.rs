@@ -1,5 +1,6 @@
 //! Table `payment`, which also holds the newest attempt of each payment.
 
+mod decodable;
 pub(crate) mod find;
 mod lock;
 mod page;
@@ -25,6 +26,7 @@ use super::capture;
 use super::decode::{column_error, document, name, rows};
 use crate::record::{Change, Notes, Record};
 
+pub(crate) use decodable::page;
 pub(crate) use lock::check_unlocked;
 pub(crate) use page::Criteria;
 
@@ -359,18 +361,4 @@ pub(super) fn facts(after: &Stream) -> Value {
         facts["cancellation_reason"] = json!(reason);
     }
     facts
-}
-
-/// The first payments that meet the criteria.
-pub(crate) async fn page(
-    connection: &mut PgConnection,
-    criteria: &Criteria<'_>,
-) -> sqlx::Result<Vec<Record>> {
-    let ids = page::ids(connection, criteria).await?;
-    let mut records = read(connection, &ids).await?;
-    records.sort_by_key(|record| record.stream.payment.id);
-    if !criteria.oldest_first {
-        records.reverse();
-    }
-    Ok(records)
 }

@@ -1,7 +1,7 @@
 //! Pages of a list meet without a gap and without an overlap.
 
 use infra::testing::unique;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::stage::{PAYMENTS, Stage, body, created, path_of, problem};
@@ -229,4 +229,72 @@ async fn a_query_with_a_nul_is_refused_and_asks_nobody() {
         let answer = stage.get(&format!("{PAYMENTS}?{query}")).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{query}");
     }
+}
+
+#[tokio::test]
+async fn a_payment_whose_row_cannot_be_decoded_is_left_out_and_pages_still_meet() {
+    let stage = Stage::start().await;
+    let mut made = Vec::new();
+    for _ in 0..6 {
+        made.push(stage.payment().await["id"].as_str().unwrap().to_owned());
+    }
+    made.reverse();
+    // The two newest, and one in the middle.
+    for at in [0, 1, 3] {
+        let id: infra::id::Id<contracts::id::Payment> = made[at].parse().unwrap();
+        sqlx::query("update payment set last_error = '7' where id = $1")
+            .bind(id.uuid())
+            .execute(stage.database.pool())
+            .await
+            .unwrap();
+    }
+    let whole = [made[2].clone(), made[4].clone(), made[5].clone()];
+    let page = async |query: String| {
+        body(
+            stage.get(&format!("{PAYMENTS}{query}")).await,
+            StatusCode::OK,
+        )
+        .await
+    };
+    let all = page(String::new()).await;
+    assert_eq!(
+        (ids(&all), all["has_more"].as_bool()),
+        (whole.to_vec(), Some(false))
+    );
+    let first = page("?limit=2".into()).await;
+    assert_eq!(
+        (ids(&first), first["has_more"].as_bool()),
+        (whole[..2].to_vec(), Some(true))
+    );
+    let next = page(format!("?limit=2&starting_after={}", whole[1])).await;
+    assert_eq!(
+        (ids(&next), next["has_more"].as_bool()),
+        (whole[2..].to_vec(), Some(false))
+    );
+    let back = page(format!("?limit=2&ending_before={}", whole[2])).await;
+    assert_eq!(
+        (ids(&back), back["has_more"].as_bool()),
+        (whole[..2].to_vec(), Some(false))
+    );
+}
+
+/// A read with the entity tag of the last answer is answered 304 without a body, and with another tag whole.
+pub(crate) async fn not_sent_again(stage: &Stage, path: &str) {
+    let whole = stage.get(path).await;
+    let tag = whole.headers()["etag"].to_str().unwrap().to_owned();
+    let ask = async |tag: &str| {
+        let request = stage
+            .request(Method::GET, path)
+            .header("if-none-match", tag);
+        request.send().await.unwrap()
+    };
+    let known = ask(&tag).await;
+    assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
+    assert_eq!(known.headers()["etag"], tag);
+    assert!(known.bytes().await.unwrap().is_empty());
+    let other = ask("\"0\"").await;
+    assert_eq!(
+        body(other, StatusCode::OK).await,
+        body(whole, StatusCode::OK).await
+    );
 }

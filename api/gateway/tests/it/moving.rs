@@ -13,6 +13,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use stripe_simulator::WebhookEndpoint;
 
+use crate::lists::not_sent_again;
 use crate::stage::{PAYMENTS, Stage, WEBHOOK_SECRETS, body, listen, mug, path_of, problem};
 
 /// A stage on which payments move by themselves.
@@ -151,6 +152,7 @@ async fn a_client_that_waits_sees_its_payment_succeed_and_is_given_its_money_bac
     )
     .await;
     assert_eq!(refunds["data"], json!([refund]));
+    not_sent_again(&stage, &location).await;
     eventually(&stage, &path_of(&payment, ""), |payment| {
         payment["amount_refunded"] == 99
     })
@@ -218,6 +220,7 @@ async fn a_payment_is_captured_in_parts_that_are_listed() {
         let newest = captured["captures"].as_array().unwrap().last().unwrap();
         assert_eq!(newest["status"], "succeeded", "{captured}");
     }
+    not_sent_again(&stage, &path_of(&payment, "/captures")).await;
     let list = stage.get(&path_of(&payment, "/captures?limit=1")).await;
     let list = body(list, StatusCode::OK).await;
     assert_eq!(

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// Which payments a page shows, in the order of their ids.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Criteria<'a> {
     pub(crate) account: Uuid,
     /// Only ids above this one, and below that one.
