@@ -6,6 +6,7 @@
 )]
 
 mod asyncapi;
+mod older;
 
 use contracts::CloudEvent;
 use contracts::event::{EventData, SCHEMA_VERSION};
