@@ -1,6 +1,7 @@
 //! What operators see and do: jobs, Stripe's webhooks, deliveries, and the timeline of a payment.
 
 mod act;
+mod changes;
 mod jobs;
 mod machines;
 mod queues;

@@ -23,6 +23,7 @@ pub(crate) mod timer;
 pub(crate) mod transition;
 pub(crate) mod webhook_endpoint;
 
+use sqlx::PgExecutor;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -38,4 +39,11 @@ pub(crate) fn now() -> OffsetDateTime {
     let now = OffsetDateTime::now_utc();
     now.replace_nanosecond(now.microsecond() * 1000)
         .unwrap_or(now)
+}
+
+/// The position of Postgres' log, which grows with every write.
+pub(crate) async fn log_position(executor: impl PgExecutor<'_>) -> sqlx::Result<String> {
+    sqlx::query_scalar!(r#"select pg_current_wal_insert_lsn()::text as "position!""#)
+        .fetch_one(executor)
+        .await
 }

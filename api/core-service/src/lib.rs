@@ -1,8 +1,9 @@
-//! The core service: the API of operators, who inspect payments and jobs, and retry dead ones.
+//! The core service: the API of operators, who inspect payments and jobs, and retry dead ones; and their console.
 //!
 //! It has no SQL and no business rules. A caller needs a role that users do not have by default, and reaches only the
 //! account of that role; staff of the house reach all accounts. Every action is recorded in the audit before it is done.
 
+pub mod console;
 mod drift;
 mod error;
 mod interventions;
@@ -14,6 +15,7 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::routing::get;
+use console::Console;
 use engine::cache::Cache;
 use engine::queue::Queue;
 use engine::{Engine, Parts};
@@ -46,6 +48,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// The issuer whose tokens are accepted.
     pub authz: authz::Config,
+    /// How the console logs people in.
+    pub console: console::Config,
 }
 
 impl Config {
@@ -57,6 +61,7 @@ impl Config {
             redis_url: env.secret("REDIS_URL"),
             trusted_proxies: TrustedProxies::from_env(env),
             authz: authz::Config::from_env(env),
+            console: console::Config::from_env(env),
         }
     }
 }
@@ -67,6 +72,7 @@ pub(crate) struct Core {
     engine: Engine,
     verifier: authz::Verifier,
     trusted_proxies: TrustedProxies,
+    console: Console,
 }
 
 /// Serves operators on `listener` until `shutdown`, then finishes the open requests.
@@ -97,6 +103,7 @@ pub async fn serve(
         engine,
         verifier,
         trusted_proxies: config.trusted_proxies,
+        console: Console::new(config.console, shutdown.clone())?,
     };
     infra::http::serve(SERVICE, listener, router(core), shutdown).await
 }
@@ -111,7 +118,8 @@ fn router(core: Core) -> Router {
     let (router, document) = openapi::described().split_for_parts();
     let router = router
         .route("/api/health", get(async || alive(SERVICE)))
-        .merge(infra::health::routes(SERVICE, ready));
+        .merge(infra::health::routes(SERVICE, ready))
+        .merge(console::routes(&core));
     with_documents(router, &openapi::finished(document)).with_state(core)
 }
 

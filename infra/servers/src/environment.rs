@@ -18,16 +18,18 @@ pub struct Environment {
 impl Environment {
     /// The variables that carry these settings.
     #[must_use]
-    pub fn variables(self) -> [(&'static str, String); 5] {
+    pub fn variables(self) -> [(&'static str, String); 7] {
         [
             ("STRIPE_API_KEY", self.stripe_api_key),
             ("STRIPE_API_BASE", self.stripe_api_base),
             ("STRIPE_WEBHOOK_SECRET", self.webhook_secret),
+            ("CONSOLE_API_KEY", self.auth_api_key.clone()),
             ("AUTH_API_KEYS", self.auth_api_key),
             (
                 "JWT_JWKS_URL",
                 format!("{}/.well-known/jwks.json", self.auth_url),
             ),
+            ("AUTH_URL", self.auth_url),
         ]
     }
 }

@@ -28,6 +28,7 @@ pub const TABLE: &[Section] = &[
     STRIPE,
     AUTH,
     TOKEN,
+    CONSOLE,
     ADDRESSES,
     LIMITS,
     running::SIZES,
@@ -168,6 +169,29 @@ const TOKEN: Section = Section {
             TOKENS,
             "Where the other services fetch the public keys of tokens.",
         ),
+    ],
+};
+
+const CONSOLE: Section = Section {
+    title: "The operator console",
+    about: "For the core service, which serves the console.",
+    variables: &[
+        Variable::with_default(
+            "AUTH_URL",
+            Form::HttpUrl,
+            "http://127.0.0.1:8081",
+            &[Core],
+            "The auth service, where the console logs people in.",
+        ),
+        Variable {
+            name: "CONSOLE_API_KEY",
+            form: Form::ApiKeys,
+            unset: Unset::Means("nobody can log in to the console"),
+            example: Example::Set("pawl_demo_auth_key_0123456789"),
+            readers: &[Core],
+            secret: true,
+            about: "The API key with which the console logs people in: one of AUTH_API_KEYS.",
+        },
     ],
 };
 

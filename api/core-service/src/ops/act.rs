@@ -118,52 +118,52 @@ pub(crate) async fn snooze(
 pub(crate) struct ActOnJobs {
     /// `retry` for dead jobs, `cancel` for those that wait.
     #[schema(pattern = "^(retry|cancel)$")]
-    action: String,
+    pub(crate) action: String,
     /// Only these; without them all that meet the filters.
     #[serde(default)]
     #[schema(max_items = 100)]
-    ids: Option<Vec<JobId>>,
+    pub(crate) ids: Option<Vec<JobId>>,
     /// Only those that do this.
     #[serde(default)]
-    kind: Option<String>,
+    pub(crate) kind: Option<String>,
     /// Only those whose error is of this class.
     #[serde(default)]
-    error_class: Option<String>,
+    pub(crate) error_class: Option<String>,
     /// Only those whose error contains this.
     #[serde(default)]
-    error: Option<String>,
+    pub(crate) error: Option<String>,
     /// Continue behind this job: `next` of the answer before.
     #[serde(default)]
-    starting_after: Option<JobId>,
+    pub(crate) starting_after: Option<JobId>,
     /// Why, for the audit records. It is required, because the action concerns many.
     #[schema(min_length = 1, max_length = 500)]
-    reason: String,
+    pub(crate) reason: String,
     /// Only counts the jobs and shows the first of them.
     #[serde(default)]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 /// What was done with a portion of the jobs, or would be done.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ActedOnJobs {
     /// How many jobs meet the filters, this portion and what follows; an estimate above 10,000.
-    matching: i64,
+    pub(crate) matching: i64,
     /// How many were acted on in this portion; none in a dry run.
-    acted: usize,
+    pub(crate) acted: usize,
     /// The jobs of this portion that were refused, with the reason.
-    refused: Vec<RefusedJob>,
+    pub(crate) refused: Vec<RefusedJob>,
     /// The jobs of this portion as they were before.
-    jobs: Vec<JobView>,
+    pub(crate) jobs: Vec<JobView>,
     /// Send the request again with this `starting_after` to go on; absent at the end.
-    next: Option<JobId>,
+    pub(crate) next: Option<JobId>,
 }
 
 /// A job that was left as it was.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RefusedJob {
-    id: JobId,
+    pub(crate) id: JobId,
     /// Why, and what to do instead.
-    detail: String,
+    pub(crate) detail: String,
 }
 
 /// Retry or cancel many jobs, a portion of at most 100 in each request.
@@ -273,14 +273,14 @@ async fn portion(
 
 /// An action on one job, with the version that it must have.
 #[derive(Clone, Copy)]
-pub(super) enum Action {
+pub(crate) enum Action {
     Retry(Option<i64>),
     Cancel(Option<i64>),
     Snooze(Option<i64>, OffsetDateTime),
 }
 
 /// Acts on a job, between two records of the audit.
-pub(super) async fn perform(
+pub(crate) async fn perform(
     core: &Core,
     operator: &Operator,
     id: JobId,

@@ -104,11 +104,7 @@ pub(crate) async fn list(
     viewer: Viewer,
     query: ListQuery,
 ) -> Result<Response, Error> {
-    let account = match viewer.scope {
-        Scope::All if viewer.staff >= Some(StaffRole::Admin) => None,
-        Scope::Account(account) if viewer.role >= Role::Admin => Some(account),
-        _ => return Err(Error::Forbidden),
-    };
+    let account = visible_to(viewer.scope, viewer.staff, viewer.role)?;
     let is_csv = match query.filter("format")? {
         None | Some("json") => false,
         Some("csv") => true,
@@ -133,6 +129,19 @@ pub(crate) async fn list(
         return Ok((headers, csv(&records)).into_response());
     }
     Ok(Json(List::new(records, has_more)).into_response())
+}
+
+/// The account whose records an admin sees; none for an admin of the house, who sees all.
+pub(crate) fn visible_to(
+    scope: Scope,
+    staff: Option<StaffRole>,
+    role: Role,
+) -> Result<Option<Uuid>, Error> {
+    match scope {
+        Scope::All if staff >= Some(StaffRole::Admin) => Ok(None),
+        Scope::Account(account) if role >= Role::Admin => Ok(Some(account)),
+        _ => Err(Error::Forbidden),
+    }
 }
 
 /// The records as a table (RFC 4180).

@@ -106,7 +106,17 @@ pub(crate) async fn resend(
     PathId(id): PathId<Delivery>,
     OptionalJsonBody(request): OptionalJsonBody<ResendDelivery>,
 ) -> Result<(StatusCode, Json<DeliveryView>), Error> {
-    let reason = request.reason.as_deref();
+    let resent = resend_once(&core, &operator, id, request.reason.as_deref()).await?;
+    Ok((StatusCode::ACCEPTED, Json(resent)))
+}
+
+/// Sends a delivery again, between two records of the audit.
+pub(crate) async fn resend_once(
+    core: &Core,
+    operator: &Operator,
+    id: DeliveryId,
+    reason: Option<&str>,
+) -> Result<DeliveryView, Error> {
     reason::check(reason)?;
     let (account, before) = core.engine.delivery_in(operator.scope, id.uuid()).await?;
     let act = operator.act("delivery_resent", id.to_string(), Some(account), reason);
@@ -118,5 +128,5 @@ pub(crate) async fn resend(
         .as_ref()
         .map(|it| json!({ "status": it.status, "tries": it.tries }));
     core.record_end(&act, end).await;
-    Ok((StatusCode::ACCEPTED, Json(resent?)))
+    Ok(resent?)
 }

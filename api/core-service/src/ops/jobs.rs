@@ -45,7 +45,7 @@ pub(crate) struct Filters {
 }
 
 /// Reads the filters among the parameters, and leaves the others.
-pub(super) fn filter(parameters: &mut Vec<(String, String)>) -> Result<JobFilter, RequestError> {
+pub(crate) fn filter(parameters: &mut Vec<(String, String)>) -> Result<JobFilter, RequestError> {
     let mut filter = JobFilter::default();
     let mut others = Vec::new();
     for (name, value) in std::mem::take(parameters) {

@@ -97,7 +97,8 @@ pub(crate) async fn resume(
     change(&core, &operator, &kind, request.reason.as_deref(), false).await
 }
 
-async fn change(
+/// Pauses or resumes the jobs of a kind, between two records of the audit, and shows the queues as they are then.
+pub(crate) async fn change(
     core: &Core,
     operator: &Operator,
     kind: &str,

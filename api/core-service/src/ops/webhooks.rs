@@ -119,12 +119,23 @@ pub(crate) async fn replay(
     Path(event): Path<String>,
     OptionalJsonBody(request): OptionalJsonBody<ReplayWebhook>,
 ) -> Result<Response, Error> {
-    let reason = request.reason.as_deref();
-    reason::check(reason)?;
-    let before = core.engine.received_webhook(operator.scope, &event).await?;
     if request.dry_run {
-        return Ok(Json(before).into_response());
+        let webhook = core.engine.received_webhook(operator.scope, &event).await?;
+        return Ok(Json(webhook).into_response());
     }
+    let replayed = replay_once(&core, &operator, &event, request.reason.as_deref()).await?;
+    Ok((StatusCode::ACCEPTED, Json(replayed)).into_response())
+}
+
+/// Applies a webhook again, between two records of the audit.
+pub(crate) async fn replay_once(
+    core: &Core,
+    operator: &Operator,
+    event: &str,
+    reason: Option<&str>,
+) -> Result<ReceivedWebhookView, Error> {
+    reason::check(reason)?;
+    let before = core.engine.received_webhook(operator.scope, event).await?;
     let account = match before.webhook.payment_id {
         Some(payment) => {
             let payment = core.engine.payment_in(operator.scope, payment.uuid()).await;
@@ -132,13 +143,13 @@ pub(crate) async fn replay(
         }
         None => None,
     };
-    let act = operator.act("webhook_replayed", event.clone(), account, reason);
+    let act = operator.act("webhook_replayed", event.to_owned(), account, reason);
     let facts = json!({ "status": before.webhook.status });
     core.record_request(&act, facts).await?;
-    let replayed = core.engine.replay_webhook(operator.scope, &event).await;
+    let replayed = core.engine.replay_webhook(operator.scope, event).await;
     let end = replayed
         .as_ref()
         .map(|webhook| json!({ "status": webhook.status }));
     core.record_end(&act, end).await;
-    Ok((StatusCode::ACCEPTED, Json(replayed?)).into_response())
+    Ok(replayed?)
 }

@@ -6,6 +6,7 @@
 )]
 
 mod acting;
+mod console;
 mod drift;
 mod house;
 mod interventions;
@@ -26,6 +27,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// The key with which the console logs people in.
+const CONSOLE_KEY: &str = "a-key-of-the-tests-of-28-chars";
 const JOBS: &str = "/api/v1/ops/jobs";
 
 /// A core service and an auth service; they and the database end with this value.
@@ -52,7 +55,7 @@ impl Stage {
             jwks_url: format!("{auth}/.well-known/jwks.json"),
         };
         let signer = Signer::new(&private_key, &tokens.issuer, &tokens.audience).unwrap();
-        let bootstrap = Env::from_pairs([("AUTH_API_KEYS", "a-key-of-the-tests-of-28-chars")]);
+        let bootstrap = Env::from_pairs([("AUTH_API_KEYS", CONSOLE_KEY)]);
         let auth_config = auth_service::Config {
             address: auth_listener.local_addr().unwrap(),
             database_url: database.url().into(),
@@ -75,6 +78,10 @@ impl Stage {
             redis_url: redis_url().into(),
             trusted_proxies: TrustedProxies::default(),
             authz: tokens,
+            console: core_service::console::Config {
+                auth_url: auth,
+                api_key: Some(CONSOLE_KEY.into()),
+            },
         };
         tokio::spawn(core_service::serve(config, listener, shutdown.clone()));
         let (account, members) = staff(&database).await;

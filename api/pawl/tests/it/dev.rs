@@ -20,7 +20,7 @@ const ADDRESSES: [&str; 5] = [
 ];
 
 /// `pawl dev` on ports of its own, and what it wrote into `.pawl/dev.json`.
-fn start(workshop: &Workshop) -> (Child, Value) {
+pub(crate) fn start(workshop: &Workshop) -> (Child, Value) {
     let mut command = workshop.pawl(&["dev"]);
     for name in ADDRESSES {
         command.env(name, "127.0.0.1:0");
@@ -38,14 +38,14 @@ fn start(workshop: &Workshop) -> (Child, Value) {
     (child, serde_json::from_slice(&facts).unwrap())
 }
 
-fn stop(workshop: &Workshop, mut child: Child) {
+pub(crate) fn stop(workshop: &Workshop, mut child: Child) {
     signal(&child, Signal::SIGTERM);
     assert!(child.wait().unwrap().success());
     assert_eq!(workshop.servers(), [""; 0]);
 }
 
 /// Runs the printed line with this path, as a person who pastes it.
-fn paste(workshop: &Workshop, path: &str) -> Value {
+pub(crate) fn paste(workshop: &Workshop, path: &str) -> Value {
     let output = fs::read_to_string(workshop.join("output")).unwrap();
     let line = output
         .lines()

@@ -7,9 +7,11 @@
     reason = "a test may stop here"
 )]
 
+mod browser;
 mod collector;
 mod command_line;
 mod configuration;
+mod console;
 mod dev;
 mod fleet;
 mod haproxy;
