@@ -29,6 +29,8 @@ write)
     # PKCS#8 of an Ed25519 key is these 16 bytes and 32 random ones.
     keep auth/private-key '' "$({ printf '\060\056\002\001\000\060\005\006\003\053\145\160\004\042\004\040'; head -c 32 /dev/urandom; } | base64 | tr -d '\n')"
     keep auth/api-keys "${AUTH_API_KEYS:-}" "pawl_$(random 24)"
+    # The console uses the first of these keys.
+    put console/api-key "$(cut -d, -f1 auth/api-keys)"
     # The simulator takes any key.
     keep stripe/api-key "${STRIPE_API_KEY:-}" "sk_test_simulator_$(random 12)"
     keep webhooks/secret "${STRIPE_WEBHOOK_SECRET:-}" "whsec_$(random 24)"

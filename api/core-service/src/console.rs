@@ -40,20 +40,22 @@ use crate::Core;
 
 /// How the console reaches the auth service.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct ConsoleConfig {
     /// `http://host:port` of the auth service: `AUTH_URL`.
     pub auth_url: String,
     /// The API key with which the console logs people in: `CONSOLE_API_KEY`. Without one nobody can log in.
     pub api_key: Option<SecretString>,
 }
 
-impl Config {
+impl ConsoleConfig {
     /// Reads the environment; faults are collected in `env`.
     #[must_use]
     pub fn from_env(env: &Env) -> Self {
         Self {
             auth_url: env.text("AUTH_URL").trim_end_matches('/').to_owned(),
-            api_key: env.optional("CONSOLE_API_KEY").map(Into::into),
+            api_key: env
+                .optional("CONSOLE_API_KEY")
+                .and_then(|keys| keys.split(',').next().map(|key| key.trim().into())),
         }
     }
 }
@@ -73,7 +75,7 @@ impl Console {
     ///
     /// # Errors
     /// If no HTTP client can be made.
-    pub(crate) fn new(config: Config, stopping: CancellationToken) -> anyhow::Result<Self> {
+    pub(crate) fn new(config: ConsoleConfig, stopping: CancellationToken) -> anyhow::Result<Self> {
         Ok(Self {
             auth: AuthClient::new(config)?,
             sessions: Arc::default(),

@@ -49,7 +49,7 @@ pub struct Config {
     /// The issuer whose tokens are accepted.
     pub authz: authz::Config,
     /// How the console logs people in.
-    pub console: console::Config,
+    pub console: console::ConsoleConfig,
 }
 
 impl Config {
@@ -61,7 +61,7 @@ impl Config {
             redis_url: env.secret("REDIS_URL"),
             trusted_proxies: TrustedProxies::from_env(env),
             authz: authz::Config::from_env(env),
-            console: console::Config::from_env(env),
+            console: console::ConsoleConfig::from_env(env),
         }
     }
 }

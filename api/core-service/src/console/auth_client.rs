@@ -8,7 +8,7 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Config;
+use super::ConsoleConfig;
 
 /// How long the auth service may take: a password is hashed on purpose slowly.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,7 +47,7 @@ pub(super) struct AuthClient {
 }
 
 impl AuthClient {
-    pub(super) fn new(config: Config) -> anyhow::Result<Self> {
+    pub(super) fn new(config: ConsoleConfig) -> anyhow::Result<Self> {
         let http = Client::builder().no_proxy().timeout(PATIENCE).build()?;
         Ok(Self {
             http,

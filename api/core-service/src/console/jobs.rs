@@ -57,9 +57,10 @@ impl Form {
         !self.pairs().is_empty()
     }
 
-    /// Every kind of job, for the choice.
-    fn kinds(&self) -> Vec<&'static str> {
-        Kind::all().map(Kind::as_str).collect()
+    /// Every kind of job, and whether it is chosen.
+    fn kinds(&self) -> Vec<(&'static str, bool)> {
+        let kinds = Kind::all().map(Kind::as_str);
+        kinds.map(|kind| (kind, kind == self.kind)).collect()
     }
 
     fn filter(&self) -> Result<JobFilter, PageError> {
@@ -120,6 +121,7 @@ struct ListPage {
     frame: Frame,
     form: Form,
     state: &'static str,
+    is_dead: bool,
     tabs: Vec<Tab>,
     rows: Vec<Row>,
     pager: Pager,
@@ -158,6 +160,7 @@ pub(super) async fn list(
         pager: Pager::new(&uri, &query, last.filter(|_| has_more)),
         address: uri.to_string(),
         state: state.as_str(),
+        is_dead: state == JobState::Dead,
         frame,
         bulk,
         form,

@@ -21,8 +21,8 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// The links of the navigation: section and label.
-    pub(super) fn links(&self) -> Vec<(&'static str, &'static str)> {
+    /// The links of the navigation: section, label, and whether it is that of this page.
+    pub(super) fn links(&self) -> Vec<(&'static str, &'static str, bool)> {
         let mut links = vec![
             ("", "Overview"),
             ("jobs", "Jobs"),
@@ -33,7 +33,10 @@ impl Frame {
         if self.may_audit {
             links.push(("audit", "Audit"));
         }
+        let links = links.into_iter();
         links
+            .map(|(section, label)| (section, label, section == self.section))
+            .collect()
     }
 }
 

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures::Stream;
-use futures::stream;
+use futures::{Stream, stream};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -57,7 +56,7 @@ async fn read(changes: watch::Sender<Option<String>>, core: Core) {
                 });
             }
             Err(error) => {
-                tracing::debug!(%error, "failed to read the position of Postgres' log; open pages are told of changes later");
+                tracing::debug!(%error, "failed to read the position of Postgres' log; open pages show changes later");
             }
         }
     }
@@ -77,8 +76,8 @@ pub(super) async fn stream(
             tokio::select! {
                 () = stopping.cancelled() => None,
                 () = tokio::time::sleep_until(ends) => None,
-                changed = changes.changed() => {
-                    changed.ok()?;
+                news = changes.changed() => {
+                    news.ok()?;
                     // A browser drops an event without data (HTML, 9.2.6).
                     let event = Event::default().event("changed").data("1");
                     Some((Ok(event), (changes, stopping)))

@@ -56,9 +56,10 @@ impl Form {
         all.iter().any(|text| !text.is_empty())
     }
 
-    /// Every status that a payment can have, for the choice.
-    fn statuses(&self) -> Vec<&'static str> {
-        Status::ALL.iter().map(|status| status.as_str()).collect()
+    /// Every status that a payment can have, and whether it is chosen.
+    fn statuses(&self) -> Vec<(&'static str, bool)> {
+        let statuses = Status::ALL.iter().map(|status| status.as_str());
+        statuses.map(|it| (it, it == self.status)).collect()
     }
 
     fn search(&self) -> Result<PaymentSearch, PageError> {

@@ -1,21 +1,22 @@
 //! The pictures of the machines, drawn from the tables of rules.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
-use workflows::drawing;
-use workflows::edges;
+use workflows::drawing::Marks;
 use workflows::edges::Machine;
+use workflows::{drawing, edges};
 
 /// The picture of a machine as SVG, with the statuses that were passed and the one that it is in marked.
 ///
 /// Empty when the drawing cannot be laid out: the page is then without it.
 pub(super) fn machine(machine: Machine, passed: &BTreeSet<String>, current: &str) -> String {
-    let mut text = drawing::mermaid(&short(machine));
+    let mut text = drawing::mermaid(&short(machine), &Marks::default());
     for status in passed.iter().filter(|status| *status != current) {
-        text.push_str(&format!("\n    class {status} passed"));
+        let _ = write!(text, "\n    class {status} passed");
     }
     if !current.is_empty() {
-        text.push_str(&format!("\n    class {current} current"));
+        let _ = write!(text, "\n    class {current} current");
     }
     text.push_str("\n    classDef passed fill:#dbe4ff,stroke:#2f4bc7,color:#1a1f2b");
     text.push_str("\n    classDef current fill:#2f4bc7,stroke:#2f4bc7,color:#ffffff");

@@ -86,13 +86,12 @@ pub(super) async fn open(State(core): State<Core>, mut request: Request, next: N
     let ip =
         peer.map(|ConnectInfo(peer)| core.trusted_proxies.client(peer.ip(), request.headers()));
     let mut set = Vec::new();
-    let forms = match cookies::read(request.headers(), cookies::FORMS) {
-        Some(secret) => secret.to_owned(),
-        None => {
-            let secret = Uuid::new_v4().simple().to_string();
-            set.push((cookies::FORMS, secret.clone(), cookies::FORMS_SECONDS));
-            secret
-        }
+    let forms = if let Some(secret) = cookies::read(request.headers(), cookies::FORMS) {
+        secret.to_owned()
+    } else {
+        let secret = Uuid::new_v4().simple().to_string();
+        set.push((cookies::FORMS, secret.clone(), cookies::FORMS_SECONDS));
+        secret
     };
     let continued = authorize(&core, request.headers_mut(), ip, &mut set).await;
     let refresh = set

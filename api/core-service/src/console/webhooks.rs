@@ -75,7 +75,8 @@ impl From<DeliveryView> for Row {
 #[template(path = "webhooks.html")]
 struct ListPage {
     frame: Frame,
-    lists: Vec<(&'static str, &'static str)>,
+    /// Name, label, and whether it is shown.
+    lists: Vec<(&'static str, &'static str, bool)>,
     current: String,
     rows: Vec<Row>,
     pager: Pager,
@@ -120,7 +121,10 @@ pub(super) async fn list(
         frame: visit.frame("webhooks", "Webhooks"),
         pager: Pager::new(&uri, &query, last.filter(|_| has_more)),
         address: uri.to_string(),
-        lists,
+        lists: lists
+            .into_iter()
+            .map(|(name, label)| (name, label, name == current))
+            .collect(),
         current,
         rows,
     };

@@ -78,7 +78,7 @@ impl Stage {
             redis_url: redis_url().into(),
             trusted_proxies: TrustedProxies::default(),
             authz: tokens,
-            console: core_service::console::Config {
+            console: core_service::console::ConsoleConfig {
                 auth_url: auth,
                 api_key: Some(CONSOLE_KEY.into()),
             },

@@ -1,4 +1,4 @@
-//! Chromium, driven by its own driver over the WebDriver protocol (W3C).
+//! Chromium, driven by its own driver over the `WebDriver` protocol (W3C).
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
