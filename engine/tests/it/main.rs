@@ -31,6 +31,7 @@ mod relay;
 mod retention;
 mod roles;
 mod stripe;
+mod timers;
 mod wait;
 mod webhook;
 mod world;
