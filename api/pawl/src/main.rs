@@ -23,6 +23,8 @@ mod seed;
 #[cfg(feature = "dev")]
 mod services;
 mod table;
+#[cfg(feature = "dev")]
+mod trigger;
 mod users;
 
 use std::process::ExitCode;
@@ -80,6 +82,8 @@ enum Command {
     Machines(machines::Options),
     #[cfg(feature = "dev")]
     Services(services::Options),
+    #[cfg(feature = "dev")]
+    Trigger(trigger::Options),
     #[cfg(feature = "proof")]
     Chaos(proof::chaos::ChaosOptions),
     #[cfg(feature = "proof")]
@@ -132,6 +136,8 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Machines(options) => machines::run(&options),
         #[cfg(feature = "dev")]
         Command::Services(options) => services::run(options).await,
+        #[cfg(feature = "dev")]
+        Command::Trigger(options) => trigger::run(options).await,
         #[cfg(feature = "proof")]
         Command::Chaos(options) => proof::chaos::run(options).await,
         #[cfg(feature = "proof")]

@@ -185,3 +185,49 @@ fn every_fault_of_the_environment_is_named_at_once() {
         assert!(error.contains(name), "{name} is not in {error}");
     }
 }
+
+/// What `pawl trigger` prints for a scenario.
+fn trigger(workshop: &Workshop, scenario: &str) -> String {
+    let output = workshop.pawl(&["trigger", scenario]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{scenario}: {text}{error}");
+    text
+}
+
+#[test]
+fn each_scenario_that_is_listed_happens() {
+    let workshop = Workshop::new();
+    let without = workshop.pawl(&["trigger", "refund"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&without.stderr).contains("make run"));
+    let (child, _) = start(&workshop);
+    let ends = [
+        ("payment-succeeds", "succeeded"),
+        ("payment-declined", "requires_payment_method card_declined"),
+        (
+            "insufficient-funds",
+            "requires_payment_method card_declined",
+        ),
+        ("three-d-secure", "succeeded"),
+        ("three-d-secure-fails", "requires_payment_method"),
+        ("partial-capture", "succeeded"),
+        ("cancel", "canceled"),
+        ("refund", "succeeded"),
+        ("late-refund-failure", "failed"),
+        ("dispute", "succeeded"),
+        ("fraud-warning", "succeeded"),
+    ];
+    let list = workshop.pawl(&["trigger", "--list"]).output().unwrap();
+    let list = String::from_utf8(list.stdout).unwrap();
+    let listed = list
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().next().unwrap());
+    assert!(listed.eq(ends.iter().map(|(name, _)| *name)), "{list}");
+    for (scenario, end) in ends {
+        let text = trigger(&workshop, scenario);
+        let last = text.lines().last().unwrap();
+        assert!(last.contains(end), "{scenario}: {text}");
+    }
+    stop(&workshop, child);
+}
