@@ -217,13 +217,13 @@ fn each_scenario_that_is_listed_happens() {
         ("dispute", "succeeded"),
         ("fraud-warning", "succeeded"),
     ];
-    let list = workshop.pawl(&["trigger", "--list"]).output().unwrap();
-    let list = String::from_utf8(list.stdout).unwrap();
-    let listed = list
+    let table = workshop.pawl(&["trigger", "--list"]).output().unwrap();
+    let table = String::from_utf8(table.stdout).unwrap();
+    let listed = table
         .lines()
         .skip(1)
         .map(|line| line.split_whitespace().next().unwrap());
-    assert!(listed.eq(ends.iter().map(|(name, _)| *name)), "{list}");
+    assert!(listed.eq(ends.iter().map(|(name, _)| *name)), "{table}");
     for (scenario, end) in ends {
         let text = trigger(&workshop, scenario);
         let last = text.lines().last().unwrap();
