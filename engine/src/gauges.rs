@@ -65,7 +65,7 @@ static BREAKER: Gauges<0> = Gauges::new(
 );
 
 static KEY_REFUSED: Gauges<0> = Gauges::new(
-    "pawl_stripe_key_refused",
+    "pawl_stripe_refused_key",
     "1 while Stripe refuses the API key (401) and all calls wait until it is right.",
     [],
 );

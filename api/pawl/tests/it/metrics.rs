@@ -49,7 +49,7 @@ const METRICS: [(&str, &[&str]); 4] = [
             "pawl_stripe_calls_total",
             "pawl_stripe_call_seconds_count",
             "pawl_breaker_open",
-            "pawl_stripe_key_refused",
+            "pawl_stripe_refused_key",
             "pawl_inbox_total",
             "pawl_inbox_backlog",
             "pawl_outbox_messages",
