@@ -121,7 +121,7 @@ async fn list(options: List) -> Result<()> {
                 key.rate_limit_per_minute
                     .map_or_else(|| "default".to_owned(), |limit| limit.to_string()),
                 output::time(key.created_at),
-                key.revoked_at.map(|at| at.to_string()).unwrap_or_default(),
+                key.revoked_at.map(output::time).unwrap_or_default(),
             ]);
         }
     }

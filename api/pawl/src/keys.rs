@@ -67,8 +67,8 @@ async fn list() -> Result<()> {
         rows.add_row([
             key.kid,
             output::time(key.created_at),
-            key.active_at.to_string(),
-            key.retires_at.map(|at| at.to_string()).unwrap_or_default(),
+            output::time(key.active_at),
+            key.retires_at.map(output::time).unwrap_or_default(),
             if key.is_retired { "retired" } else { "" }.to_owned(),
         ]);
     }
