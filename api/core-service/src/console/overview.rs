@@ -142,7 +142,11 @@ pub(super) async fn show(State(core): State<Core>, visit: Visit) -> Result<Respo
         queues: queues.into_iter().map(Queue::from).collect(),
         drift: audited.as_ref().map_or_else(
             || "Nothing has been compared with Stripe yet: a worker compares every day.".to_owned(),
-            |report| report.audit.summary.clone(),
+            |report| match report.audit.drifts.len() {
+                0 => "Every payment and sum is as at Stripe.".to_owned(),
+                1 => "1 difference: `pawl audit --last` names it.".to_owned(),
+                more => format!("{more} differences: `pawl audit --last` names them."),
+            },
         ),
         drift_at: audited.map(|report| Moment(report.audit.checked_at)),
         frame,

@@ -279,7 +279,13 @@ async fn another_accounts_operator_sees_nothing_of_this_one() {
     for path in writes(job, payment) {
         let fields = [("reason", "x"), ("minutes", "5"), ("action", "retry")];
         let response = operator.submit(&path, &fields).await;
-        assert!(response.status() != StatusCode::SEE_OTHER, "{path}");
+        // Many jobs at once are those of the own account: here none.
+        let expected = if path == "/jobs/bulk" {
+            response.status() == StatusCode::OK
+        } else {
+            response.status().is_client_error()
+        };
+        assert!(expected, "{path}: {}", response.status());
     }
     assert_eq!(stage.state(job).await, "dead");
 }
