@@ -18,7 +18,7 @@ use workflows::edges::{Machine, rules};
 use workflows::stripe::StripeError;
 
 use crate::record::{Record, RefundRecord};
-use crate::store::timer::Pending;
+use crate::store::timer::{Kind, Pending};
 use crate::store::transition::Written;
 use crate::store::{job, timer, transition};
 use crate::{Engine, Error, store};
@@ -156,16 +156,16 @@ impl Facts {
     fn next(&self, jobs: &[&job::Listed]) -> Vec<NextView> {
         let due = jobs.iter().filter_map(|job| job.next_view());
         let timers = self.timers.iter().map(|timer| {
-            let (kind, sentence) = match timer.kind.as_str() {
-                "expire" => {
+            let (kind, sentence) = match timer.kind {
+                Kind::Expire => {
                     let sentence = "The payment is canceled, unless it was finished before.";
                     (NextKind::Expiry, sentence)
                 }
-                "evidence" => {
+                Kind::Evidence => {
                     let sentence = "The merchant is reminded that evidence of a dispute is due.";
                     (NextKind::EvidenceReminder, sentence)
                 }
-                _ => {
+                Kind::Check => {
                     let sentence =
                         "The payment, its refunds and its disputes are compared with Stripe's objects.";
                     (NextKind::Check, sentence)

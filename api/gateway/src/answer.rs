@@ -6,9 +6,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use engine::{Answer, View};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::idempotency::IDEMPOTENT_REPLAYED;
 use crate::if_none_match::IfNoneMatch;
+use crate::prefer::{PREFERENCE_APPLIED, Wait};
 
 /// A JSON answer. It is private to the client, so no cache on the way may keep it.
 pub(crate) fn json(status: StatusCode, body: Bytes) -> Response {
@@ -35,13 +37,36 @@ pub(crate) fn accepted(answer: Answer, location: String) -> Response {
     response
 }
 
+/// The answer to a durable command, after the wait that the client asked for: with the body that `newer` finds before its
+/// deadline, or the one of the answer if it finds none. The command is durable already, so a wait that fails changes nothing.
+pub(crate) async fn accepted_after<F: Future<Output = Option<Bytes>>>(
+    wait: Option<Wait>,
+    mut answer: Answer,
+    location: String,
+    newer: impl FnOnce(Instant) -> F,
+) -> Response {
+    let Some(wait) = wait else {
+        return accepted(answer, location);
+    };
+    if let Some(body) = newer(Instant::now() + wait.duration()).await {
+        answer.body = body;
+    }
+    let mut response = accepted(answer, location);
+    response
+        .headers_mut()
+        .insert(PREFERENCE_APPLIED, wait.applied());
+    response
+}
+
+/// A view as the body of an answer.
+pub(crate) fn bytes(view: &impl Serialize) -> Bytes {
+    // The keys of Pawl's own types are strings, so they always have JSON.
+    serde_json::to_vec(view).unwrap_or_default().into()
+}
+
 /// A view or a page of views.
 pub(crate) fn body(view: &impl Serialize) -> Response {
-    // The keys of Pawl's own types are strings, so they always have JSON.
-    json(
-        StatusCode::OK,
-        serde_json::to_vec(view).unwrap_or_default().into(),
-    )
+    json(StatusCode::OK, bytes(view))
 }
 
 /// A payment, with its version as the entity tag: 304 with the caching headers of the 200 and no body if the client has this
@@ -53,12 +78,11 @@ pub(crate) fn view(view: View, known: &IfNoneMatch) -> Response {
 /// A view or a page without a version of its own: its entity tag is a hash of the body, so that it changes exactly when the
 /// body does. 304 as in [`view`].
 pub(crate) fn hashed(view: &impl Serialize, known: &IfNoneMatch) -> Response {
-    // The keys of Pawl's own types are strings, so they always have JSON.
-    let body = serde_json::to_vec(view).unwrap_or_default();
+    let body = bytes(view);
     let hash = digest(&SHA256, &body);
     let half = hash.as_ref().first_chunk().copied().unwrap_or_default();
     let tag = format!("\"{:032x}\"", u128::from_be_bytes(half));
-    conditional(body.into(), tag, known)
+    conditional(body, tag, known)
 }
 
 fn conditional(body: Bytes, tag: String, known: &IfNoneMatch) -> Response {

@@ -10,12 +10,11 @@ use engine::{Command, Disputed, Idempotency};
 use infra::http::list::List;
 use infra::http::page::ListQuery;
 use infra::http::path::PathId;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::extract::{Account, IdempotentBody, LongIdempotentBody};
-use crate::prefer::{PREFERENCE_APPLIED, Wait};
+use crate::prefer::Wait;
 use crate::{Gateway, answer, filter, openapi};
 
 const PATH: &str = "/api/v1/disputes";
@@ -159,28 +158,14 @@ async fn run(
 ) -> Result<Response, Error> {
     let account = idempotency.account;
     let payment = existing(gateway, account, id.uuid()).await?.payment;
-    let mut answer = gateway
-        .engine
-        .command(payment, command, idempotency)
-        .await?;
-    let mut applied = None;
-    if let Some(wait) = wait {
-        let deadline = Instant::now() + wait.duration();
-        let waited = gateway
-            .engine
-            .wait_for_dispute(account, id.uuid(), deadline)
-            .await;
-        // The command is durable already, so a wait that fails changes nothing.
-        if let Ok(view) = waited {
-            answer.body = serde_json::to_vec(&view).unwrap_or_default().into();
-        }
-        applied = Some(wait.applied());
-    }
-    let mut response = answer::accepted(answer, format!("{PATH}/{id}"));
-    if let Some(applied) = applied {
-        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
-    }
-    Ok(response)
+    let engine = &gateway.engine;
+    let answer = engine.command(payment, command, idempotency).await?;
+    let location = format!("{PATH}/{id}");
+    let response = answer::accepted_after(wait, answer, location, |deadline| async move {
+        let waited = engine.wait_for_dispute(account, id.uuid(), deadline);
+        waited.await.ok().map(|view| answer::bytes(&view))
+    });
+    Ok(response.await)
 }
 
 async fn existing(gateway: &Gateway, account: Uuid, id: Uuid) -> Result<Disputed, Error> {

@@ -42,7 +42,10 @@ pub(crate) fn page(links: &Links) -> Html<Bytes> {
         row(shop, "a demonstration shop that pays here");
     }
     if let Some(console) = &links.console {
-        row(console, "the core service, for operators");
+        row(
+            console,
+            "the operator console: every payment, job and webhook",
+        );
     }
     let version = env!("CARGO_PKG_VERSION");
     Html(Bytes::from(format!(

@@ -15,7 +15,6 @@ use infra::http::RequestError;
 use infra::http::list::List;
 use infra::http::page::ListQuery;
 use infra::http::path::PathId;
-use tokio::time::Instant;
 use uuid::Uuid;
 use workflows::payment::CaptureMethod;
 
@@ -23,7 +22,7 @@ use crate::early_view::FoundEarly;
 use crate::error::Error;
 use crate::extract::{Account, IdempotentBody};
 use crate::if_none_match::IfNoneMatch;
-use crate::prefer::{PREFERENCE_APPLIED, Wait};
+use crate::prefer::Wait;
 use crate::{Gateway, answer, body, filter, openapi};
 
 /// The path of payments.
@@ -187,32 +186,20 @@ pub(crate) async fn list(
 }
 
 /// The answer to a command on a payment, after the wait that the client asked for.
-///
-/// The command is durable already: if the wait fails, the client gets the answer that it would have got without one.
 pub(crate) async fn answer_after_wait(
     engine: &Engine,
     account: Uuid,
-    mut answer: Answer,
+    answer: Answer,
     wait: Option<Wait>,
 ) -> Response {
-    let location = format!("{PATH}/{}", PaymentId::from_uuid(answer.payment));
-    let Some(wait) = wait else {
-        return answer::accepted(answer, location);
-    };
-    let deadline = Instant::now() + wait.duration();
-    let waited = engine
-        .wait(account, answer.payment, answer.version, deadline)
-        .await;
-    if let Ok(view) = waited
-        && view.version > answer.version
-    {
-        answer.body = view.body;
-    }
-    let mut response = answer::accepted(answer, location);
-    response
-        .headers_mut()
-        .insert(PREFERENCE_APPLIED, wait.applied());
-    response
+    let (payment, version) = (answer.payment, answer.version);
+    let location = format!("{PATH}/{}", PaymentId::from_uuid(payment));
+    answer::accepted_after(wait, answer, location, |deadline| async move {
+        let waited = engine.wait(account, payment, version, deadline).await;
+        let newer = waited.ok().filter(|view| view.version > version);
+        newer.map(|view| view.body)
+    })
+    .await
 }
 
 /// The payment as the engine takes it; here the sum becomes `Money`.

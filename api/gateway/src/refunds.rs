@@ -10,13 +10,11 @@ use engine::Command;
 use infra::http::list::List;
 use infra::http::page::{ListQuery, Page};
 use infra::http::path::PathId;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::extract::{Account, IdempotentBody};
 use crate::if_none_match::IfNoneMatch;
-use crate::prefer::PREFERENCE_APPLIED;
 use crate::{Gateway, answer, filter, openapi};
 
 /// Refund a payment.
@@ -53,30 +51,15 @@ pub(crate) async fn create(
         amount,
         reason: reason.map(|reason| reason.as_str().to_owned()),
     };
-    let mut answer = gateway
-        .engine
-        .command(id.uuid(), command, idempotency)
-        .await?;
+    let engine = &gateway.engine;
+    let answer = engine.command(id.uuid(), command, idempotency).await?;
     let refund = RefundId::from_uuid(answer.subject);
-    let mut applied = None;
-    if let Some(wait) = wait {
-        let deadline = Instant::now() + wait.duration();
-        let waited = gateway
-            .engine
-            .wait_for_refund(account, refund.uuid(), deadline)
-            .await;
-        // The refund is durable already, so a wait that fails changes nothing.
-        if let Ok(view) = waited {
-            answer.body = serde_json::to_vec(&view).unwrap_or_default().into();
-        }
-        applied = Some(wait.applied());
-    }
     let location = format!("/api/v1/refunds/{refund}");
-    let mut response = answer::accepted(answer, location);
-    if let Some(applied) = applied {
-        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
-    }
-    Ok(response)
+    let response = answer::accepted_after(wait, answer, location, |deadline| async move {
+        let waited = engine.wait_for_refund(account, refund.uuid(), deadline);
+        waited.await.ok().map(|view| answer::bytes(&view))
+    });
+    Ok(response.await)
 }
 
 /// Read a refund.

@@ -1,10 +1,8 @@
 //! `pawl machines`: a machine as a picture or as data, made from its table of rules.
 
-mod svg;
-
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -66,7 +64,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let marks = Marks::new(&rules, options.state.as_deref(), &path)?;
     output::line(match options.format {
         Format::Mermaid => drawing::mermaid(&rules, &marks),
-        Format::Svg => svg::draw(&rules, &marks),
+        Format::Svg => mermaid_svg::render(&drawing::mermaid(&rules, &marks))
+            .map_err(|error| anyhow!("the picture cannot be drawn: {error}"))?,
         Format::Json => serde_json::to_string_pretty(&document(&options.machine, &rules, &marks))?,
     });
     Ok(ExitCode::SUCCESS)

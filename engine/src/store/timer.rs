@@ -102,20 +102,23 @@ pub(crate) async fn set_expiries(
 /// A timer of a payment that has not fired for the last time.
 #[derive(Debug, Clone)]
 pub(crate) struct Pending {
-    /// `expire`, `check` or `evidence`.
-    pub(crate) kind: String,
+    pub(crate) kind: Kind,
     pub(crate) due_at: OffsetDateTime,
 }
 
 /// The timers of a payment.
 pub(crate) async fn of(connection: &mut PgConnection, payment: Uuid) -> sqlx::Result<Vec<Pending>> {
-    sqlx::query_as!(
-        Pending,
+    let rows = sqlx::query!(
         "select kind, due_at from timer where payment_id = $1",
         payment
     )
     .fetch_all(connection)
-    .await
+    .await?;
+    let timers = rows.into_iter().map(|row| Pending {
+        kind: Kind::of(&row.kind),
+        due_at: row.due_at,
+    });
+    Ok(timers.collect())
 }
 
 /// Sets when merchants are reminded that evidence of a dispute is due, each in Unix seconds.

@@ -119,6 +119,13 @@ impl ListQuery {
         Ok(parsed)
     }
 
+    /// The trimmed value of a parameter that narrows the list; empty when it is absent, as a form sends an empty field.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        let found = self.filters.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, value)| value.trim())
+    }
+
     /// The value of the only parameter that narrows the list.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::error::PageError;
 use super::fields::Fields;
-use super::format::grouped;
+use super::format::counted;
 use super::layout::{Frame, html};
 use super::visit::{Actor, Visit};
 use crate::Core;
@@ -100,7 +100,7 @@ pub(super) async fn preview(
     let page = BulkPage {
         frame: visit.frame("jobs", "Jobs"),
         list: request.list(),
-        matching: grouped(u64::try_from(found.matching).unwrap_or_default()),
+        matching: counted(found.matching, true),
         rows: rows.collect(),
         request,
     };

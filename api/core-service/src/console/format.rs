@@ -3,6 +3,7 @@
 use std::fmt;
 
 use askama::filters::HtmlSafe;
+use contracts::operations::StatusCount;
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 use workflows::money::Currency;
@@ -22,8 +23,27 @@ pub(super) fn money(amount: i64, currency: &str) -> String {
     format!("{sign}{whole}.{:0width$} {code}", amount % unit)
 }
 
+/// How many there are; an estimate says so.
+pub(super) fn counted(count: i64, exact: bool) -> String {
+    let about = if exact { "" } else { "about " };
+    format!("{about}{}", grouped(count.unsigned_abs()))
+}
+
+/// The numbers of payments by status, each with the page that lists them.
+pub(super) fn statuses(counts: Vec<StatusCount>) -> Vec<(Badge, String, String)> {
+    let counts = counts.into_iter().map(|status| {
+        let address = format!("/payments?status={}", status.status);
+        (
+            Badge(status.status),
+            counted(status.count, status.exact),
+            address,
+        )
+    });
+    counts.collect()
+}
+
 /// A number with a thin space between each three digits.
-pub(super) fn grouped(number: u64) -> String {
+fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -11,7 +11,7 @@ use infra::http::page::ListQuery;
 use workflows::effect::Kind;
 
 use super::error::PageError;
-use super::format::{Badge, Moment, grouped};
+use super::format::{Badge, Moment, counted};
 use super::layout::{Frame, html};
 use super::pager::Pager;
 use super::payments::ROWS;
@@ -31,10 +31,7 @@ pub(super) struct Form {
 
 impl Form {
     fn read(query: &ListQuery) -> Self {
-        let text = |name: &str| {
-            let found = query.filters.iter().find(|(known, _)| known == name);
-            found.map_or_else(String::new, |(_, value)| value.trim().to_owned())
-        };
+        let text = |name| query.text(name).to_owned();
         Self {
             kind: text("kind"),
             error: text("error"),
@@ -139,11 +136,12 @@ pub(super) async fn list(
     query: ListQuery,
 ) -> Result<Response, PageError> {
     let form = Form::read(&query);
-    let name = query.filters.iter().find(|(name, _)| name == "state");
-    let name = name.map_or("dead", |(_, value)| value.as_str());
-    let state: JobState = name
-        .parse()
-        .map_err(|_| PageError::Field("There is no such state of a job.".to_owned()))?;
+    let state = match query.text("state") {
+        "" => JobState::Dead,
+        name => name
+            .parse()
+            .map_err(|_| PageError::Field("There is no such state of a job.".to_owned()))?,
+    };
     let filter = form.filter()?;
     let after = query.page::<JobId>()?.map(|id| id.uuid()).starting_after;
     let (jobs, has_more) = core
@@ -186,20 +184,11 @@ fn tabs(form: &Form, current: JobState, counts: &[JobCount]) -> Vec<Tab> {
         Tab {
             state: name,
             address: form.address("/jobs", &[("state", name)]),
-            count: count.map_or_else(String::new, number),
+            count: count.map_or_else(String::new, |it| counted(it.count, it.exact)),
             is_current: *state == current,
         }
     });
     states.collect()
-}
-
-/// A number of jobs; an estimate says so.
-pub(super) fn number(count: &JobCount) -> String {
-    let about = if count.exact { "" } else { "about " };
-    format!(
-        "{about}{}",
-        grouped(u64::try_from(count.count).unwrap_or_default())
-    )
 }
 
 /// A try with its calls.

@@ -1,7 +1,5 @@
 //! The machines: their pictures, with how many payments are in each status.
 
-use std::collections::BTreeSet;
-
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,7 +8,7 @@ use engine::Engine;
 use workflows::edges::Machine;
 
 use super::error::PageError;
-use super::format::{Badge, grouped};
+use super::format::{Badge, statuses};
 use super::layout::{Frame, html};
 use super::picture;
 use super::visit::Visit;
@@ -43,10 +41,10 @@ struct MachinesPage {
 pub(super) async fn list(State(core): State<Core>, visit: Visit) -> Result<Response, PageError> {
     let counts = core.engine.status_counts(visit.scope).await?;
     let machines = Engine::machines().into_iter().map(|machine| Shown {
-        picture: machine.machine.parse::<Machine>().map_or_else(
-            |_| String::new(),
-            |it| picture::machine(it, &BTreeSet::new(), ""),
-        ),
+        picture: machine
+            .machine
+            .parse::<Machine>()
+            .map_or_else(|_| String::new(), |it| picture::machine(it, &[], None)),
         rules: machine
             .rules
             .into_iter()
@@ -64,15 +62,7 @@ pub(super) async fn list(State(core): State<Core>, visit: Visit) -> Result<Respo
     });
     let page = MachinesPage {
         frame: visit.frame("machines", "Machines"),
-        counts: counts
-            .into_iter()
-            .map(|count| {
-                let number = grouped(u64::try_from(count.count).unwrap_or_default());
-                let about = if count.exact { "" } else { "about " };
-                let address = format!("/payments?status={}", count.status);
-                (Badge(count.status), format!("{about}{number}"), address)
-            })
-            .collect(),
+        counts: statuses(counts),
         machines: machines.collect(),
     };
     Ok(html(StatusCode::OK, &page))

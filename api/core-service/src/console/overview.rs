@@ -8,8 +8,8 @@ use contracts::operations::{ErrorGroupView, QueueView};
 use engine::{JobFilter, JobState, Scope};
 
 use super::error::PageError;
-use super::format::{Badge, Moment, grouped};
-use super::jobs::number;
+use super::format;
+use super::format::{Badge, Moment, counted};
 use super::layout::{Frame, html};
 use super::visit::Visit;
 use crate::Core;
@@ -37,7 +37,7 @@ impl From<QueueView> for Queue {
             kind: queue.kind,
             paused: queue.paused,
             reason: queue.reason.unwrap_or_default(),
-            waiting: grouped(u64::try_from(queue.waiting).unwrap_or_default()),
+            waiting: counted(queue.waiting, true),
             oldest: queue.oldest_due_at.map(Moment),
         }
     }
@@ -56,7 +56,7 @@ impl From<ErrorGroupView> for Group {
         let text = serde_urlencoded::to_string(pairs).unwrap_or_default();
         Self {
             address: format!("/jobs?{text}"),
-            count: grouped(u64::try_from(group.count).unwrap_or_default()),
+            count: counted(group.count, true),
             kind: group.kind,
             error: group.error,
         }
@@ -93,7 +93,8 @@ pub(super) async fn show(State(core): State<Core>, visit: Visit) -> Result<Respo
     let all = JobFilter::default();
     let engine = &core.engine;
     let counts = engine.job_counts(visit.scope, &all).await?;
-    let statuses = engine.status_counts(visit.scope).await?;
+    let mut statuses = engine.status_counts(visit.scope).await?;
+    statuses.retain(|status| status.count > 0);
     let groups = engine.job_errors(visit.scope).await?;
     let (unknown, _) = engine
         .jobs(visit.scope, JobState::Unknown, &all, None, SHOWN)
@@ -108,22 +109,13 @@ pub(super) async fn show(State(core): State<Core>, visit: Visit) -> Result<Respo
     let frame = visit.frame("", "Overview");
     let tiles = counts.iter().map(|count| Tile {
         name: format!("{} jobs", count.state),
-        value: number(count),
+        value: counted(count.count, count.exact),
         address: format!("/jobs?state={}", count.state),
         is_urgent: count.count > 0 && matches!(count.state.as_str(), "dead" | "unknown"),
     });
     let page = OverviewPage {
         tiles: tiles.collect(),
-        payments: statuses
-            .into_iter()
-            .filter(|status| status.count > 0)
-            .map(|status| {
-                let count = grouped(u64::try_from(status.count).unwrap_or_default());
-                let about = if status.exact { "" } else { "about " };
-                let address = format!("/payments?status={}", status.status);
-                (Badge(status.status), format!("{about}{count}"), address)
-            })
-            .collect(),
+        payments: format::statuses(statuses),
         groups: groups.into_iter().take(10).map(Group::from).collect(),
         unknown: unknown
             .into_iter()

@@ -1,17 +1,17 @@
 //! Payments: the list with its filters, and one payment with all that belongs to it.
 
-use std::collections::BTreeSet;
+use std::iter;
 
 use askama::Template;
 use axum::extract::{OriginalUri, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use contracts::id::PaymentId;
-use contracts::operations::TimelineItem;
+use contracts::operations::{TimelineEntry, TimelineItem};
 use contracts::view::PaymentView;
 use engine::PaymentSearch;
 use infra::http::page::ListQuery;
-use workflows::edges::Machine;
+use workflows::edges::{Machine, NONE};
 use workflows::payment::Status;
 
 use super::error::PageError;
@@ -38,10 +38,7 @@ struct Form {
 
 impl Form {
     fn read(query: &ListQuery) -> Self {
-        let text = |name: &str| {
-            let found = query.filters.iter().find(|(known, _)| known == name);
-            found.map_or_else(String::new, |(_, value)| value.trim().to_owned())
-        };
+        let text = |name| query.text(name).to_owned();
         Self {
             q: text("q"),
             status: text("status"),
@@ -200,15 +197,7 @@ pub(super) async fn show(
         .explain(view.account_id.uuid(), id.uuid())
         .await?;
     let history = core.engine.timeline(visit.scope, id.uuid()).await?;
-    let passed: BTreeSet<String> = history
-        .iter()
-        .filter_map(|entry| match &entry.entry {
-            TimelineItem::Transition { transition } if transition.machine == "payment" => {
-                Some(transition.to.to_string())
-            }
-            _ => None,
-        })
-        .collect();
+    let picture = picture::machine(Machine::Payment, &path(&history), Some(&view.status));
     let page = PaymentPage {
         frame: visit.frame("payments", format!("Payment {id}")),
         amount: money(view.amount, &view.currency),
@@ -219,13 +208,28 @@ pub(super) async fn show(
         facts: facts(&view),
         created: Moment(view.created_at),
         updated: Moment(view.updated_at),
-        picture: picture::machine(Machine::Payment, &passed, &view.status),
+        picture,
         raw: serde_json::to_string_pretty(&view).unwrap_or_default(),
         summary: explained.summary,
         may_resync: view.intent_id.is_some(),
         id: id.to_string(),
     };
     Ok(html(StatusCode::OK, &page))
+}
+
+/// The statuses of the payment in their order, from before the first.
+fn path(history: &[TimelineEntry]) -> Vec<&str> {
+    let reached = history.iter().filter_map(|entry| match &entry.entry {
+        TimelineItem::Transition { transition }
+            if transition.machine == Machine::Payment.as_str() =>
+        {
+            Some(transition.to.as_ref())
+        }
+        _ => None,
+    });
+    let mut path: Vec<&str> = iter::once(NONE).chain(reached).collect();
+    path.dedup();
+    path
 }
 
 fn sentence(error: &contracts::view::ErrorView) -> String {

@@ -1,34 +1,25 @@
 //! The pictures of the machines, drawn from the tables of rules.
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
-
 use workflows::drawing::Marks;
-use workflows::edges::Machine;
+use workflows::edges::{Machine, Row};
 use workflows::{drawing, edges};
 
-/// The picture of a machine as SVG, with the statuses that were passed and the one that it is in marked.
+/// The picture of a machine as SVG, with the path and the current status marked, if there are any. A path with a gap, whose
+/// rest the database no longer has, is left out.
 ///
 /// Empty when the drawing cannot be laid out: the page is then without it.
-pub(super) fn machine(machine: Machine, passed: &BTreeSet<String>, current: &str) -> String {
-    let mut text = drawing::mermaid(&short(machine), &Marks::default());
-    for status in passed.iter().filter(|status| *status != current) {
-        let _ = write!(text, "\n    class {status} passed");
-    }
-    if !current.is_empty() {
-        let _ = write!(text, "\n    class {current} current");
-    }
-    text.push_str("\n    classDef passed fill:#dbe4ff,stroke:#2f4bc7,color:#1a1f2b");
-    text.push_str("\n    classDef current fill:#2f4bc7,stroke:#2f4bc7,color:#ffffff");
-    svg(&text)
+pub(super) fn machine(machine: Machine, path: &[&str], current: Option<&str>) -> String {
+    let rules = changing(machine);
+    let marks = Marks::new(&rules, current, path)
+        .or_else(|_| Marks::new(&rules, current, &[]))
+        .unwrap_or_default();
+    svg(&drawing::mermaid(&rules, &marks))
 }
 
-/// The rules without those that correct, and without what leads back to the same status.
-fn short(machine: Machine) -> Vec<edges::Row> {
+/// The rules without those that lead back to the same status.
+fn changing(machine: Machine) -> Vec<Row> {
     let rules = edges::rules(machine).into_iter();
-    rules
-        .filter(|rule| !rule.from_every && rule.to.is_some())
-        .collect()
+    rules.filter(|rule| rule.to.is_some()).collect()
 }
 
 /// Draws a diagram; the root's own `style` goes, which the page's policy does not allow.

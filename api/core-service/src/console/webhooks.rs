@@ -95,9 +95,11 @@ pub(super) async fn list(
         .into_iter()
         .filter(|(name, _)| is_staff || *name == "deliveries")
         .collect();
-    let asked = query.filters.iter().find(|(name, _)| name == "list");
     let first = lists.first().map_or("deliveries", |(name, _)| name);
-    let current = asked.map_or(first, |(_, value)| value.as_str()).to_owned();
+    let current = match query.text("list") {
+        "" => first.to_owned(),
+        asked => asked.to_owned(),
+    };
     if !lists.iter().any(|(name, _)| *name == current) {
         return Err(engine::Error::NotFound.into());
     }

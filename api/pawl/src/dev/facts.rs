@@ -106,7 +106,10 @@ impl Facts {
             ),
             ("gateway", format!("{gateway}  ({gateway}/openapi.json)")),
             ("auth", auth.clone()),
-            ("core", core.clone()),
+            (
+                "console",
+                format!("{core}  (for operators: every payment, job and webhook)"),
+            ),
             (
                 "stripe",
                 format!("{simulator}  (the simulator; its ledger: {simulator}/_sim/ledger)"),

@@ -7,7 +7,7 @@ use fantoccini::key::Key;
 use serde_json::Value;
 
 use crate::browser::Browser;
-use crate::dev::{paste, start, stop};
+use crate::dev::{paste, start};
 use crate::program::Workshop;
 
 /// Dead jobs of the demonstration's account, one for each number.
@@ -63,9 +63,10 @@ async fn go(browser: &Browser, facts: &Value, path: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_follows_payments_and_retries_jobs() {
     let workshop = Workshop::new();
-    let (child, facts) = start(&workshop);
+    let dev = start(&workshop);
+    let facts = &dev.facts;
     let browser = Browser::start(true).await;
-    log_in(&browser, &facts).await;
+    log_in(&browser, facts).await;
     browser
         .until(
             "the stream",
@@ -85,8 +86,8 @@ async fn an_operator_follows_payments_and_retries_jobs() {
     browser.until("the same page", "window.marked").await;
 
     // A dead job goes to done on its own page.
-    add_dead_jobs(&facts, 1, 1);
-    go(&browser, &facts, "/jobs").await;
+    add_dead_jobs(facts, 1, 1);
+    go(&browser, facts, "/jobs").await;
     browser.click("tbody a[data-open]").await;
     browser.until_text("no answer from Stripe").await;
     let reason = browser.find("input[name=reason]").await;
@@ -100,32 +101,33 @@ async fn an_operator_follows_payments_and_retries_jobs() {
         .await;
 
     // Many at once: preview, reason, progress.
-    add_dead_jobs(&facts, 2, 4);
-    go(&browser, &facts, "/jobs").await;
+    add_dead_jobs(facts, 2, 4);
+    go(&browser, facts, "/jobs").await;
     browser.click("a.button").await;
     browser.until_text("Retry 3 jobs").await;
     let reason = browser.find("input[name=reason]").await;
     reason.send_keys("Stripe is back").await.unwrap();
     browser.click("form.act button").await;
     browser.until_text("3 of 3 jobs queued again").await;
-    go(&browser, &facts, "/jobs").await;
+    go(&browser, facts, "/jobs").await;
     browser.until_text("No job is dead").await;
 
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.close().await;
-    stop(&workshop, child);
+    dev.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_fits_a_telephone_and_works_by_keyboard_and_without_scripts() {
     let workshop = Workshop::new();
-    let (child, facts) = start(&workshop);
+    let dev = start(&workshop);
+    let facts = &dev.facts;
     let payment = paste(&workshop, "Prefer");
     let payment = payment["id"].as_str().unwrap();
-    add_dead_jobs(&facts, 1, 2);
+    add_dead_jobs(facts, 1, 2);
 
     let browser = Browser::start(true).await;
-    log_in(&browser, &facts).await;
+    log_in(&browser, facts).await;
     for width in [1280, 390] {
         browser.set_width(width).await;
         for path in [
@@ -138,14 +140,14 @@ async fn every_page_fits_a_telephone_and_works_by_keyboard_and_without_scripts()
             "/webhooks",
             "/machines",
         ] {
-            go(&browser, &facts, path).await;
+            go(&browser, facts, path).await;
             browser.find("main h1").await;
             let fits = "document.documentElement.scrollWidth <= window.innerWidth";
             browser.until(&format!("{path} in {width}"), fits).await;
         }
     }
     // Keys: down to the second row, open it, help, and the search.
-    go(&browser, &facts, "/jobs").await;
+    go(&browser, facts, "/jobs").await;
     let body = browser.find("body").await;
     body.send_keys("jj").await.unwrap();
     let second = "document.querySelectorAll('tbody tr')[1].classList.contains('current')";
@@ -160,7 +162,7 @@ async fn every_page_fits_a_telephone_and_works_by_keyboard_and_without_scripts()
         .await;
     let body = browser.find("body").await;
     body.send_keys(&Key::Escape.to_string()).await.unwrap();
-    go(&browser, &facts, "/payments").await;
+    go(&browser, facts, "/payments").await;
     let body = browser.find("body").await;
     body.send_keys("/").await.unwrap();
     let search = "document.activeElement.id === 'search'";
@@ -169,16 +171,16 @@ async fn every_page_fits_a_telephone_and_works_by_keyboard_and_without_scripts()
     browser.close().await;
 
     let browser = Browser::start(false).await;
-    log_in(&browser, &facts).await;
-    go(&browser, &facts, "/jobs").await;
+    log_in(&browser, facts).await;
+    go(&browser, facts, "/jobs").await;
     browser.click("button[data-retry]").await;
-    go(&browser, &facts, "/jobs").await;
+    go(&browser, facts, "/jobs").await;
     let left = browser.page.find_all(Locator::Css("button[data-retry]"));
     assert_eq!(left.await.unwrap().len(), 1);
     browser.click("header form button").await;
     browser.find("input[name=password]").await;
-    go(&browser, &facts, "/jobs").await;
+    go(&browser, facts, "/jobs").await;
     browser.find("input[name=password]").await;
     browser.close().await;
-    stop(&workshop, child);
+    dev.stop();
 }

@@ -19,29 +19,61 @@ const ADDRESSES: [&str; 5] = [
     "SIMULATOR_ADDR",
 ];
 
-/// `pawl dev` on ports of its own, and what it wrote into `.pawl/dev.json`.
-pub(crate) fn start(workshop: &Workshop) -> (Child, Value) {
+/// A running `pawl dev`, which stops with all that it started when a test fails before it stops it.
+pub(crate) struct Dev<'a> {
+    workshop: &'a Workshop,
+    child: Child,
+    /// The content of `.pawl/dev.json`.
+    pub(crate) facts: Value,
+}
+
+/// `pawl dev` on ports of its own, as soon as it says that it is ready.
+pub(crate) fn start(workshop: &Workshop) -> Dev<'_> {
     let mut command = workshop.pawl(&["dev"]);
     for name in ADDRESSES {
         command.env(name, "127.0.0.1:0");
     }
     let output = fs::File::create(workshop.join("output")).unwrap();
-    let mut child = command.stdout(output).spawn().unwrap();
+    let child = command.stdout(output).spawn().unwrap();
+    let mut dev = Dev {
+        workshop,
+        child,
+        facts: Value::Null,
+    };
     wait_for("ready", || {
-        assert!(child.try_wait().unwrap().is_none(), "pawl dev ended");
+        assert!(dev.child.try_wait().unwrap().is_none(), "pawl dev ended");
         fs::read_to_string(workshop.join("output"))
             .unwrap()
             .lines()
             .any(|line| line.starts_with("ready"))
     });
     let facts = fs::read(workshop.join(".pawl/dev.json")).unwrap();
-    (child, serde_json::from_slice(&facts).unwrap())
+    dev.facts = serde_json::from_slice(&facts).unwrap();
+    dev
 }
 
-pub(crate) fn stop(workshop: &Workshop, mut child: Child) {
-    signal(&child, Signal::SIGTERM);
-    assert!(child.wait().unwrap().success());
-    assert_eq!(workshop.servers(), [""; 0]);
+impl Dev<'_> {
+    /// Stops it as Ctrl-C does, and checks that nothing of it is left.
+    pub(crate) fn stop(mut self) {
+        signal(&self.child, Signal::SIGTERM);
+        assert!(self.child.wait().unwrap().success());
+        assert_eq!(self.workshop.servers(), [""; 0]);
+    }
+
+    /// Kills it alone, as the system does when memory is short.
+    fn kill(mut self) {
+        signal(&self.child, Signal::SIGKILL);
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Dev<'_> {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            signal(&self.child, Signal::SIGTERM);
+            let _ = self.child.wait();
+        }
+    }
 }
 
 /// Runs the printed line with this path, as a person who pastes it.
@@ -62,7 +94,8 @@ pub(crate) fn paste(workshop: &Workshop, path: &str) -> Value {
 #[test]
 fn the_lines_it_prints_work_and_its_payments_are_found_again() {
     let workshop = Workshop::new();
-    let (child, facts) = start(&workshop);
+    let dev = start(&workshop);
+    let facts = dev.facts.clone();
     for name in [
         "gateway",
         "auth",
@@ -95,17 +128,17 @@ fn the_lines_it_prints_work_and_its_payments_are_found_again() {
     assert_eq!(listed["data"][0]["id"], payment["id"]);
     let login = paste(&workshop, "login");
     assert!(login["token"].is_string(), "{login}");
-    stop(&workshop, child);
+    dev.stop();
 
     let begun = Instant::now();
-    let (child, again) = start(&workshop);
+    let dev = start(&workshop);
     assert!(begun.elapsed().as_secs() < 10, "took {:?}", begun.elapsed());
-    assert_eq!(again["api_key"], facts["api_key"]);
+    assert_eq!(dev.facts["api_key"], facts["api_key"]);
     assert_eq!(paste(&workshop, "limit=1")["data"][0]["id"], payment["id"]);
 
     let refused = workshop.pawl(&["reset"]).output().unwrap();
     assert!(!refused.status.success());
-    stop(&workshop, child);
+    dev.stop();
     assert!(
         workshop
             .pawl(&["reset"])
@@ -121,15 +154,14 @@ fn the_lines_it_prints_work_and_its_payments_are_found_again() {
 #[test]
 fn the_servers_of_a_killed_process_are_replaced() {
     let workshop = Workshop::new();
-    let (mut child, _) = start(&workshop);
+    let dev = start(&workshop);
     let payment = paste(&workshop, "Prefer");
     workshop.kill_guards();
-    signal(&child, Signal::SIGKILL);
-    child.wait().unwrap();
+    dev.kill();
     assert!(!workshop.servers().is_empty());
-    let (child, _) = start(&workshop);
+    let dev = start(&workshop);
     assert_eq!(paste(&workshop, "limit=1")["data"][0]["id"], payment["id"]);
-    stop(&workshop, child);
+    dev.stop();
 }
 
 #[test]
@@ -200,7 +232,7 @@ fn each_scenario_that_is_listed_happens() {
     let workshop = Workshop::new();
     let without = workshop.pawl(&["trigger", "refund"]).output().unwrap();
     assert!(String::from_utf8_lossy(&without.stderr).contains("make run"));
-    let (child, _) = start(&workshop);
+    let dev = start(&workshop);
     let ends = [
         ("payment-succeeds", "succeeded"),
         ("payment-declined", "requires_payment_method card_declined"),
@@ -229,5 +261,5 @@ fn each_scenario_that_is_listed_happens() {
         let last = text.lines().last().unwrap();
         assert!(last.contains(end), "{scenario}: {text}");
     }
-    stop(&workshop, child);
+    dev.stop();
 }

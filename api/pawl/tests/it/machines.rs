@@ -71,7 +71,7 @@ fn the_current_status_and_the_path_are_marked() {
             svg.matches("#cfe2ff").count(),
             plain.matches("#cfe2ff").count()
         ),
-        (3, 0)
+        (2, 0)
     );
 }
 
