@@ -63,6 +63,9 @@ create table job (
 
     -- The Idempotency-Key of its call. It is committed with the job, so before any call, and never changes.
     call_key       text         not null,
+    -- The client's request behind the call, which Stripe keeps in its object's metadata: {"idempotency_key", "body_hash",
+    -- "reference"}. Like every parameter of the call it never changes, because Stripe refuses a key with other parameters.
+    request        jsonb,
     first_sent_at  timestamptz,
     -- The call may have been executed, and its outcome is not known.
     unknown        boolean      not null default false,

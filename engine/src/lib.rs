@@ -5,6 +5,7 @@
 //! Workers use [`worker`]: it performs the jobs against Stripe and submits their results as new events. All SQL on
 //! payments and jobs is in this crate, one file for each table.
 
+pub mod adoption;
 pub mod audit;
 pub mod cache;
 mod command;
@@ -56,7 +57,7 @@ pub use operations::{
 };
 pub use query::{PaymentFilter, RefundFilter};
 pub use record::{Notes, View};
-pub use request::{Answer, Command, Idempotency, NewPayment};
+pub use request::{Answer, Command, Idempotency, NewPayment, RequestMark};
 
 /// The schema, applied by `pawl migrate` and by the tests.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");

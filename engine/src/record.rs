@@ -227,7 +227,7 @@ impl Record {
             created_at: self.updated_at,
             updated_at: self.updated_at,
         };
-        Some(json(&record.view()))
+        Some(record.render())
     }
 
     /// Whether Pawl has nothing to do for the payment now: it has ended, or its client or its bank must act.
@@ -254,6 +254,11 @@ impl Record {
 }
 
 impl RefundRecord {
+    /// [`RefundRecord::view`] as bytes.
+    pub(crate) fn render(&self) -> Bytes {
+        json(&self.view())
+    }
+
     /// The view of the refund that its merchant gets.
     pub(crate) fn view(&self) -> RefundView {
         let refund = &self.refund;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use workflows::money::Money;
 use workflows::payment::CaptureMethod;
 
-use crate::record::Notes;
+use crate::record::{Notes, Record, RefundRecord};
 
 /// A payment as a client requests it.
 #[derive(Debug, Clone)]
@@ -106,6 +107,57 @@ pub struct Idempotency {
     pub body_hash: [u8; 32],
 }
 
+/// What Stripe keeps of the request that made an intent or a refund, in the object's metadata. If this database is restored to
+/// an earlier moment, the request's answer is found again by it, and a retry makes nothing twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestMark {
+    /// The client's key.
+    pub idempotency_key: String,
+    /// SHA-256 of the body, in hexadecimal.
+    pub body_hash: String,
+    /// The merchant's own order id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+}
+
+impl RequestMark {
+    /// The mark of a request.
+    pub(crate) fn of(idempotency: &Idempotency, reference: Option<String>) -> Self {
+        Self {
+            idempotency_key: idempotency.key.clone(),
+            body_hash: hex::encode(idempotency.body_hash),
+            reference,
+        }
+    }
+
+    /// The mark in an object's metadata; none if it bears none, or another program has changed it.
+    pub(crate) fn in_metadata(metadata: &BTreeMap<String, String>) -> Option<Self> {
+        let mark = Self {
+            idempotency_key: metadata.get("idempotency_key")?.clone(),
+            body_hash: metadata.get("body_hash")?.clone(),
+            reference: metadata.get("reference").cloned(),
+        };
+        mark.hash().map(|_| mark)
+    }
+
+    /// The bytes of [`RequestMark::body_hash`].
+    fn hash(&self) -> Option<[u8; 32]> {
+        hex::decode(&self.body_hash).ok()?.try_into().ok()
+    }
+
+    /// The request that a client repeats: the mark's key on this path of the account.
+    pub(crate) fn request(&self, account: Uuid, path: String) -> Option<Idempotency> {
+        let is_key = (1..=255).contains(&self.idempotency_key.chars().count());
+        Some(Idempotency {
+            account,
+            method: "POST".into(),
+            path,
+            key: self.idempotency_key.clone(),
+            body_hash: self.hash().filter(|_| is_key)?,
+        })
+    }
+}
+
 /// [`Idempotency`] without the hash of the body: what must be unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RequestKey {
@@ -154,6 +206,34 @@ pub struct Answer {
     pub subject: Uuid,
     /// The version of the payment after the request.
     pub version: i64,
+}
+
+impl Answer {
+    /// The answer to the request that made a payment, as the payment is now.
+    pub(crate) fn of_payment(record: &Record) -> Self {
+        let (view, payment) = (record.render(), record.stream.payment.id);
+        Self {
+            status: 201,
+            body: view.body,
+            replayed: false,
+            payment,
+            subject: payment,
+            version: view.version,
+        }
+    }
+
+    /// The answer to the request that made a refund, as the refund and its payment are now.
+    pub(crate) fn of_refund(record: &RefundRecord) -> Self {
+        Self {
+            status: 201,
+            body: record.render(),
+            replayed: false,
+            payment: record.payment,
+            subject: record.refund.id,
+            // Only an answer about a payment names its version.
+            version: 0,
+        }
+    }
 }
 
 /// An [`Answer`] that is kept under the idempotency key of its request.

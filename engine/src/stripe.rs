@@ -15,6 +15,7 @@ mod client;
 mod connections;
 mod event_list;
 mod failure;
+mod made_list;
 mod params;
 mod reads;
 
@@ -26,4 +27,5 @@ pub use class::{Class, Refusal, classify};
 pub use client::{Client, ClientConfig, ClientError, VERSION};
 pub use event_list::EventRange;
 pub use failure::{Answered, Failure};
+pub(crate) use made_list::MadeIntent;
 pub use params::{ConfirmIntent, CreateIntent, CreateRefund, Created, IdempotencyKey, InvalidKey};

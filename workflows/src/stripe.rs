@@ -14,6 +14,9 @@ pub use disputes::{Dispute, DisputeStatus, EvidenceDetails, FraudWarning, Review
 /// The key of `metadata` that carries our payment's id on every intent we create; see [`id_of`].
 pub const PAYMENT_ID: &str = "payment_id";
 
+/// The key of `metadata` that carries the merchant's id on every intent and refund we create; see [`id_of`].
+pub const ACCOUNT_ID: &str = "account_id";
+
 /// The key of `metadata` that carries our refund's id on every refund we create; see [`id_of`].
 pub const REFUND_ID: &str = "refund_id";
 

@@ -130,9 +130,11 @@ pub(crate) fn advance(state: &mut State, request: &Advance) -> Outcome {
                 let answer = saved.answer_to(idempotency);
                 return answer.map_or(Outcome::Refused(Error::KeyReused), Outcome::Answered);
             }
+            let calls = state.fold.calls();
             if let Err(refusal) = state.fold.apply(payment, event, &request.cause) {
                 return Outcome::Refused(refusal.into());
             }
+            state.fold.note_request(calls, idempotency);
             state.answer(payment, *subject, idempotency)
         }
         Origin::Job { job, .. } if !state.held.contains_key(job) => Outcome::Stale,

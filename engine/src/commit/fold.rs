@@ -9,6 +9,7 @@ use workflows::stream::{Effect, Event, Refusal, Stream};
 
 use super::cause::Cause;
 use crate::record::{Change, Record};
+use crate::request::{Idempotency, RequestMark};
 use crate::store;
 use crate::store::{job, transition};
 
@@ -136,6 +137,14 @@ impl Fold {
     /// How many calls to Stripe the events so far have led to.
     pub(crate) fn calls(&self) -> usize {
         self.jobs.len()
+    }
+
+    /// Notes the client's request behind the calls that follow the first `from` ones and make an object at Stripe.
+    pub(crate) fn note_request(&mut self, from: usize, idempotency: &Idempotency) {
+        let calls = self.jobs[from..].iter_mut();
+        for job in calls.filter(|job| matches!(job.effect, Effect::CreateRefund { .. })) {
+            job.request = Some(RequestMark::of(idempotency, None));
+        }
     }
 
     /// Leases the calls behind the first `from` ones to the worker that commits this transaction.

@@ -41,6 +41,7 @@ pub(super) async fn perform(work: &Work<'_>) -> Performed {
             .customer
             .as_ref()
             .and_then(|customer| customer.email.clone()),
+        request: work.job.request.clone(),
     };
     let failure = match work.stripe.create_intent(&create, &key).await {
         Ok(answered) => return Ok(work.report_intent(answered.object, None)),

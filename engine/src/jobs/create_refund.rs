@@ -25,6 +25,7 @@ pub(super) async fn perform(work: &Work<'_>, id: Uuid) -> Performed {
         intent_id: intent_id.to_owned(),
         amount: refund.amount,
         reason: refund.reason.clone(),
+        request: work.job.request.clone(),
     };
     let failure = match work.stripe.create_refund(&create, &key).await {
         Ok(answered) => return Ok(report(id, answered.object)),

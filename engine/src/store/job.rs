@@ -20,6 +20,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::effect::Effect;
 
+use crate::request::RequestMark;
 use crate::stripe::StripeCall;
 
 pub(crate) use list::{
@@ -50,17 +51,21 @@ pub(crate) async fn add(
         .collect();
     let effects: Vec<Json<&Effect>> = rows.iter().map(|row| Json(&row.effect)).collect();
     let keys: Vec<String> = rows.iter().map(New::call_key).collect();
+    let requests: Vec<Option<Json<&RequestMark>>> = rows
+        .iter()
+        .map(|row| row.request.as_ref().map(Json))
+        .collect();
     let leases: Vec<Option<Uuid>> = rows.iter().map(|row| row.lease).collect();
     let worker = infra::process_name();
     let written = sqlx::query_scalar!(
-        "insert into job (id, payment_id, subject, effect, state, due_at, call_key, created_at,
+        "insert into job (id, payment_id, subject, effect, state, due_at, call_key, request, created_at,
                           lease, lease_until, picks, first_sent_at, started_at, worker)
          select id, payment_id, subject, effect, case when lease is null then 'queued' else 'running' end,
-                now(), call_key, $7, lease, case when lease is not null then now() + $8::interval end,
+                now(), call_key, request, $7, lease, case when lease is not null then now() + $8::interval end,
                 (lease is not null)::int, case when lease is not null then now() end,
                 case when lease is not null then now() end, case when lease is not null then $9 end
-         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::jsonb[], $5::text[], $6::uuid[])
-              as t (id, payment_id, subject, effect, call_key, lease)
+         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::jsonb[], $5::text[], $6::uuid[], $10::jsonb[])
+              as t (id, payment_id, subject, effect, call_key, lease, request)
          on conflict (payment_id) where kind = 'resync' and state in ('queued', 'running') do update set again = true
          returning id",
         &ids,
@@ -72,6 +77,7 @@ pub(crate) async fn add(
         now,
         interval(lease_for),
         worker,
+        &requests as &[Option<Json<&RequestMark>>],
     )
     .fetch_all(connection)
     .await?;
@@ -120,7 +126,7 @@ pub(crate) async fn claim(
                 past_tries = case when state <> 'running' then past_tries
                     else with_try(past_tries, row(tries + 1, started_at, now(), worker, 'lost', null, null, 1)) end
          from taken where job.id = taken.id
-         returning job.id, lease as "lease!", payment_id, effect, tries, picks, call_key, unknown,
+         returning job.id, lease as "lease!", payment_id, effect, request as "request: Json<RequestMark>", tries, picks, call_key, unknown,
                    extract(epoch from now() - first_sent_at)::float8 as "key_age!""#,
         ids,
         interval(lease),
@@ -145,7 +151,7 @@ pub(crate) async fn claim_unsent(
                   again = false, started_at = now(), worker = 'operator'
            where id = $1 and state = 'queued' and (kind = 'resync' or (first_sent_at is null and not unknown))
              and xmin::text::bigint = coalesce($2, xmin::text::bigint)
-           returning id, lease as "lease!", payment_id, effect, tries, picks, call_key, unknown,
+           returning id, lease as "lease!", payment_id, effect, request as "request: Json<RequestMark>", tries, picks, call_key, unknown,
                      0::float8 as "key_age!""#,
         id,
         version,
@@ -251,6 +257,44 @@ pub(crate) async fn add_resyncs(
         .map(|payment| New::from_effect(*payment, Effect::Resync))
         .collect();
     add(connection, &rows, now, Duration::ZERO).await
+}
+
+/// Notes that Stripe has made the intents of these payments, at these times in Unix seconds: the jobs that are to make them have
+/// sent their keys then, whose age counts from there.
+pub(crate) async fn note_intents_made(
+    connection: &mut PgConnection,
+    payments: &[Uuid],
+    made: &[i64],
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update job set first_sent_at = least(first_sent_at, to_timestamp(t.made)), unknown = true
+         from unnest($1::uuid[], $2::int8[]) as t (payment, made)
+         where job.payment_id = t.payment and job.kind = 'create_intent'
+           and job.kind not in ('create_refund', 'update_dispute', 'close_dispute', 'resync') and job.state <> 'done'",
+        payments,
+        made,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Notes that Stripe has made these refunds, as [`note_intents_made`] does for intents.
+pub(crate) async fn note_refunds_made(
+    connection: &mut PgConnection,
+    refunds: &[Uuid],
+    made: &[i64],
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update job set first_sent_at = least(first_sent_at, to_timestamp(t.made)), unknown = true
+         from unnest($1::uuid[], $2::int8[]) as t (refund, made)
+         where job.subject = t.refund and job.kind = 'create_refund' and job.state <> 'done'",
+        refunds,
+        made,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Dead-letters jobs that were claimed too often without the end of a try: each of them may have killed its process.

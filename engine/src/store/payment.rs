@@ -209,6 +209,13 @@ pub(crate) async fn existing(
     Ok(rows.into_iter().collect())
 }
 
+/// When the newest payment was made; none where there is none.
+pub(crate) async fn newest(connection: &mut PgConnection) -> sqlx::Result<Option<OffsetDateTime>> {
+    sqlx::query_scalar!("select created_at from payment order by id desc limit 1")
+        .fetch_optional(connection)
+        .await
+}
+
 /// Reads payments without a lock, as they are committed now, each with its newest attempt and its captures.
 pub(crate) async fn read(connection: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Record>> {
     let rows = sqlx::query_as!(Row, "select * from payment where id = any($1)", ids)
@@ -281,10 +288,10 @@ pub(crate) async fn add(
         .collect();
     let added = sqlx::query_scalar!(
         "insert into payment (id, account_id, status, version, amount, currency, capture_method, confirm, payment_method,
-                              return_url, open_call, multicapture, reference, customer, description, statement_descriptor,
+                              return_url, intent_id, open_call, multicapture, reference, customer, description, statement_descriptor,
                               payment_method_types, metadata, created_at, updated_at)
          select id, account_id, status, version, amount, currency, capture_method, confirm, payment_method,
-                return_url, open_call, multicapture, reference, customer, description, statement_descriptor,
+                return_url, intent_id, open_call, multicapture, reference, customer, description, statement_descriptor,
                 payment_method_types, metadata, created_at, created_at
          from json_populate_recordset(null::payment, $1::text::json)
          on conflict (account_id, reference, holds_reference) where reference is not null do nothing

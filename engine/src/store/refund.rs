@@ -161,6 +161,26 @@ pub(crate) async fn payment_of(
     .map(Option::flatten)
 }
 
+/// The accounts and the refunds that bear these ids of Stripe's.
+pub(crate) async fn of_stripe(
+    connection: &mut PgConnection,
+    ids: &[String],
+) -> sqlx::Result<Vec<(Uuid, RefundRecord)>> {
+    let rows = sqlx::query!(
+        "select account_id, id from refund where stripe_id = any($1)",
+        ids
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let Some(record) = read(connection, row.account_id, row.id).await? {
+            found.push((row.account_id, record));
+        }
+    }
+    Ok(found)
+}
+
 /// One refund of an account.
 pub(crate) async fn read(
     connection: &mut PgConnection,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
-use workflows::stripe::{Dispute, IntentStatus, PAYMENT_ID, id_of};
+use workflows::stripe::{ACCOUNT_ID, Dispute, IntentStatus, PAYMENT_ID, id_of};
 
 use super::calls::path_segment;
 use super::client::Client;
@@ -15,9 +15,6 @@ use super::params::{EXPAND, Form, LATEST_CHARGE};
 
 /// The most objects in one page.
 const PAGE: usize = 100;
-
-/// The key of our mark for the merchant; see `CreateIntent::account`.
-const ACCOUNT_ID: &str = "account_id";
 
 /// An intent with what was taken and given back.
 #[derive(Clone, Debug, Deserialize)]

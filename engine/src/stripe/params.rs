@@ -6,6 +6,8 @@ use contracts::id::{PaymentId, RefundId};
 use infra::id::AccountId;
 use uuid::Uuid;
 
+use crate::request::RequestMark;
+
 /// The idempotency key of one call, the same in every try. No POST is sent without one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
@@ -61,6 +63,8 @@ pub struct CreateIntent {
     pub statement_descriptor: Option<String>,
     /// Where Stripe sends the receipt.
     pub receipt_email: Option<String>,
+    /// The client's request; kept in `metadata`.
+    pub request: Option<RequestMark>,
 }
 
 /// `POST /v1/payment_intents/{id}/confirm`.
@@ -87,6 +91,8 @@ pub struct CreateRefund {
     pub amount: i64,
     /// `duplicate`, `fraudulent` or `requested_by_customer`, the reasons that Stripe accepts.
     pub reason: Option<String>,
+    /// The client's request; kept in `metadata`.
+    pub request: Option<RequestMark>,
 }
 
 /// A range of creation times, both ends included, in Unix seconds.
@@ -119,6 +125,16 @@ impl Form {
         }
     }
 
+    /// The mark of a client's request.
+    fn request(self, mark: Option<&RequestMark>) -> Self {
+        let Some(mark) = mark else {
+            return self;
+        };
+        self.with("metadata[idempotency_key]", &mark.idempotency_key)
+            .with("metadata[body_hash]", &mark.body_hash)
+            .maybe("metadata[reference]", mark.reference.as_deref())
+    }
+
     pub(super) fn pairs(&self) -> &[(Cow<'static, str>, String)] {
         &self.0
     }
@@ -148,6 +164,7 @@ impl CreateIntent {
             .maybe("receipt_email", self.receipt_email.as_deref())
             .with("metadata[payment_id]", &PaymentId::from_uuid(self.payment))
             .with("metadata[account_id]", &AccountId::from_uuid(self.account))
+            .request(self.request.as_ref())
             .with(EXPAND, LATEST_CHARGE)
     }
 }
@@ -188,6 +205,7 @@ impl CreateRefund {
             .with("metadata[refund_id]", &RefundId::from_uuid(self.refund))
             .with("metadata[payment_id]", &PaymentId::from_uuid(self.payment))
             .with("metadata[account_id]", &AccountId::from_uuid(self.account))
+            .request(self.request.as_ref())
     }
 }
 

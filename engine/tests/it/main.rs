@@ -5,6 +5,7 @@
     reason = "a test may stop here"
 )]
 
+mod adoption;
 mod audit;
 mod cache;
 mod captures;

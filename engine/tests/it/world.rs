@@ -56,6 +56,21 @@ impl World {
             stop.clone(),
         ));
         let database = TestDatabase::create(&MIGRATIONS).await;
+        Self::over(database, stripe, Uuid::now_v7(), stop)
+    }
+
+    /// The same Stripe and account over another database.
+    pub(crate) fn with(&self, database: TestDatabase) -> Self {
+        let stop = CancellationToken::new();
+        Self::over(database, self.stripe.clone(), self.account, stop)
+    }
+
+    fn over(
+        database: TestDatabase,
+        stripe: String,
+        account: Uuid,
+        stop: CancellationToken,
+    ) -> Self {
         let queue = Queue::connect(&redis_url(), &format!("{{{}}}", unique("engine"))).unwrap();
         let cache = Cache::connect(&redis_url()).unwrap();
         let engine = Engine::start(Parts {
@@ -70,7 +85,7 @@ impl World {
             database,
             engine,
             worker,
-            account: Uuid::now_v7(),
+            account,
             stripe,
             http: reqwest::Client::new(),
             _stop: stop.drop_guard(),

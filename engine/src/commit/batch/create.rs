@@ -19,8 +19,8 @@ use workflows::stream;
 use super::Batch;
 use crate::commit::{After, Cause, count};
 use crate::error::Error;
-use crate::record::Record;
-use crate::request::{Answer, Idempotency, NewPayment, RequestKey, SavedAnswer};
+use crate::record::{Notes, Record};
+use crate::request::{Answer, Idempotency, NewPayment, RequestKey, RequestMark, SavedAnswer};
 use crate::store::{idempotency, job, outbox, payment, timer, transition};
 use crate::{commit, message, store};
 
@@ -30,11 +30,58 @@ static CREATED: Counters<0> = Counters::new(
     [],
 );
 
-/// A payment ready to be written, and the answer that its client will get.
-pub(crate) struct Create {
-    record: Record,
+/// A payment ready to be written, with its first transition and its jobs.
+pub(crate) struct Begun {
+    pub(crate) record: Record,
     transitions: Vec<transition::New>,
-    jobs: Vec<job::New>,
+    pub(crate) jobs: Vec<job::New>,
+}
+
+impl Begun {
+    /// The first step of a payment.
+    pub(crate) fn new(
+        payment: Payment,
+        account: Uuid,
+        notes: Notes,
+        cause: &Cause,
+        created_at: OffsetDateTime,
+    ) -> Result<Self, Error> {
+        let id = payment.id;
+        let step = stream::start(payment)?;
+        let data = first_facts(&step.stream.payment, cause);
+        let transitions = step.transitions.into_iter().map(|transition| {
+            let (cause, data) = (cause.id.clone(), data.clone());
+            transition::New {
+                stream: id,
+                transition,
+                cause,
+                data,
+                moved: Value::Null,
+            }
+        });
+        let jobs = step.effects.into_iter();
+        let jobs = jobs.map(|effect| job::New::from_effect(id, effect));
+        Ok(Self {
+            transitions: transitions.collect(),
+            jobs: jobs.collect(),
+            record: Record {
+                stream: step.stream,
+                account,
+                notes,
+                created_at,
+                updated_at: created_at,
+            },
+        })
+    }
+
+    fn id(&self) -> Uuid {
+        self.record.stream.payment.id
+    }
+}
+
+/// A payment that a client requests, and the answer that the client will get.
+pub(crate) struct Create {
+    begun: Begun,
     expires_seconds: Option<f64>,
     idempotency: Idempotency,
     answer: Answer,
@@ -66,59 +113,34 @@ impl Create {
             new.payment_method,
             new.return_url,
         );
-        let step = stream::start(Payment {
+        let payment = Payment {
             multicapture: new.multicapture.then_some(Multicapture::Requested),
             ..payment
-        })?;
-        let cause = Cause::request();
-        let data = first_facts(&step.stream.payment, &cause);
-        let transitions = step.transitions.into_iter().map(|transition| {
-            let (cause, data) = (cause.id.clone(), data.clone());
-            transition::New {
-                stream: id,
-                transition,
-                cause,
-                data,
-                moved: Value::Null,
-            }
-        });
-        let jobs = step.effects.into_iter();
-        let jobs = jobs.map(|effect| job::New::from_effect(id, effect));
-        let record = Record {
-            stream: step.stream,
-            account: idempotency.account,
-            notes: new.notes,
-            created_at: now,
-            updated_at: now,
         };
-        let view = record.render();
+        let mark = RequestMark::of(&idempotency, new.notes.reference.clone());
+        let account = idempotency.account;
+        let mut begun = Begun::new(payment, account, new.notes, &Cause::request(), now)?;
+        for job in &mut begun.jobs {
+            job.request = Some(mark.clone());
+        }
         Ok(Self {
-            transitions: transitions.collect(),
-            jobs: jobs.collect(),
             expires_seconds: new.expires_in.map(|after| after.as_secs_f64()),
-            answer: Answer {
-                status: 201,
-                body: view.body,
-                replayed: false,
-                payment: id,
-                subject: id,
-                version: view.version,
-            },
-            record,
+            answer: Answer::of_payment(&begun.record),
+            begun,
             idempotency,
             since: trace::begin(),
         })
     }
 
     fn id(&self) -> Uuid {
-        self.record.stream.payment.id
+        self.begun.id()
     }
 
     /// Counts the payment and begins its trace. This happens here and not in the request's task, because the client may be
     /// gone by now.
     fn observe(&self) {
         CREATED.with_labels([]).increment(1);
-        count(self.transitions.iter().map(|new| &new.transition));
+        count(self.begun.transitions.iter().map(|new| &new.transition));
         if let Some(since) = &self.since {
             let id = KeyValue::new("payment", PaymentId::from(self.id()).to_string());
             since.record_first(self.id(), "payment accepted".to_owned(), vec![id]);
@@ -204,13 +226,15 @@ impl Creates {
             let creates = take_keys(&mut transaction, creates).await?;
             let (creates, refused) = insert(&mut transaction, creates).await?;
             let outcomes = refuse(&mut transaction, &refused).await?;
-            let due = write(&mut transaction, &creates, now).await?;
+            set_expiries(&mut transaction, &creates).await?;
+            let begun: Vec<&Begun> = creates.iter().map(|create| &create.begun).collect();
+            let due = write(&mut transaction, &begun, now).await?;
             Ok((transaction, creates, outcomes, due))
         };
         let (transaction, creates, mut outcomes, due) = postgres::within(written).await?;
         match creates.first() {
             Some(create) => {
-                commit::commit(&self.pool, transaction, create.transitions.first()).await?;
+                commit::commit(&self.pool, transaction, create.begun.transitions.first()).await?;
             }
             // The refused ones have released their keys: there is nothing to write.
             None => transaction.rollback().await?,
@@ -265,7 +289,7 @@ async fn insert<'a>(
     if creates.is_empty() {
         return Ok((creates, Vec::new()));
     }
-    let records: Vec<&Record> = creates.iter().map(|create| &create.record).collect();
+    let records: Vec<&Record> = creates.iter().map(|create| &create.begun.record).collect();
     let inserted = payment::add(connection, &records).await?;
     Ok(creates
         .into_iter()
@@ -284,7 +308,7 @@ async fn refuse(
     let keys: Vec<&Idempotency> = refused.iter().map(|create| &create.idempotency).collect();
     idempotency::release(connection, &keys).await?;
     for create in refused {
-        let record = &create.record;
+        let record = &create.begun.record;
         let reference = record.notes.reference.as_deref().unwrap_or_default();
         let holder = payment::find_by_reference(connection, record.account, reference).await?;
         let outcome = holder.map_or(Outcome::InFlight, Outcome::ReferenceTaken);
@@ -293,38 +317,43 @@ async fn refuse(
     Ok(outcomes)
 }
 
-/// Writes what belongs to payments that were inserted; returns the jobs that are due.
-async fn write(
-    connection: &mut PgConnection,
-    creates: &[&Create],
-    now: OffsetDateTime,
-) -> sqlx::Result<Vec<Uuid>> {
-    if creates.is_empty() {
-        return Ok(Vec::new());
-    }
-    let transitions: Vec<transition::New> = creates
-        .iter()
-        .flat_map(|create| create.transitions.clone())
-        .collect();
-    transition::add(connection, &transitions, now).await?;
-    let messages: Vec<outbox::New<'_>> = creates
-        .iter()
-        .flat_map(|create| {
-            let rows = create.transitions.iter();
-            rows.map(|row| message::of(row, &create.record, now))
-        })
-        .collect::<sqlx::Result<_>>()?;
-    outbox::add(connection, &messages, now).await?;
+/// Sets when the payments are to be canceled whose clients gave a time.
+async fn set_expiries(connection: &mut PgConnection, creates: &[&Create]) -> sqlx::Result<()> {
     let (payments, seconds): (Vec<Uuid>, Vec<f64>) = creates
         .iter()
         .filter_map(|create| Some((create.id(), create.expires_seconds?)))
         .unzip();
-    if !payments.is_empty() {
-        timer::set_expiries(connection, &payments, &seconds).await?;
+    if payments.is_empty() {
+        return Ok(());
     }
-    let jobs: Vec<job::New> = creates
+    timer::set_expiries(connection, &payments, &seconds).await
+}
+
+/// Writes what belongs to payments that were inserted; returns the jobs that are due.
+pub(crate) async fn write(
+    connection: &mut PgConnection,
+    payments: &[&Begun],
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<Uuid>> {
+    if payments.is_empty() {
+        return Ok(Vec::new());
+    }
+    let transitions: Vec<transition::New> = payments
         .iter()
-        .flat_map(|create| create.jobs.clone())
+        .flat_map(|begun| begun.transitions.clone())
+        .collect();
+    transition::add(connection, &transitions, now).await?;
+    let messages: Vec<outbox::New<'_>> = payments
+        .iter()
+        .flat_map(|begun| {
+            let rows = begun.transitions.iter();
+            rows.map(|row| message::of(row, &begun.record, now))
+        })
+        .collect::<sqlx::Result<_>>()?;
+    outbox::add(connection, &messages, now).await?;
+    let jobs: Vec<job::New> = payments
+        .iter()
+        .flat_map(|begun| begun.jobs.clone())
         .collect();
     job::add(connection, &jobs, now, Duration::ZERO).await
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use workflows::effect::Effect;
 
 use super::read::Unreadable;
+use crate::request::RequestMark;
 use crate::stripe::StripeCall;
 
 /// A job to be written.
@@ -16,6 +17,8 @@ pub(crate) struct New {
     pub(crate) id: Uuid,
     pub(crate) payment: Uuid,
     pub(crate) effect: Effect,
+    /// What Stripe keeps of the client's request, where a client's request leads to the call.
+    pub(crate) request: Option<RequestMark>,
     /// Set where the worker that writes the job performs it at once: its id goes into no queue.
     pub(crate) lease: Option<Uuid>,
 }
@@ -27,6 +30,7 @@ impl New {
             id: Uuid::now_v7(),
             payment,
             effect,
+            request: None,
             lease: None,
         }
     }
@@ -40,6 +44,7 @@ impl New {
             lease,
             payment: self.payment,
             effect: self.effect.clone(),
+            request: self.request.clone(),
             tries: 0,
             call_key: self.call_key(),
             key_age: Duration::ZERO,
@@ -63,6 +68,8 @@ pub(crate) struct Claimed {
     pub(crate) payment: Uuid,
     /// What it does.
     pub(crate) effect: Effect,
+    /// See [`New::request`].
+    pub(crate) request: Option<RequestMark>,
     /// How often it has ended in an error.
     pub(crate) tries: i32,
     /// The Idempotency-Key of its call.
@@ -113,6 +120,7 @@ pub(super) struct ClaimedRow {
     pub(super) lease: Uuid,
     pub(super) payment_id: Uuid,
     pub(super) effect: Value,
+    pub(super) request: Option<Json<RequestMark>>,
     pub(super) tries: i32,
     pub(super) picks: i32,
     pub(super) call_key: String,
@@ -132,6 +140,7 @@ impl ClaimedRow {
             lease: self.lease,
             payment: self.payment_id,
             effect,
+            request: self.request.map(|request| request.0),
             tries: self.tries,
             call_key: self.call_key,
             key_age: Duration::try_from_secs_f64(self.key_age).unwrap_or_default(),

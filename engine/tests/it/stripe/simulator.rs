@@ -89,6 +89,7 @@ fn intent(payment: Uuid, method: &str, manual_capture: bool) -> CreateIntent {
         description: Some("A mug".into()),
         statement_descriptor: Some("MUGS".into()),
         receipt_email: Some("a@example.com".into()),
+        request: None,
     }
 }
 
@@ -100,5 +101,6 @@ fn refund(intent: &Intent, amount: i64) -> CreateRefund {
         intent_id: intent.id.clone(),
         amount,
         reason: Some("requested_by_customer".into()),
+        request: None,
     }
 }

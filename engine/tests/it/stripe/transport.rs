@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use contracts::id::{PaymentId, RefundId};
+use engine::RequestMark;
 use engine::stripe::breaker::State;
 use engine::stripe::{
     Class, ConfirmIntent, CreateIntent, CreateRefund, Created, Failure, IdempotencyKey, VERSION,
@@ -16,6 +17,15 @@ const INTENT: &str = r#"{"id":"pi_1","object":"payment_intent","status":"succeed
 
 fn key() -> IdempotencyKey {
     IdempotencyKey::parse("the-key").unwrap()
+}
+
+/// The mark of a client's request.
+fn mark(reference: Option<&str>) -> RequestMark {
+    RequestMark {
+        idempotency_key: "key of the client".to_owned(),
+        body_hash: "07".repeat(32),
+        reference: reference.map(str::to_owned),
+    }
 }
 
 fn new_intent(payment: Uuid) -> CreateIntent {
@@ -32,6 +42,7 @@ fn new_intent(payment: Uuid) -> CreateIntent {
         description: Some("A mug & a spoon".into()),
         statement_descriptor: None,
         receipt_email: None,
+        request: Some(mark(Some("order-1"))),
     }
 }
 
@@ -84,6 +95,9 @@ async fn a_post_carries_the_key_the_version_and_the_form() {
         ("description", "A mug & a spoon"),
         ("metadata[payment_id]", &payment),
         ("metadata[account_id]", &account),
+        ("metadata[idempotency_key]", "key of the client"),
+        ("metadata[body_hash]", &"07".repeat(32)),
+        ("metadata[reference]", "order-1"),
         ("expand[]", "latest_charge"),
     ] {
         assert!(
@@ -109,6 +123,7 @@ async fn a_refund_names_what_it_is_for() {
         intent_id: "pi_1".into(),
         amount: 5,
         reason: None,
+        request: Some(mark(None)),
     };
     let answered = server.client().create_refund(&new, &key()).await.unwrap();
     assert!(answered.replayed);
@@ -132,6 +147,8 @@ async fn a_refund_names_what_it_is_for() {
                 "metadata[account_id]",
                 AccountId::from_uuid(account).to_string()
             ),
+            ("metadata[idempotency_key]", "key of the client".to_owned()),
+            ("metadata[body_hash]", "07".repeat(32)),
         ]
         .map(|(name, value)| (name.to_owned(), value))
     );
