@@ -107,8 +107,7 @@ impl Ours {
 }
 
 impl Adopter {
-    /// The moment from which Stripe's objects are looked at where nobody names one: an hour before the newest payment, because
-    /// clocks may differ. None where there is no payment.
+    /// When the newest payment of the database was accepted; none where there is no payment.
     ///
     /// # Errors
     /// [`AdoptionError::Postgres`].
@@ -146,6 +145,18 @@ impl Adopter {
                 return Ok(());
             }
         }
+    }
+
+    /// How many comparisons with Stripe no worker has ended. Those that failed for good are not counted.
+    ///
+    /// # Errors
+    /// [`AdoptionError::Postgres`].
+    pub async fn open_comparisons(&self) -> Result<u64, AdoptionError> {
+        let open = postgres::within(async {
+            let mut connection = self.pool.acquire().await?;
+            job::open_resyncs(&mut connection).await
+        });
+        Ok(u64::try_from(open.await?).unwrap_or_default())
     }
 
     /// Adopts a page in one transaction.
@@ -196,18 +207,15 @@ async fn compare(
         payment, intent, ..
     } in known
     {
-        match rows.get(intent.id.as_str()) {
-            Some(row) => {
-                let status = Status::of_intent(intent.status);
-                let is_other = status.is_some_and(|status| status.as_str() != row.status);
-                if is_other || intent.amount_received != row.captured {
-                    moved.push(row.id);
-                }
-            }
-            None => {
-                payments.push(*payment);
-                made.push(intent.created);
-            }
+        let Some(row) = rows.get(intent.id.as_str()) else {
+            payments.push(*payment);
+            made.push(intent.created);
+            continue;
+        };
+        let status = Status::of_intent(intent.status);
+        let is_other = status.is_some_and(|status| status.as_str() != row.status);
+        if is_other || intent.amount_received != row.captured {
+            moved.push(row.id);
         }
     }
     job::note_intents_made(connection, &payments, &made).await?;

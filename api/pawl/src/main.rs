@@ -1,6 +1,7 @@
 //! `pawl`: the command line of operators and developers.
 
 mod account;
+mod adopt;
 mod api_keys;
 mod audit;
 mod config;
@@ -77,6 +78,7 @@ enum Command {
     ApiKeys(api_keys::Command),
     #[command(subcommand)]
     Keys(keys::Command),
+    Adopt(adopt::Options),
     Audit(audit::Options),
     Id(id::Options),
     Machines(machines::Options),
@@ -131,6 +133,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Users(command) => users::run(command).await,
         Command::ApiKeys(command) => api_keys::run(command).await,
         Command::Keys(command) => keys::run(command).await,
+        Command::Adopt(options) => adopt::run(options).await,
         Command::Audit(options) => audit::run(options).await,
         Command::Id(options) => id::run(&options),
         Command::Machines(options) => machines::run(&options),

@@ -44,7 +44,7 @@ pub(super) fn action(what: &str, is_known: bool, payment: PaymentId) -> String {
     match (what, is_known) {
         ("payment", false) => {
             "Stripe has an intent of ours that the database does not know. Find out whether the database was restored from a \
-             backup, before new payments are accepted; the metadata of the intent names payment and account."
+             backup; `pawl adopt` writes the payment again."
                 .to_owned()
         }
         ("payment", true) => {

@@ -297,6 +297,15 @@ pub(crate) async fn note_refunds_made(
     Ok(())
 }
 
+/// How many resyncs are not done.
+pub(crate) async fn open_resyncs(connection: &mut PgConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from job where kind = 'resync' and state in ('queued', 'running')"#
+    )
+    .fetch_one(connection)
+    .await
+}
+
 /// Dead-letters jobs that were claimed too often without the end of a try: each of them may have killed its process.
 pub(crate) async fn quarantine(pool: &PgPool) -> sqlx::Result<u64> {
     let done = sqlx::query!(

@@ -7,6 +7,7 @@
     reason = "a test may stop here"
 )]
 
+mod adopt;
 mod browser;
 mod collector;
 mod command_line;
