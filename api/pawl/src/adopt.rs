@@ -82,14 +82,14 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
             .await?;
     }
     let mut done = Adoption::default();
-    let adopted = adopter.adopt_payments(range, &mut done, |done| {
+    let payments = adopter.adopt_payments(range, &mut done, |done| {
         output::notice(&format!(
             "{} intents of ours seen, {} payments adopted",
             done.seen,
             done.adopted.len()
         ));
     });
-    adopted.await?;
+    payments.await?;
     adopter.adopt_refunds(range, &mut done).await?;
     adopter.keep_answers_of_refunds(range, &mut done).await?;
     if options.dry_run {

@@ -128,6 +128,35 @@ impl Request {
     }
 }
 
+/// An order that is paid, one that is authorized, and one that is declined.
+fn lost_requests(world: &World) -> [Request; 3] {
+    let manual = NewPayment {
+        capture_method: CaptureMethod::Manual,
+        ..order("pm_card_visa", None)
+    };
+    [
+        Request::new(world, order("pm_card_visa", Some("order-7"))),
+        Request::new(world, manual),
+        Request::new(world, order("pm_card_chargeDeclined", None)),
+    ]
+}
+
+async fn send_all(world: &World, requests: &[Request]) -> Vec<Uuid> {
+    let mut ids = Vec::new();
+    for request in requests {
+        ids.push(request.send(world).await.payment);
+    }
+    ids
+}
+
+async fn statuses(world: &World, payments: &[Uuid]) -> Vec<String> {
+    let mut statuses = Vec::new();
+    for id in payments {
+        statuses.push(world.view(*id).await.status.into_owned());
+    }
+    statuses
+}
+
 #[tokio::test]
 async fn after_a_restore_every_client_may_retry_and_nothing_happens_twice() {
     let world = World::start().await;
@@ -153,19 +182,8 @@ async fn after_a_restore_every_client_may_retry_and_nothing_happens_twice() {
         .engine
         .command(paid, refund.clone(), refund_key.clone());
     sent.await.unwrap();
-    let manual = NewPayment {
-        capture_method: CaptureMethod::Manual,
-        ..order("pm_card_visa", None)
-    };
-    let lost = [
-        Request::new(&world, order("pm_card_visa", Some("order-7"))),
-        Request::new(&world, manual),
-        Request::new(&world, order("pm_card_chargeDeclined", None)),
-    ];
-    let mut ids = Vec::new();
-    for request in &lost {
-        ids.push(request.send(&world).await.payment);
-    }
+    let lost = lost_requests(&world);
+    let ids = send_all(&world, &lost).await;
     world.drain().await;
     let made_before = made(&world).await;
 
@@ -175,8 +193,11 @@ async fn after_a_restore_every_client_may_retry_and_nothing_happens_twice() {
     assert_eq!(restored.count("select count(*) from payment").await, 2);
 
     let first = adopt(&restored, false).await;
-    let adopted: Vec<Uuid> = first.adopted.iter().map(|id| id.uuid()).collect();
-    assert!(ids.iter().all(|id| adopted.contains(id)), "{first:?}");
+    let all = ids.iter().map(|id| PaymentId::from_uuid(*id));
+    assert!(
+        all.into_iter().all(|id| first.adopted.contains(&id)),
+        "{first:?}"
+    );
     assert_eq!((first.awaited, &first.skipped[..]), (1, &[][..]));
     let noted = "select count(*) from job where kind = 'create_intent' and state = 'queued' \
                  and first_sent_at is not null and unknown";
@@ -200,10 +221,7 @@ async fn after_a_restore_every_client_may_retry_and_nothing_happens_twice() {
     let again = again.await.unwrap();
     assert_eq!((again.status, again.replayed), (201, true));
     let shown: Value = serde_json::from_slice(&again.body).unwrap();
-    assert_eq!(
-        (&shown["amount"], &shown["object"]),
-        (&99.into(), &"refund".into())
-    );
+    assert_eq!(shown["amount"], 99);
     let another = order("pm_card_visa", Some("order-7"));
     let refused = restored
         .engine
@@ -212,10 +230,10 @@ async fn after_a_restore_every_client_may_retry_and_nothing_happens_twice() {
     restored.drain().await;
     assert_eq!(made(&restored).await, made_before);
 
-    let status = async |id: &Uuid| restored.view(*id).await.status;
-    assert_eq!(status(&ids[0]).await, "succeeded");
-    assert_eq!(status(&ids[1]).await, "requires_capture");
-    assert_eq!(status(&ids[2]).await, "requires_payment_method");
+    assert_eq!(
+        statuses(&restored, &ids).await,
+        ["succeeded", "requires_capture", "requires_payment_method"]
+    );
     assert_eq!(restored.view(paid).await.amount_refunded, 99);
 }
 
