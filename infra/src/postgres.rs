@@ -2,11 +2,11 @@
 
 mod bound;
 mod direct;
+mod hosts;
 mod watch;
 
 use std::time::Duration;
 
-use anyhow::Context;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::types::PgInterval;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -27,10 +27,13 @@ const FRESH_FOR: Duration = Duration::from_secs(2);
 /// a statement that waits for a lock for 2 s or runs for 8 s, a transaction that is idle for 10 s, and a connection whose
 /// client has vanished for 11 s, with their locks. [`within`] is the bound for a server that does not answer at all.
 ///
+/// A URL may name several hosts, with commas between: a primary and its standbys. The pool uses the one that accepts writes, and
+/// notices within about two seconds when another one does. It needs the runtime of tokio then.
+///
 /// # Errors
 /// If `url` is not a Postgres URL.
 pub fn pool(url: &str, max: u32) -> anyhow::Result<PgPool> {
-    Ok(pool_with(parsed(url)?, max))
+    Ok(pool_over(hosts::parse(url)?, max))
 }
 
 /// [`pool`] whose connections have only the rights of this database role. The user of the URL must be a member of it.
@@ -38,30 +41,41 @@ pub fn pool(url: &str, max: u32) -> anyhow::Result<PgPool> {
 /// # Errors
 /// As of [`pool`].
 pub fn pool_as(role: &str, url: &str, max: u32) -> anyhow::Result<PgPool> {
-    Ok(pool_with(parsed(url)?.options([("role", role)]), max))
+    let servers = hosts::parse(url)?.into_iter();
+    let servers = servers.map(|server| server.options([("role", role)]));
+    Ok(pool_over(servers.collect(), max))
 }
 
-fn parsed(url: &str) -> anyhow::Result<PgConnectOptions> {
-    let form = "the database URL is not of the form postgres://user:password@host:port/database";
-    // sqlx itself takes any scheme.
-    let options =
-        Some(url).filter(|url| url.starts_with("postgres://") || url.starts_with("postgresql://"));
-    options.context(form)?.parse().context(form)
+/// Whether this is the URL of a database, which may name several hosts.
+#[must_use]
+pub fn is_url(url: &str) -> bool {
+    hosts::parse(url).is_ok()
 }
 
 /// [`pool`] for options that are already parsed.
 #[must_use]
 pub fn pool_with(options: PgConnectOptions, max: u32) -> PgPool {
-    let mut options = with_settings(options);
-    if options.get_application_name().is_none() {
-        options = options.application_name(&program());
-    }
-    PgPoolOptions::new()
+    pool_over(vec![options], max)
+}
+
+fn pool_over(servers: Vec<PgConnectOptions>, max: u32) -> PgPool {
+    let servers: Vec<PgConnectOptions> = servers.into_iter().map(named).collect();
+    let has_several = servers.len() > 1;
+    // The parser gives one server at least.
+    let first = servers.first().cloned().unwrap_or_default();
+    let pool = PgPoolOptions::new()
         .max_connections(max)
         .acquire_timeout(Duration::from_secs(3))
         // sqlx would ping before each use: a round trip for every statement of the hot path.
         .test_before_acquire(false)
-        .after_connect(|connection, _| Box::pin(direct::check_settings(connection)))
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                if has_several {
+                    hosts::check_writable(connection).await?;
+                }
+                direct::check_settings(connection).await
+            })
+        })
         .before_acquire(|connection, usage| {
             Box::pin(async move {
                 if usage.idle_for > FRESH_FOR {
@@ -71,7 +85,20 @@ pub fn pool_with(options: PgConnectOptions, max: u32) -> PgPool {
             })
         })
         .after_release(|_, usage| Box::pin(async move { Ok(bound::is_trusted(usage.age)) }))
-        .connect_lazy_with(options)
+        .connect_lazy_with(first);
+    if has_several {
+        tokio::spawn(hosts::follow(pool.clone(), servers));
+    }
+    pool
+}
+
+/// Options with our settings, and with the name of this program where they have none.
+fn named(options: PgConnectOptions) -> PgConnectOptions {
+    let options = with_settings(options);
+    if options.get_application_name().is_some() {
+        return options;
+    }
+    options.application_name(&program())
 }
 
 /// Options whose connections have our settings.

@@ -25,6 +25,7 @@ mod ports;
 mod postgres;
 mod progress;
 mod redis;
+mod replicas;
 mod unprivileged;
 
 use std::time::Duration;
@@ -42,6 +43,7 @@ pub use crate::child::Guard;
 pub use crate::environment::Environment;
 pub use crate::home::{Directory, Home};
 pub use crate::progress::Progress;
+pub use crate::replicas::Replicas;
 
 /// The Kafka broker to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

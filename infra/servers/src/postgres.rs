@@ -6,6 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, sleep};
 
@@ -72,6 +74,17 @@ impl Postgres {
         self.url_of("pawl")
     }
 
+    /// The port on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends it without a chance to write or to say goodbye (SIGKILL).
+    pub(crate) fn kill(self) -> Result<()> {
+        let process = Pid::from_raw(self.child.id().cast_signed());
+        kill(process, Signal::SIGKILL).context("kill Postgres")
+    }
+
     fn url_of(&self, database: &str) -> String {
         format!("postgres://pawl@127.0.0.1:{}/{database}", self.port)
     }
@@ -99,6 +112,28 @@ impl Postgres {
         connection.close().await?;
         Ok(self)
     }
+}
+
+/// Copies the data of a server to `dir`, for a standby that follows it.
+pub(crate) async fn copy(primary: &Postgres, dir: &Path) -> Result<()> {
+    remove_dir(dir)?;
+    let user = Unprivileged::find()?;
+    let data = user.make_dir(dir)?;
+    let mut command = program(&user, &data, "pg_basebackup");
+    command.args([
+        "--host=127.0.0.1",
+        "--username=pawl",
+        "--write-recovery-conf",
+        "--checkpoint=fast",
+    ]);
+    command
+        .arg(format!("--port={}", primary.port))
+        .arg("--pgdata")
+        .arg(&data);
+    let log = dir.with_extension("log");
+    Child::spawn("pg_basebackup", command, &log)?
+        .success()
+        .await
 }
 
 /// Creates an empty cluster in `dir`; what an interrupted run left there is removed first.

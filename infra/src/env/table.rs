@@ -51,7 +51,7 @@ const SERVERS: Section = Section {
             example: Example::Commented("postgres://pawl:pawl@127.0.0.1:5432/pawl"),
             readers: &[Gateway, Auth, Core, Worker, Pawl],
             secret: true,
-            about: "The database, by the address of Postgres itself and not of a connection pooler.",
+            about: "The database, by the address of Postgres itself and not of a connection pooler. Of several hosts (`host1:5432,host2:5432`) the one that accepts writes is used.",
         },
         Variable {
             name: "REDIS_URL",

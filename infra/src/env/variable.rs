@@ -6,7 +6,6 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use redis::IntoConnectionInfo;
 use reqwest::Url;
-use sqlx::postgres::PgConnectOptions;
 use tracing_subscriber::EnvFilter;
 
 use crate::crash;
@@ -218,7 +217,7 @@ impl Form {
     #[must_use]
     pub fn allowed(self) -> String {
         match self {
-            Self::Postgres => "an address of the form postgres://user:password@host:port/database",
+            Self::Postgres => "an address of the form postgres://user:password@host:port/database, with commas between several hosts",
             Self::Redis => "an address of the form redis://host:port",
             Self::Brokers => "brokers of the form host:port, separated by commas",
             Self::HttpUrl => "an http:// or https:// address with a host",
@@ -258,7 +257,7 @@ impl Form {
     #[must_use]
     pub fn accepts(self, value: &str) -> bool {
         match self {
-            Self::Postgres => is_postgres(value),
+            Self::Postgres => crate::postgres::is_url(value),
             Self::Redis => value.starts_with("redis") && value.into_connection_info().is_ok(),
             Self::Brokers => value.split(',').all(|part| is_broker(part.trim())),
             Self::HttpUrl => is_http_url(value),
@@ -312,11 +311,6 @@ pub fn api_keys(value: &str) -> impl Iterator<Item = &str> {
 pub(crate) fn network(part: &str) -> Option<IpNet> {
     let network = part.parse().ok();
     network.or_else(|| part.parse::<IpAddr>().ok().map(IpNet::from))
-}
-
-fn is_postgres(value: &str) -> bool {
-    let scheme = value.split_once("://").map(|(scheme, _)| scheme);
-    matches!(scheme, Some("postgres" | "postgresql")) && PgConnectOptions::from_str(value).is_ok()
 }
 
 fn is_broker(part: &str) -> bool {

@@ -67,6 +67,11 @@ pub(super) fn is_trusted(age: Duration) -> bool {
     before.is_none_or(|before| age < before.elapsed())
 }
 
+/// Has all connections that are open now closed instead of used.
+pub(super) fn distrust() {
+    *DISTRUSTED_BEFORE.lock() = Some(Instant::now());
+}
+
 async fn bounded<T, E: From<sqlx::Error>>(
     bound: Duration,
     work: impl Future<Output = Result<T, E>>,
@@ -77,7 +82,7 @@ async fn bounded<T, E: From<sqlx::Error>>(
     if let Ok(done) = timeout(bound, work.as_mut()).await {
         return done;
     }
-    *DISTRUSTED_BEFORE.lock() = Some(Instant::now());
+    distrust();
     let seconds = bound.as_secs();
     tracing::warn!(
         seconds,

@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 
-use super::{LOCK_TIMEOUT, parsed, with_settings};
+use super::{LOCK_TIMEOUT, hosts, with_settings};
 
 /// How long the check waits for Postgres.
 const CHECK_WITHIN: Duration = Duration::from_secs(3);
@@ -28,8 +28,14 @@ const REMEDY: &str = "DATABASE_URL leads to a connection pooler, such as PgBounc
 /// If a pooler refused our settings, dropped them, or answered with a server's connection that is older than ours; and if
 /// `url` is not a Postgres URL.
 pub async fn refuse_pooler(url: &str) -> anyhow::Result<()> {
-    let options = with_settings(parsed(url)?);
-    match timeout(CHECK_WITHIN, found(&options)).await {
+    for server in hosts::parse(url)? {
+        refuse_pooler_at(with_settings(server)).await?;
+    }
+    Ok(())
+}
+
+async fn refuse_pooler_at(server: PgConnectOptions) -> anyhow::Result<()> {
+    match timeout(CHECK_WITHIN, found(&server)).await {
         Ok(Ok(Some(sign))) => bail!("{REMEDY} ({sign})"),
         Ok(Ok(None)) => Ok(()),
         Ok(Err(error)) if is_refusal(&error) => bail!("{REMEDY} ({error})"),

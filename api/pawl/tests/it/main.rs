@@ -14,6 +14,7 @@ mod command_line;
 mod configuration;
 mod console;
 mod dev;
+mod failover;
 mod fleet;
 mod haproxy;
 mod id;
