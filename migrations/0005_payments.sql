@@ -177,7 +177,7 @@ create table history (
     first_version  bigint           not null check (first_version > 0),
     last_version   bigint           not null generated always as (first_version + cardinality(transitions) - 1) stored,
     transitions    status_change[]  not null check (cardinality(transitions) > 0),
-    -- What caused it: `req_…` a request, `evt_…` a Stripe event, `job_…` a job, `timer_…` a timer, `op_…` an operator.
+    -- What caused it: `req_…` a request, `cmd_…` a command by Kafka, `evt_…` a Stripe event, `job_…` a job, `timer_…` a timer, `op_…` an operator.
     -- A request's cause is the X-Request-Id of its answer, unless the client sent that id: a client may send one id with
     -- two commands. Then the cause is an id of its own, and the client's is `request_id` in `data`.
     cause          text             not null,

@@ -22,10 +22,20 @@ impl Engine {
     /// [`Error::KeyReused`], [`Error::InFlight`], [`Error::ReferenceTaken`], [`Error::IntakePaused`] and
     /// [`Error::Unavailable`]; nothing was written then.
     pub async fn create(&self, new: NewPayment, idempotency: Idempotency) -> Result<Answer, Error> {
+        self.create_by(new, idempotency, &Cause::request()).await
+    }
+
+    /// As [`Engine::create`], from this cause.
+    pub(crate) async fn create_by(
+        &self,
+        new: NewPayment,
+        idempotency: Idempotency,
+        cause: &Cause,
+    ) -> Result<Answer, Error> {
         if self.inner.intake.is_paused(&self.inner.pool).await? {
             return self.answered_before(&idempotency).await;
         }
-        let create = Create::prepare(new, idempotency)?;
+        let create = Create::prepare(new, idempotency, cause)?;
         match self.inner.creates.submit(create).await? {
             create::Outcome::Answered(answer) => {
                 trace::link(answer.payment);
@@ -60,6 +70,18 @@ impl Engine {
         command: Command,
         idempotency: Idempotency,
     ) -> Result<Answer, Error> {
+        let cause = Cause::request();
+        self.command_by(payment, command, idempotency, cause).await
+    }
+
+    /// As [`Engine::command`], from this cause.
+    pub(crate) async fn command_by(
+        &self,
+        payment: Uuid,
+        command: Command,
+        idempotency: Idempotency,
+        cause: Cause,
+    ) -> Result<Answer, Error> {
         let (since, name) = (trace::begin(), command.name());
         let (event, subject) = event(payment, command);
         let origin = Origin::Command {
@@ -69,7 +91,7 @@ impl Engine {
         };
         let advance = Advance {
             payment,
-            cause: Cause::request(),
+            cause,
             origin,
         };
         match self.inner.advances.submit(advance).await? {

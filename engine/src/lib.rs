@@ -7,8 +7,11 @@
 
 pub mod adoption;
 pub mod audit;
+pub mod body;
 pub mod cache;
+pub mod code;
 mod command;
+pub mod command_consumer;
 mod commit;
 pub mod delivery;
 mod disputes;
@@ -24,6 +27,7 @@ mod jobs;
 mod message;
 mod operations;
 mod paused_kinds;
+pub mod problem;
 mod query;
 pub mod queue;
 pub mod reconciliation;

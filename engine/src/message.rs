@@ -25,6 +25,8 @@ pub(crate) struct Envelope {
     pub(crate) r#type: String,
     #[serde(with = "time::serde::rfc3339")]
     time: OffsetDateTime,
+    /// The id of the command by Kafka that led to the transition.
+    commandid: Option<String>,
 }
 
 impl Envelope {
@@ -36,7 +38,8 @@ impl Envelope {
     /// Renders the replacement, without payload, of an event that cannot be published.
     pub(crate) fn withheld(&self, reason: String) -> serde_json::Result<Vec<u8>> {
         let traceparent = trace::traceparent(self.stream());
-        serde_json::to_vec(&CloudEvent::withheld(self.id, self.time, reason).within(traceparent))
+        let event = CloudEvent::withheld(self.id, self.time, reason).within(traceparent);
+        serde_json::to_vec(&event.answering(self.commandid.clone()))
     }
 }
 
@@ -89,8 +92,10 @@ pub(crate) fn of<'a>(
         amount_reserved: amount("amount_reserved", payment.reserved),
     };
     let id = EventId::new(row.stream.into(), moved.version);
-    let event =
-        CloudEvent::new(id, row.event_type(), now, data).within(trace::traceparent(row.stream));
+    let command = row.data["command_id"].as_str().map(str::to_owned);
+    let event = CloudEvent::new(id, row.event_type(), now, data)
+        .within(trace::traceparent(row.stream))
+        .answering(command);
     Ok(outbox::New {
         account: record.account,
         row,

@@ -2,7 +2,7 @@
 # Installs the programs that this checkout needs and the system lacks. Without output or network access if none is missing.
 #
 #   infra/scripts/setup.sh run     to build Pawl and run it: a C compiler, Postgres, Redis
-#   infra/scripts/setup.sh test    all of that, and for the tests: PgBouncer, HAProxy, Chromium, libfaketime, jq, Kafka (Java, Maven), stripe-python, schemathesis, cargo-deny
+#   infra/scripts/setup.sh test    all of that, and for the tests: PgBouncer, HAProxy, Chromium, libfaketime, jq, kcat, Kafka (Java, Maven), stripe-python, schemathesis, cargo-deny
 #
 # Debian's packages are installed as root or with sudo. Other systems get the list of what is missing.
 set -eu
@@ -56,6 +56,7 @@ if [ "$want" = test ]; then
     has pgbouncer || missing "PgBouncer" pgbouncer
     has haproxy || missing "HAProxy" haproxy
     has jq || missing "jq" jq
+    has kcat || missing "kcat" kcat
     has chromium || missing "Chromium" chromium
     has chromedriver || missing "Chromium's driver" chromium-driver
     has_faketime || missing "libfaketime" libfaketime

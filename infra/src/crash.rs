@@ -19,11 +19,12 @@ const KINDS: [&str; 9] = [
 const OF_A_KIND: [&str; 3] = ["claimed", "called", "finished"];
 
 /// The points that no kind has.
-const OTHERS: [&str; 4] = [
+const OTHERS: [&str; 5] = [
     "inbox.kept",
     "inbox.applying",
     "inbox.applied",
     "relay.published",
+    "commands.applied",
 ];
 
 /// The names of all points, which are the values that `PAWL_CRASH_AT` may have.

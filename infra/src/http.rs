@@ -359,3 +359,10 @@ fn failed(problem: Problem, id: &RequestId) -> Response<Body> {
         .retry_after(1)
         .into_response()
 }
+
+/// Whether the text is an absolute address: with a scheme, of whatever name, and a host.
+#[must_use]
+pub fn is_absolute(address: &str) -> bool {
+    let uri = address.parse::<axum::http::Uri>();
+    uri.is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some())
+}

@@ -8,10 +8,11 @@ use anyhow::Context as _;
 use rdkafka::ClientConfig;
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, StreamConsumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::FutureProducer;
+use rdkafka::statistics::Statistics;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
@@ -19,6 +20,9 @@ use crate::metrics::Counters;
 
 /// A producer of messages whose deliveries are futures.
 pub type Producer = FutureProducer<ClientLog>;
+
+/// A consumer of messages as a stream, which reports how many it has not finished.
+pub type Consumer = StreamConsumer<ConsumerLog>;
 
 static CLIENT_LINES: Counters<1> = Counters::new(
     "pawl_kafka_client_lines_total",
@@ -50,6 +54,53 @@ impl ClientContext for ClientLog {
         CLIENT_LINES.with_labels([name]).increment(1);
         DefaultClientContext.log(RDKafkaLogLevel::Debug, facility, message);
     }
+}
+
+/// As [`ClientLog`], of a consumer.
+#[derive(Clone, Copy)]
+pub struct ConsumerLog {
+    lag: fn(i64),
+}
+
+impl ConsumerContext for ConsumerLog {}
+
+impl ClientContext for ConsumerLog {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        ClientLog.log(level, facility, message);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let partitions = statistics
+            .topics
+            .values()
+            .flat_map(|it| it.partitions.values());
+        let lag = partitions
+            .filter(|partition| !matches!(partition.fetch_state.as_str(), "none" | "stopped"))
+            .map(|partition| partition.consumer_lag.max(0));
+        (self.lag)(lag.sum());
+    }
+}
+
+/// A consumer of this group that commits its positions only when it is told to, and begins at the oldest message. Every 5 s it
+/// calls `lag` with how many messages of its partitions are behind the committed positions. It keeps at most 8 MiB of messages
+/// that were not taken yet, besides the answer of a broker under way.
+///
+/// # Errors
+/// As of [`producer`].
+pub fn consumer(brokers: &str, group: &str, lag: fn(i64)) -> KafkaResult<Consumer> {
+    client_config(brokers)
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("queued.max.messages.kbytes", "8192")
+        .set("fetch.max.bytes", "8388608")
+        // A topic that is made later is found after this time.
+        .set("topic.metadata.refresh.interval.ms", "10000")
+        // The partitions of a worker that died move to others after this time, and not after 45 s.
+        .set("session.timeout.ms", "10000")
+        .set("statistics.interval.ms", "5000")
+        .create_with_context(ConsumerLog { lag })
 }
 
 /// A producer whose acknowledgement means that every in-sync replica has the message, once and in order.

@@ -45,15 +45,7 @@ pub(crate) async fn confirm(
     sent: IdempotentBody<ConfirmPayment>,
 ) -> Result<Response, Error> {
     let idempotency = sent.idempotency(account, format!("{PATH}/{id}/confirm"));
-    let ConfirmPayment {
-        payment_method,
-        return_url,
-    } = sent.body;
-    let command = Command::Confirm {
-        payment_method,
-        return_url,
-    };
-    run(&gateway, id, command, idempotency, sent.wait).await
+    run(&gateway, id, sent.body.into(), idempotency, sent.wait).await
 }
 
 /// Capture a payment.
@@ -84,11 +76,7 @@ pub(crate) async fn capture(
     sent: IdempotentBody<CapturePayment>,
 ) -> Result<Response, Error> {
     let idempotency = sent.idempotency(account, format!("{PATH}/{id}/capture"));
-    let command = Command::Capture {
-        amount: sent.body.amount,
-        is_final: sent.body.is_final.unwrap_or(true),
-    };
-    run(&gateway, id, command, idempotency, sent.wait).await
+    run(&gateway, id, sent.body.into(), idempotency, sent.wait).await
 }
 
 /// List a payment's captures, newest first.
@@ -151,10 +139,7 @@ pub(crate) async fn cancel(
     sent: IdempotentBody<CancelPayment>,
 ) -> Result<Response, Error> {
     let idempotency = sent.idempotency(account, format!("{PATH}/{id}/cancel"));
-    let command = Command::Cancel {
-        reason: sent.body.reason.map(|reason| reason.as_str().to_owned()),
-    };
-    run(&gateway, id, command, idempotency, sent.wait).await
+    run(&gateway, id, sent.body.into(), idempotency, sent.wait).await
 }
 
 /// Runs a command on a payment and answers after the wait that the client asked for.

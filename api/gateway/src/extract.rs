@@ -7,16 +7,16 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
-use engine::Idempotency;
+use engine::body::Checked;
+use engine::{Idempotency, body};
 use infra::http::LongBody;
 use infra::http::body::{json_or_empty, read_json_or_empty};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::body::Checked;
 use crate::error::Error;
 use crate::prefer::Wait;
-use crate::{Gateway, body, idempotency};
+use crate::{Gateway, idempotency};
 
 /// The account that a request acts for, proven by a token or an API key.
 pub(crate) struct Account(pub(crate) Uuid);
@@ -52,7 +52,7 @@ impl<T> IdempotentBody<T> {
             account,
             method: "POST".to_owned(),
             key: self.key.clone(),
-            body_hash: idempotency::body_hash("POST", &path, &self.raw),
+            body_hash: body::body_hash("POST", &path, &self.raw),
             path,
         }
     }

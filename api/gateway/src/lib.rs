@@ -4,7 +4,6 @@
 //! answers a command once the engine has made it durable.
 
 mod answer;
-mod body;
 pub mod code;
 mod commands;
 mod deliveries;

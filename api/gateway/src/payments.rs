@@ -1,29 +1,25 @@
 //! Payments: create, read and list.
 
-use std::time::Duration;
-
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use contracts::id::{Payment, PaymentId};
-use contracts::request;
 use contracts::request::CreatePayment;
 use contracts::schema::{IdempotencyKey, MetadataFilter, PaymentStatus};
 use contracts::view::PaymentView;
-use engine::{Answer, Engine, NewPayment, Notes};
-use infra::http::RequestError;
+use engine::body::new_payment;
+use engine::{Answer, Engine};
 use infra::http::list::List;
 use infra::http::page::ListQuery;
 use infra::http::path::PathId;
 use uuid::Uuid;
-use workflows::payment::CaptureMethod;
 
 use crate::early_view::FoundEarly;
 use crate::error::Error;
 use crate::extract::{Account, IdempotentBody};
 use crate::if_none_match::IfNoneMatch;
 use crate::prefer::Wait;
-use crate::{Gateway, answer, body, filter, openapi};
+use crate::{Gateway, answer, filter, openapi};
 
 /// The path of payments.
 pub(crate) const PATH: &str = "/api/v1/payments";
@@ -200,31 +196,4 @@ pub(crate) async fn answer_after_wait(
         newer.map(|view| view.body)
     })
     .await
-}
-
-/// The payment as the engine takes it; here the sum becomes `Money`.
-fn new_payment(request: CreatePayment) -> Result<NewPayment, RequestError> {
-    Ok(NewPayment {
-        money: body::money(request.amount, &request.currency)?,
-        capture_method: match request.capture_method {
-            request::CaptureMethod::Automatic => CaptureMethod::Automatic,
-            request::CaptureMethod::Manual => CaptureMethod::Manual,
-        },
-        multicapture: request.multicapture,
-        confirm: request.confirm,
-        payment_method: request.payment_method,
-        return_url: request.return_url,
-        expires_in: request
-            .expires_in
-            .and_then(|seconds| u64::try_from(seconds).ok())
-            .map(Duration::from_secs),
-        notes: Notes {
-            reference: request.reference,
-            customer: request.customer,
-            description: request.description,
-            statement_descriptor: request.statement_descriptor,
-            payment_method_types: request.payment_method_types,
-            metadata: request.metadata,
-        },
-    })
 }

@@ -6,7 +6,6 @@ use contracts::id::{Payment, PaymentId, Refund, RefundId};
 use contracts::request::CreateRefund;
 use contracts::schema::{IdempotencyKey, RefundStatus};
 use contracts::view::RefundView;
-use engine::Command;
 use infra::http::list::List;
 use infra::http::page::{ListQuery, Page};
 use infra::http::path::PathId;
@@ -46,11 +45,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Error> {
     let idempotency = sent.idempotency(account, format!("/api/v1/payments/{id}/refunds"));
     let wait = sent.wait;
-    let CreateRefund { amount, reason } = sent.body;
-    let command = Command::Refund {
-        amount,
-        reason: reason.map(|reason| reason.as_str().to_owned()),
-    };
+    let command = sent.body.into();
     let engine = &gateway.engine;
     let answer = engine.command(id.uuid(), command, idempotency).await?;
     let refund = RefundId::from_uuid(answer.subject);

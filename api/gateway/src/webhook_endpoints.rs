@@ -12,10 +12,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use contracts::id::{WebhookEndpoint, WebhookEndpointId};
 use contracts::webhook::{
-    CreateWebhookEndpoint, DeliveryStatus, DeliveryView, LONGEST_DESCRIPTION,
-    LONGEST_OVERLAP_SECONDS, LONGEST_URL, MOST_EVENT_FILTERS, RotateSecret, SECRET_OVERLAP_SECONDS,
-    UpdateWebhookEndpoint, WebhookEndpointView, is_event_filter,
+    CreateWebhookEndpoint, DeliveryStatus, DeliveryView, LONGEST_URL, RotateSecret,
+    SECRET_OVERLAP_SECONDS, UpdateWebhookEndpoint, WebhookEndpointView,
 };
+use engine::body::{check_text, sentence};
 use engine::delivery::{Address, EndpointChange, Guard, NewEndpoint};
 use infra::http::RequestError;
 use infra::http::list::List;
@@ -23,7 +23,6 @@ use infra::http::page::ListQuery;
 use infra::http::path::PathId;
 use uuid::Uuid;
 
-use crate::body::{Checked, check_text, sentence};
 use crate::error::Error;
 use crate::extract::{CheckedBody, caller};
 use crate::{Gateway, answer, openapi};
@@ -265,60 +264,6 @@ impl FromRequestParts<Gateway> for Manager {
         } else {
             Err(Error::Forbidden("an API key or the role admin"))
         }
-    }
-}
-
-impl Checked for CreateWebhookEndpoint {
-    fn check(&self) -> Result<(), RequestError> {
-        description(self.description.as_deref())?;
-        event_filters(self.enabled_events.as_deref())
-    }
-}
-
-impl Checked for UpdateWebhookEndpoint {
-    fn check(&self) -> Result<(), RequestError> {
-        description(self.description.as_deref())?;
-        event_filters(self.enabled_events.as_deref())
-    }
-}
-
-impl Checked for RotateSecret {
-    fn check(&self) -> Result<(), RequestError> {
-        match self.expires_in {
-            Some(seconds) if !(0..=LONGEST_OVERLAP_SECONDS).contains(&seconds) => {
-                Err(RequestError::field(
-                    "expires_in",
-                    format!("This must be from 0 to {LONGEST_OVERLAP_SECONDS} seconds."),
-                ))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn description(value: Option<&str>) -> Result<(), RequestError> {
-    value.map_or(Ok(()), |value| {
-        check_text("description", value, LONGEST_DESCRIPTION)
-    })
-}
-
-fn event_filters(filters: Option<&[String]>) -> Result<(), RequestError> {
-    let Some(filters) = filters else {
-        return Ok(());
-    };
-    if !(1..=MOST_EVENT_FILTERS).contains(&filters.len()) {
-        return Err(RequestError::field(
-            "enabled_events",
-            format!("Name 1 to {MOST_EVENT_FILTERS} types of events, or * for all."),
-        ));
-    }
-    if filters.iter().all(|filter| is_event_filter(filter)) {
-        Ok(())
-    } else {
-        Err(RequestError::field(
-            "enabled_events",
-            "These must be types of events such as payment.succeeded, payment.* and the like, or *.",
-        ))
     }
 }
 

@@ -1,12 +1,14 @@
 //! The `AsyncAPI` description of what Kafka carries, made from the types that are published.
 
+mod commands;
+
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::event::{CONTENT_TYPE, CloudEvent, EventData, TOPIC, Withheld};
 use crate::id::PaymentId;
-use crate::{example, webhook};
+use crate::{command, example, webhook};
 
 /// The type of the event that replaces one that Kafka refused.
 pub const WITHHELD: &str = "pawl.event.withheld";
@@ -40,40 +42,74 @@ pub fn document() -> serde_json::Result<Value> {
         WITHHELD.to_owned(),
         message(WITHHELD, &payload, &json!(withheld)),
     );
+    let (commands, refused) = commands::messages(&mut schemas)?;
     let schemas: Map<String, Value> = schemas
         .into_iter()
         .map(|(name, schema)| Ok((name, serde_json::to_value(schema)?)))
         .collect::<serde_json::Result<_>>()?;
-    let of_channel: Map<String, Value> = messages
-        .keys()
-        .map(|name| {
-            (
-                name.clone(),
-                json!({ "$ref": format!("#/components/messages/{name}") }),
-            )
-        })
-        .collect();
+    let of_channel = [&messages, &commands, &refused].map(references);
+    let [of_payments, of_commands, of_refused] = of_channel;
+    messages.extend(commands);
+    messages.extend(refused);
     Ok(json!({
         "asyncapi": "3.0.0",
         "info": {
             "title": "Pawl",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Every transition of every payment, its attempts and its refunds: at least once, within a payment in the order of versions. docs/kafka-events.md explains the guarantees and how to consume.",
+            "description": "Every transition of every payment, its attempts and its refunds: at least once, within a payment in the order of versions; and commands to Pawl, if KAFKA_COMMANDS is true. docs/kafka-events.md explains the guarantees and how to consume.",
             "license": { "name": "Apache-2.0" },
         },
         "defaultContentType": CONTENT_TYPE,
-        "channels": { "payments": {
-            "address": TOPIC,
-            "description": "CloudEvents 1.0 in structured JSON, keyed by the payment's id.",
-            "messages": of_channel,
-        } },
-        "operations": { "publish": {
+        "channels": {
+            "payments": {
+                "address": TOPIC,
+                "description": "CloudEvents 1.0 in structured JSON, keyed by the payment's id.",
+                "messages": of_payments,
+            },
+            "commands": {
+                "address": command::TOPIC,
+                "description": "Commands in JSON. Those with one key are done in their order: use the payment's id, or your order id for create.",
+                "messages": of_commands,
+            },
+            "dead": {
+                "address": command::DEAD_TOPIC,
+                "description": "Commands that were refused, keyed as the commands were.",
+                "messages": of_refused,
+            },
+        },
+        "operations": operations(),
+        "components": { "messages": messages, "schemas": schemas },
+    }))
+}
+
+/// What Pawl does with the channels.
+fn operations() -> Value {
+    json!({
+        "publish": {
             "action": "send",
             "channel": { "$ref": "#/channels/payments" },
             "summary": "Pawl publishes what has happened.",
-        } },
-        "components": { "messages": messages, "schemas": schemas },
-    }))
+        },
+        "take": {
+            "action": "receive",
+            "channel": { "$ref": "#/channels/commands" },
+            "summary": "Pawl does what is asked, once for each id.",
+        },
+        "refuse": {
+            "action": "send",
+            "channel": { "$ref": "#/channels/dead" },
+            "summary": "Pawl says why it did not do what was asked.",
+        },
+    })
+}
+
+/// References to messages, as a channel names them.
+fn references(messages: &Map<String, Value>) -> Map<String, Value> {
+    let reference = |name: &String| {
+        let target = format!("#/components/messages/{name}");
+        (name.clone(), json!({ "$ref": target }))
+    };
+    messages.keys().map(reference).collect()
 }
 
 /// Adds the schema of a type under this name, and those of the types in it.

@@ -49,6 +49,10 @@ pub struct CloudEvent<D = EventData> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$")]
     pub traceparent: Option<String>,
+    /// The id of the command on `pawl.commands.v1` that led to the transition; absent where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 255)]
+    pub commandid: Option<String>,
     /// The transition.
     pub data: D,
 }
@@ -143,6 +147,7 @@ impl CloudEvent {
             time,
             datacontenttype: "application/json".into(),
             traceparent: None,
+            commandid: None,
             data,
         }
     }
@@ -154,6 +159,15 @@ impl<D> CloudEvent<D> {
     pub fn within(self, traceparent: String) -> Self {
         Self {
             traceparent: Some(traceparent),
+            ..self
+        }
+    }
+
+    /// The same event as the answer to a command, if there is one.
+    #[must_use]
+    pub fn answering(self, command: Option<String>) -> Self {
+        Self {
+            commandid: command,
             ..self
         }
     }
@@ -184,6 +198,7 @@ impl CloudEvent<Withheld> {
             time,
             datacontenttype: "application/json".into(),
             traceparent: None,
+            commandid: None,
             data: Withheld {
                 payment_id: id.payment,
                 version: id.version,

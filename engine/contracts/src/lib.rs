@@ -5,6 +5,7 @@
 
 pub mod asyncapi;
 pub mod audit;
+pub mod command;
 pub mod event;
 pub mod evidence;
 pub mod example;

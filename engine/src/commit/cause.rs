@@ -7,13 +7,15 @@ use uuid::Uuid;
 /// What a transition came from. The same cause moves one subject once; the database refuses a second time.
 #[derive(Debug, Clone)]
 pub(crate) struct Cause {
-    /// `req_…`, `evt_…`, `job_…_TRY`, `op_…`, `timer_expire` or `timer_evidence_…`, as it stands in the column `cause`.
+    /// `req_…`, `cmd_…`, `evt_…`, `job_…_TRY`, `op_…`, `timer_expire` or `timer_evidence_…`, as it stands in the column `cause`.
     pub(crate) id: String,
     /// The `X-Request-Id` that the client sent, if it sent one. It is not the cause itself, because a client may send the
     /// same id with two commands; it is kept in the transition's data, so that each of the two ids leads to the other.
     pub(crate) client_request_id: Option<String>,
     /// Who moved the payment by hand, and why.
     operator: Option<(String, String)>,
+    /// The id of the command by Kafka, as its sender chose it. It is kept in the transition's data, and its event has it.
+    command: Option<String>,
 }
 
 impl Cause {
@@ -27,6 +29,7 @@ impl Cause {
                     id: RequestId::generate().as_str().into(),
                     client_request_id: request.map(|request| request.as_str().into()),
                     operator: None,
+                    command: None,
                 };
                 tracing::debug!(
                     cause = cause.id,
@@ -54,6 +57,16 @@ impl Cause {
             id: format!("op_{}", Uuid::now_v7().simple()),
             client_request_id: Some(request),
             operator: by,
+            command: None,
+        }
+    }
+
+    /// A command by Kafka, under the id that its sender chose. It is not the cause itself, because one sender may choose the id
+    /// of another.
+    pub(crate) fn command(id: &str) -> Self {
+        Self {
+            command: Some(id.to_owned()),
+            ..Self::internal(format!("cmd_{}", Uuid::now_v7().simple()))
         }
     }
 
@@ -67,10 +80,13 @@ impl Cause {
         Self::internal(format!("timer_evidence_{now}"))
     }
 
-    /// Adds the client's request id, and the operator with the reason, to the facts of a transition.
+    /// Adds the client's request id, the id of the command, and the operator with the reason, to the facts of a transition.
     pub(crate) fn note_in(&self, facts: &mut Value) {
         if let Some(id) = &self.client_request_id {
             facts["request_id"] = id.as_str().into();
+        }
+        if let Some(id) = &self.command {
+            facts["command_id"] = id.as_str().into();
         }
         if let Some((actor, reason)) = &self.operator {
             facts["actor"] = actor.as_str().into();
@@ -83,6 +99,7 @@ impl Cause {
             id,
             client_request_id: None,
             operator: None,
+            command: None,
         }
     }
 }

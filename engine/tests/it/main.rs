@@ -9,6 +9,7 @@ mod adoption;
 mod audit;
 mod cache;
 mod captures;
+mod commands;
 mod deliveries;
 mod disputes;
 mod edges;

@@ -1,5 +1,5 @@
-//! The worker service: runs jobs against Stripe, applies webhooks, delivers events to merchants, publishes to Kafka, and
-//! runs the sweeper.
+//! The worker service: runs jobs against Stripe, applies webhooks, delivers events to merchants, publishes to Kafka, takes
+//! commands from Kafka if it is told to, and runs the sweeper.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use engine::queue::Queue;
 use engine::stripe::{Client, ClientConfig};
 use engine::webhook::Source;
 use engine::worker::{Worker, WorkerParts};
-use engine::{delivery, queue};
+use engine::{Engine, Parts, delivery, queue};
 use infra::Env;
 use infra::env::{ExposeSecret, SecretString};
 use infra::health::Readiness;
@@ -47,6 +47,8 @@ pub struct Config {
     pub redis_url: SecretString,
     /// `KAFKA_BROKERS`.
     pub kafka_brokers: String,
+    /// The topic that it takes commands from, if it does: `KAFKA_COMMANDS` and `KAFKA_COMMANDS_TOPIC`.
+    pub kafka_commands: Option<String>,
     /// `STRIPE_API_KEY`.
     pub stripe_key: SecretString,
     /// `STRIPE_API_BASE`.
@@ -76,6 +78,9 @@ impl Config {
             database_connections: env.number("WORKER_DATABASE_CONNECTIONS"),
             redis_url: env.secret("REDIS_URL"),
             kafka_brokers: env.required("KAFKA_BROKERS"),
+            kafka_commands: env
+                .switch("KAFKA_COMMANDS")
+                .then(|| env.text("KAFKA_COMMANDS_TOPIC")),
             stripe_key,
             stripe_base,
             source: Source {
@@ -114,9 +119,18 @@ pub async fn serve(
         concurrency: config.concurrency,
         ..ClientConfig::new(config.stripe_base, config.stripe_key)
     })?;
+    let queue = Queue::connect(redis_url, queue::JOBS)?;
+    let commands = config.kafka_commands.map(|topic| {
+        let parts = Parts {
+            pool: pool.clone(),
+            queue: queue.clone(),
+            cache: cache.clone(),
+        };
+        (Engine::start(parts), topic)
+    });
     let worker = Worker::new(WorkerParts {
         pool: pool.clone(),
-        queue: Queue::connect(redis_url, queue::JOBS)?,
+        queue,
         cache: cache.clone(),
         stripe,
         audit_key,
@@ -147,6 +161,14 @@ pub async fn serve(
         async {
             let (brokers, loops) = (&config.kafka_brokers, worker.loops());
             Ok(engine::relay::run(pool, brokers, published, loops, shutdown.clone()).await?)
+        },
+        async {
+            let Some((engine, topic)) = commands else {
+                return Ok(());
+            };
+            let (brokers, loops) = (&config.kafka_brokers, worker.loops());
+            let stop = shutdown.clone();
+            Ok(engine::command_consumer::run(engine, brokers, &topic, loops, stop).await?)
         },
     )?;
     Ok(())

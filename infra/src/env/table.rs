@@ -72,6 +72,26 @@ const SERVERS: Section = Section {
             about: "The Kafka brokers that events are published to.",
         },
         Variable {
+            example: Example::Commented("true"),
+            ..Variable::with_default(
+                "KAFKA_COMMANDS",
+                Form::Switch,
+                "false",
+                &[Worker],
+                "`true` lets the worker take commands from Kafka (docs/kafka-events.md); who may write to it may move every merchant's money.",
+            )
+        },
+        Variable {
+            example: Example::Commented("pawl.commands.v1"),
+            ..Variable::with_default(
+                "KAFKA_COMMANDS_TOPIC",
+                Form::Text,
+                "pawl.commands.v1",
+                &[Worker],
+                "The topic of commands, where one Kafka serves several installations; refused ones go to the topic with `.dead` behind the name.",
+            )
+        },
+        Variable {
             name: "STRIPE_API_BASE",
             form: Form::HttpUrl,
             unset: Unset::Value(super::STRIPE_API_BASE),

@@ -13,6 +13,7 @@ fn every_code_has_an_anchor_in_the_docs_and_every_anchor_a_code() {
         infra::http::code::ALL,
         authz::code::ALL,
         auth_service::code::ALL,
+        engine::code::ALL,
         gateway::code::ALL,
     ];
     let codes: Vec<_> = declared.into_iter().flatten().collect();

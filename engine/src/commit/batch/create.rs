@@ -103,7 +103,11 @@ pub(crate) enum Outcome {
 
 impl Create {
     /// The first step of a new payment. Nothing is written yet.
-    pub(crate) fn prepare(new: NewPayment, idempotency: Idempotency) -> Result<Self, Error> {
+    pub(crate) fn prepare(
+        new: NewPayment,
+        idempotency: Idempotency,
+        cause: &Cause,
+    ) -> Result<Self, Error> {
         let (id, now) = (Uuid::now_v7(), store::now());
         let payment = Payment::new(
             id,
@@ -119,7 +123,7 @@ impl Create {
         };
         let mark = RequestMark::of(&idempotency, new.notes.reference.clone());
         let account = idempotency.account;
-        let mut begun = Begun::new(payment, account, new.notes, &Cause::request(), now)?;
+        let mut begun = Begun::new(payment, account, new.notes, cause, now)?;
         for job in &mut begun.jobs {
             job.request = Some(mark.clone());
         }

@@ -5,6 +5,7 @@
     reason = "a test may stop here"
 )]
 
+mod commands;
 mod crash;
 mod process;
 #[path = "../../../tests/it/receiver.rs"]

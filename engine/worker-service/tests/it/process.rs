@@ -18,6 +18,16 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a worker with the world's database and Stripe, and its own Redis database; it aborts at `crash_at`, if given.
     pub(crate) fn start(world: &World, redis: u8, crash_at: Option<&str>) -> Self {
+        Self::with(world, redis, crash_at, &[])
+    }
+
+    /// As [`Process::start`], with these variables besides.
+    pub(crate) fn with(
+        world: &World,
+        redis: u8,
+        crash_at: Option<&str>,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_worker-service"));
         command
             .env_clear()
@@ -38,6 +48,7 @@ impl Process {
             .env("WEBHOOK_TIMEOUT_SECONDS", "1")
             .env("WORKER_ADDR", "127.0.0.1:0")
             .env("RUST_LOG", "warn")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .kill_on_drop(true);
         if let Some(point) = crash_at {

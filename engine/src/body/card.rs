@@ -70,7 +70,7 @@ pub(super) fn is_name(name: &str) -> bool {
 
 /// Whether the text holds a card number: digits, possibly parted by single spaces, dashes or dots, with the length and the
 /// prefix of a network's numbers ([`NETWORKS`]) and the right check digit (Luhn).
-pub(super) fn is_in(text: &str) -> bool {
+pub(crate) fn is_in(text: &str) -> bool {
     let bytes = text.as_bytes();
     let mut start = 0;
     while let Some(offset) = bytes

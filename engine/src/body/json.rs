@@ -13,7 +13,7 @@ use crate::code::INVALID_AMOUNT;
 /// # Errors
 /// The first fault: broken JSON, card data, a key twice, or a field that is unknown, missing, of another type or not
 /// allowed.
-pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RequestError> {
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RequestError> {
     body::parse(bytes).map_err(|error| {
         // Card data wins over every other fault of the same body.
         let value: Option<Value> = serde_json::from_slice(bytes).ok();

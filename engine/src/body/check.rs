@@ -1,6 +1,5 @@
 //! The rules that JSON types cannot express: lengths, characters, ranges, and fields that need each other.
 
-use axum::http::Uri;
 use contracts::evidence::{FILES, LENGTH, TEXT_LENGTH, TEXTS};
 use contracts::request::{
     AcceptDispute, CancelPayment, CaptureMethod, CapturePayment, ConfirmPayment, CreatePayment,
@@ -23,8 +22,11 @@ const METADATA_VALUE_LENGTH: usize = 500;
 const EXPIRES_IN: std::ops::RangeInclusive<i64> = 60..=2_592_000;
 
 /// A request with rules of its own.
-pub(crate) trait Checked {
-    /// Refuses with the first fault.
+pub trait Checked {
+    /// Checks the rules.
+    ///
+    /// # Errors
+    /// The first fault.
     fn check(&self) -> Result<(), RequestError>;
 }
 
@@ -165,7 +167,7 @@ fn amount(amount: i64) -> Result<(), RequestError> {
 ///
 /// # Errors
 /// If the currency is unknown, or Stripe does not charge this amount in it.
-pub(crate) fn money(amount: i64, currency: &str) -> Result<Money, RequestError> {
+pub fn money(amount: i64, currency: &str) -> Result<Money, RequestError> {
     let money = Money::parse(amount, currency).map_err(|error| {
         let (code, param) = match error {
             MoneyError::UnknownCurrency | MoneyError::UnsupportedCurrency => {
@@ -183,7 +185,8 @@ pub(crate) fn money(amount: i64, currency: &str) -> Result<Money, RequestError> 
 }
 
 /// The message of another crate as a sentence: with a capital letter and a full stop.
-pub(crate) fn sentence(message: &str) -> String {
+#[must_use]
+pub fn sentence(message: &str) -> String {
     let mut letters = message.chars();
     letters.next().map_or_else(String::new, |first| {
         format!("{}{}.", first.to_uppercase(), letters.as_str())
@@ -194,8 +197,12 @@ fn optional(param: &str, value: Option<&str>, longest: usize) -> Result<(), Requ
     value.map_or(Ok(()), |value| check_text(param, value, longest))
 }
 
-/// Checks text that is stored and shown. Postgres refuses NUL; the other control characters are mistakes.
-pub(crate) fn check_text(param: &str, value: &str, longest: usize) -> Result<(), RequestError> {
+/// Checks text that is stored and shown, at most `longest` characters. Postgres refuses NUL; the other control characters are
+/// mistakes.
+///
+/// # Errors
+/// If it is empty, too long, or holds card data or control characters.
+pub fn check_text(param: &str, value: &str, longest: usize) -> Result<(), RequestError> {
     if card::is_in(value) {
         return Err(card::refused(param));
     }
@@ -252,10 +259,7 @@ fn return_url(value: Option<&str>) -> Result<(), RequestError> {
     let Some(value) = value else { return Ok(()) };
     check_text("return_url", value, 2048)?;
     // The scheme of an app is allowed: Stripe opens it as well.
-    let absolute = value
-        .parse::<Uri>()
-        .is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some());
-    if absolute {
+    if infra::http::is_absolute(value) {
         Ok(())
     } else {
         Err(RequestError::field(
