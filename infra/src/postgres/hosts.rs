@@ -37,6 +37,8 @@ pub(super) fn parse(url: &str) -> anyhow::Result<Vec<PgConnectOptions>> {
         Some((user, hosts)) => (format!("{user}@"), hosts),
         None => (String::new(), authority),
     };
+    let has_gap = hosts.contains(',') && hosts.split(',').any(str::is_empty);
+    ensure!(!has_gap, FORM);
     let path = without_wanted(path)?;
     let options = hosts.split(',').map(|host| {
         format!("{scheme}://{user}{host}{path}")
