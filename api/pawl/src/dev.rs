@@ -14,7 +14,7 @@ use servers::{Broker, External, Home, Progress, Servers};
 use services::{Listeners, Services, Settings};
 
 use crate::demo::Secrets;
-use crate::{demo, migrate, output};
+use crate::{demo, migrate, output, seed};
 
 /// The exit code after Ctrl-C or SIGTERM during the start.
 const INTERRUPTED: u8 = 130;
@@ -32,6 +32,9 @@ pub(crate) struct Options {
     /// `infra/scripts/setup.sh test` downloads.
     #[arg(long, value_enum, default_value_t = Broker::Mock)]
     kafka: Broker,
+    /// Makes no demonstration payments at the first start.
+    #[arg(long)]
+    no_demo: bool,
 }
 
 /// Runs until a signal, or until a service fails.
@@ -47,6 +50,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     running.facts.print();
+    if !options.no_demo && running.is_new && running.simulator.is_some() {
+        tokio::spawn(make_demo());
+    }
     let failure = shutdown
         .run_until_cancelled(running.services.failure())
         .await;
@@ -59,9 +65,25 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     }
 }
 
+/// Makes the demonstration's payments beside what the person does meanwhile.
+async fn make_demo() {
+    let made = async {
+        let running = crate::running::Running::find()?;
+        seed::demo::make(&running, |_, _| ()).await
+    };
+    output::notice(&match made.await {
+        Ok(()) => "the demonstration's payments are in the console".to_owned(),
+        Err(error) => format!(
+            "failed to make the demonstration's payments: {error:#}; `pawl seed --scenario demo` goes on"
+        ),
+    });
+}
+
 /// The running services and servers.
 struct Running {
     facts: Facts,
+    /// Whether the database has no payment yet.
+    is_new: bool,
     // Dropped in this order: the services before the servers that they use.
     services: Services,
     simulator: Option<Services>,
@@ -91,6 +113,8 @@ impl Running {
         connect(&pool, &servers.database_url).await?;
         let version = migrate::apply(&pool).await?;
         demo::seed(&pool, &secrets).await?;
+        let is_new = sqlx::query_scalar("select not exists (select from payment)");
+        let is_new = is_new.fetch_one(&pool).await?;
         pool.close().await;
         progress.done(format!("version {version}, demonstration account seeded"));
 
@@ -106,6 +130,7 @@ impl Running {
         facts.write(&file)?;
         Ok(Running {
             facts,
+            is_new,
             services,
             simulator,
             _servers: servers,

@@ -20,6 +20,8 @@ mod pause;
 #[cfg(feature = "dev")]
 mod reset;
 #[cfg(feature = "dev")]
+mod running;
+#[cfg(feature = "dev")]
 mod seed;
 #[cfg(feature = "dev")]
 mod services;
@@ -50,9 +52,8 @@ enum Command {
     Reset,
     /// Brings the database of `DATABASE_URL` to this version's schema.
     Migrate,
-    /// Creates the demonstration's account, users and API key in the database of `DATABASE_URL`.
     #[cfg(feature = "dev")]
-    Seed,
+    Seed(seed::Options),
     /// Makes every gateway refuse new payments (`pawl pause intake`).
     Pause(pause::Options),
     /// Makes every gateway accept new payments again (`pawl resume intake`).
@@ -116,7 +117,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Reset => reset::run(),
         Command::Migrate => migrate::run().await,
         #[cfg(feature = "dev")]
-        Command::Seed => seed::run().await,
+        Command::Seed(options) => seed::run(options).await,
         Command::Pause(options) => pause::run(options, true).await,
         Command::Resume(options) => pause::run(options, false).await,
         Command::Config(command) => config::run(command).await,

@@ -1,23 +1,14 @@
 //! `pawl trigger`: makes the payments of a scenario at the `make run` of this checkout, with its simulator of Stripe.
 
-use std::fs;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
-use reqwest::{Client, RequestBuilder};
-use serde::Deserialize;
 use serde_json::{Value, json};
-use servers::Home;
 use uuid::Uuid;
 
+use crate::running::{Running, text};
 use crate::{output, table};
-
-/// How long one step may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The pause between two looks at a payment.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// Makes what happens in a scenario happen: real calls to the gateway and the simulator of the `make run` in this checkout,
 /// so that events, webhooks and pages show it.
@@ -58,15 +49,8 @@ pub(crate) enum Scenario {
     FraudWarning,
 }
 
-/// The running services, as `.pawl/dev.json` describes them.
-#[derive(Deserialize)]
-struct Running {
-    gateway: String,
-    simulator: String,
-    api_key: String,
-    #[serde(skip)]
-    http: Client,
-}
+/// Makes the calls of a scenario and prints what they lead to.
+struct Player(Running);
 
 /// Runs the command.
 pub(crate) async fn run(options: Options) -> Result<ExitCode> {
@@ -74,7 +58,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         list();
         return Ok(ExitCode::SUCCESS);
     };
-    Running::find()?.play(scenario).await?;
+    Player(Running::find()?).play(scenario).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -90,16 +74,7 @@ fn list() {
     table::print(&rows);
 }
 
-impl Running {
-    fn find() -> Result<Self> {
-        let file = Home::find()?.join("dev.json");
-        let text = fs::read(&file)
-            .with_context(|| format!("{} is not there: start `make run` first", file.display()))?;
-        let found: Self = serde_json::from_slice(&text).context(".pawl/dev.json cannot be read")?;
-        let http = Client::builder().no_proxy().timeout(PATIENCE).build()?;
-        Ok(Self { http, ..found })
-    }
-
+impl Player {
     async fn play(&self, scenario: Scenario) -> Result<()> {
         match scenario {
             Scenario::PaymentSucceeds => drop(self.pay("pm_card_visa", "automatic").await?),
@@ -189,19 +164,12 @@ impl Running {
     }
 
     async fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        let request = self
-            .http
-            .post(format!("{}/api/v1/{path}", self.gateway))
-            .header("X-API-Key", &self.api_key)
-            .header("Idempotency-Key", Uuid::now_v7().to_string())
-            .header("Prefer", "wait=20")
-            .json(body);
-        answered(request).await
+        let key = Uuid::now_v7().to_string();
+        self.0.post(path, &key, body).await
     }
 
     async fn simulate(&self, path: &str, body: &Value) -> Result<()> {
-        let url = format!("{}/_sim/{path}", self.simulator);
-        answered(self.http.post(url).json(body)).await?;
+        self.0.simulate(path, body).await?;
         output::line(format!("simulator  {path}"));
         Ok(())
     }
@@ -213,39 +181,10 @@ impl Running {
 
     /// Reads an object until its field has the value.
     async fn reaches(&self, path: &str, field: &str, value: &Value) -> Result<Value> {
-        let waiting = async {
-            loop {
-                let request = self.http.get(format!("{}/api/v1/{path}", self.gateway));
-                let object = answered(request.header("X-API-Key", &self.api_key)).await?;
-                if object.pointer(field) == Some(value) {
-                    return Ok(object);
-                }
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        let object: Result<Value> = tokio::time::timeout(PATIENCE, waiting)
-            .await
-            .with_context(|| format!("{path} did not get {field} {value} within 30 s"))?;
-        let object = object?;
+        let object = self.0.reaches(path, field, value).await?;
         show(object["object"].as_str().unwrap_or("object"), &object);
         Ok(object)
     }
-}
-
-/// The JSON of a successful answer.
-async fn answered(request: RequestBuilder) -> Result<Value> {
-    let response = request.send().await.context("does `make run` still run?")?;
-    let (status, url) = (response.status(), response.url().clone());
-    let body = response.text().await?;
-    if !status.is_success() {
-        bail!("{url} answered {status}: {body}");
-    }
-    Ok(serde_json::from_str(&body).unwrap_or_default())
-}
-
-fn text<'a>(object: &'a Value, field: &str) -> Result<&'a str> {
-    let text = object[field].as_str();
-    text.with_context(|| format!("{field} is missing in {object}"))
 }
 
 fn show(what: &str, object: &Value) {

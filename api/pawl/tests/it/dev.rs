@@ -27,9 +27,14 @@ pub(crate) struct Dev<'a> {
     pub(crate) facts: Value,
 }
 
-/// `pawl dev` on ports of its own, as soon as it says that it is ready.
+/// `pawl dev` on ports of its own without demonstration payments, as soon as it says that it is ready.
 pub(crate) fn start(workshop: &Workshop) -> Dev<'_> {
-    let mut command = workshop.pawl(&["dev"]);
+    start_with(workshop, &["--no-demo"])
+}
+
+/// [`start`] with these options.
+pub(crate) fn start_with<'a>(workshop: &'a Workshop, options: &[&str]) -> Dev<'a> {
+    let mut command = workshop.pawl(&[&["dev"], options].concat());
     for name in ADDRESSES {
         command.env(name, "127.0.0.1:0");
     }

@@ -26,5 +26,6 @@ mod operate;
 mod program;
 mod proxied;
 mod secrets;
+mod seed;
 mod services;
 mod traces;
