@@ -17,7 +17,7 @@ use futures::FutureExt as _;
 use futures::future::join_all;
 use infra::health::{Loop, Loops};
 use infra::http::problem::Problem;
-use infra::kafka::{Consumer, Producer};
+use infra::kafka::{Brokers, Consumer, Producer};
 use infra::metrics::{Counters, Gauges};
 use infra::outage::{News, Outage};
 use rdkafka::consumer::{CommitMode, Consumer as _};
@@ -64,7 +64,7 @@ const USER: i16 = 0;
 /// commands stay in Kafka.
 pub async fn run(
     engine: Engine,
-    brokers: &str,
+    brokers: &Brokers,
     topic: &str,
     loops: &Loops,
     shutdown: CancellationToken,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use infra::health::{Loop, Loops};
+use infra::kafka::Brokers;
 use infra::outage::{News, Outage};
 use infra::postgres;
 use rdkafka::error::KafkaError;
@@ -60,7 +61,7 @@ const NAMES: [&str; outbox::SHARDS as usize] = [
 /// messages stay in the outbox.
 pub async fn run<P>(
     pool: PgPool,
-    brokers: &str,
+    brokers: &Brokers,
     published: P,
     loops: &Loops,
     shutdown: CancellationToken,

@@ -2,7 +2,7 @@
 # Installs the programs that this checkout needs and the system lacks. Without output or network access if none is missing.
 #
 #   infra/scripts/setup.sh run     to build Pawl and run it: a C compiler, Postgres, Redis
-#   infra/scripts/setup.sh test    all of that, and for the tests: PgBouncer, HAProxy, Chromium, libfaketime, jq, kcat, Kafka (Java, Maven), stripe-python, schemathesis, cargo-deny
+#   infra/scripts/setup.sh test    all of that, and for the tests: PgBouncer, HAProxy, Chromium, libfaketime, jq, kcat, OpenSSL's headers, Kafka (Java, Maven), stripe-python, schemathesis, cargo-deny
 #
 # Debian's packages are installed as root or with sudo. Other systems get the list of what is missing.
 set -eu
@@ -32,6 +32,7 @@ missing() {
 }
 
 has_postgres() { has postgres || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; }
+has_openssl() { printf '#include <openssl/ssl.h>\n' | cc -E - >/dev/null 2>&1; }
 has_zlib() { printf '#include <zlib.h>\n' | cc -E - >/dev/null 2>&1; }
 # Kafka 4 runs on Java 17 and later.
 has_java() { has java && major=$(java -XshowSettings:properties -version 2>&1 | sed -n 's/.*java.specification.version = //p') && [ "${major%%.*}" -ge 17 ]; }
@@ -57,6 +58,7 @@ if [ "$want" = test ]; then
     has haproxy || missing "HAProxy" haproxy
     has jq || missing "jq" jq
     has kcat || missing "kcat" kcat
+    has_openssl || missing "OpenSSL's headers" libssl-dev
     has chromium || missing "Chromium" chromium
     has chromedriver || missing "Chromium's driver" chromium-driver
     has_faketime || missing "libfaketime" libfaketime

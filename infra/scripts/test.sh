@@ -88,6 +88,7 @@ if [ -s "$results/failed" ] && grep -qx build "$results/failed"; then
 fi
 # Private servers for this run, even if the environment or .env names others.
 step servers env DATABASE_URL= REDIS_URL= KAFKA_BROKERS= target/debug/pawl services -- infra/scripts/test.sh with-servers
+step "Kafka by TLS" cargo test --quiet --package servers --features kafka-tls --lib kafka
 step "the command line of a production image" production_tool
 RUSTDOCFLAGS="-D warnings" step documentation cargo doc --workspace --no-deps --quiet
 summary

@@ -1,5 +1,7 @@
 //! Producers for Kafka, and a broker inside this process for development and tests.
 
+mod brokers;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,6 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use crate::metrics::Counters;
+
+pub use brokers::Brokers;
 
 /// A producer of messages whose deliveries are futures.
 pub type Producer = FutureProducer<ClientLog>;
@@ -87,7 +91,7 @@ impl ClientContext for ConsumerLog {
 ///
 /// # Errors
 /// As of [`producer`].
-pub fn consumer(brokers: &str, group: &str, lag: fn(i64)) -> KafkaResult<Consumer> {
+pub fn consumer(brokers: &Brokers, group: &str, lag: fn(i64)) -> KafkaResult<Consumer> {
     client_config(brokers)
         .set("group.id", group)
         .set("enable.auto.commit", "false")
@@ -111,7 +115,7 @@ pub fn consumer(brokers: &str, group: &str, lag: fn(i64)) -> KafkaResult<Consume
 ///
 /// # Errors
 /// If librdkafka refuses the configuration. Unavailable brokers are no error here.
-pub fn producer(brokers: &str) -> KafkaResult<Producer> {
+pub fn producer(brokers: &Brokers) -> KafkaResult<Producer> {
     producer_config(brokers)
         .set("enable.gapless.guarantee", "true")
         // A message that times out would let the later ones of its partition pass.
@@ -126,7 +130,7 @@ pub fn producer(brokers: &str) -> KafkaResult<Producer> {
 ///
 /// # Errors
 /// As of [`producer`].
-pub fn single_message_producer(brokers: &str) -> KafkaResult<Producer> {
+pub fn single_message_producer(brokers: &Brokers) -> KafkaResult<Producer> {
     producer_config(brokers)
         .set("batch.num.messages", "1")
         .set("message.timeout.ms", "10000")
@@ -137,12 +141,12 @@ pub fn single_message_producer(brokers: &str) -> KafkaResult<Producer> {
 ///
 /// # Errors
 /// If none of them answers in that time.
-pub fn count_brokers(brokers: &str, patience: Duration) -> KafkaResult<usize> {
+pub fn count_brokers(brokers: &Brokers, patience: Duration) -> KafkaResult<usize> {
     let client: BaseConsumer<ClientLog> = client_config(brokers).create_with_context(ClientLog)?;
     Ok(client.fetch_metadata(None, patience)?.brokers().len())
 }
 
-fn producer_config(brokers: &str) -> ClientConfig {
+fn producer_config(brokers: &Brokers) -> ClientConfig {
     let mut config = client_config(brokers);
     config
         .set("acks", "all")
@@ -152,10 +156,10 @@ fn producer_config(brokers: &str) -> ClientConfig {
     config
 }
 
-pub(crate) fn client_config(brokers: &str) -> ClientConfig {
+pub(crate) fn client_config(brokers: &Brokers) -> ClientConfig {
     let mut config = ClientConfig::new();
+    brokers.configure(&mut config);
     config
-        .set("bootstrap.servers", brokers)
         .set("client.id", "pawl")
         // Brokers close idle connections all the time; that is not worth a log line.
         .set("log.connection.close", "false")

@@ -121,7 +121,7 @@ pub fn kafka_brokers() -> Option<String> {
 
 /// A consumer of a group that starts at the beginning of a topic and never commits its position by itself.
 pub fn kafka_consumer(brokers: &str, group: &str) -> StreamConsumer {
-    crate::kafka::client_config(brokers)
+    crate::kafka::client_config(&brokers.into())
         .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "earliest")

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use contracts::event::{CONTENT_TYPE, TOPIC};
 use futures::future::join_all;
-use infra::kafka::Producer;
+use infra::kafka::{Brokers, Producer};
 use infra::metrics::Counters;
 use infra::trace;
 use infra::trace::{KeyValue, PendingSpan, SpanKind};
@@ -36,7 +36,7 @@ const LARGEST: usize = 990_000;
 
 /// The producer of one shard.
 pub(super) struct Publisher {
-    brokers: String,
+    brokers: Brokers,
     producer: Mutex<Producer>,
 }
 
@@ -48,9 +48,9 @@ struct Sent {
 }
 
 impl Publisher {
-    pub(super) fn new(brokers: &str) -> Result<Self, KafkaError> {
+    pub(super) fn new(brokers: &Brokers) -> Result<Self, KafkaError> {
         Ok(Self {
-            brokers: brokers.to_owned(),
+            brokers: brokers.clone(),
             producer: Mutex::new(infra::kafka::producer(brokers)?),
         })
     }

@@ -63,9 +63,15 @@ impl Running {
         let (pool, brokers, token) = (pool.clone(), brokers.to_owned(), stop.clone());
         let loops = loops.clone();
         let task = tokio::spawn(async move {
-            relay::run(pool, &brokers, |_: &[(Uuid, i64)]| {}, &loops, token)
-                .await
-                .unwrap();
+            relay::run(
+                pool,
+                &brokers.as_str().into(),
+                |_: &[(Uuid, i64)]| {},
+                &loops,
+                token,
+            )
+            .await
+            .unwrap();
         });
         Self { stop, task }
     }
@@ -306,7 +312,16 @@ async fn what_was_told_is_reported_with_its_last_version() {
     };
     let running = tokio::spawn({
         let (pool, brokers, stop) = (pool.clone(), kafka.brokers.clone(), stop.clone());
-        async move { relay::run(pool, &brokers, published, &Loops::default(), stop).await }
+        async move {
+            relay::run(
+                pool,
+                &brokers.as_str().into(),
+                published,
+                &Loops::default(),
+                stop,
+            )
+            .await
+        }
     });
     let mut reached: BTreeMap<Uuid, i64> = BTreeMap::new();
     let whole: BTreeMap<Uuid, i64> = payments.iter().map(|id| (*id, 3)).collect();

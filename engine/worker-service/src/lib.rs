@@ -16,6 +16,7 @@ use infra::Env;
 use infra::env::{ExposeSecret, SecretString};
 use infra::health::Readiness;
 use infra::http::routes::with_problems;
+use infra::kafka::Brokers;
 use infra::redis::Connection;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -45,8 +46,8 @@ pub struct Config {
     pub database_connections: u32,
     /// `REDIS_URL`.
     pub redis_url: SecretString,
-    /// `KAFKA_BROKERS`.
-    pub kafka_brokers: String,
+    /// `KAFKA_BROKERS`, and the `KAFKA_S…` variables of their security.
+    pub kafka_brokers: Brokers,
     /// The topic that it takes commands from, if it does: `KAFKA_COMMANDS` and `KAFKA_COMMANDS_TOPIC`.
     pub kafka_commands: Option<String>,
     /// `STRIPE_API_KEY`.
@@ -72,15 +73,16 @@ impl Config {
     /// Reads the environment; faults are collected in `env`.
     pub fn from_env(env: &mut Env) -> Self {
         let (stripe_key, stripe_base) = env.stripe();
+        env.required("KAFKA_BROKERS");
+        let kafka_brokers = Brokers::from_env(env);
+        let topic = env.text("KAFKA_COMMANDS_TOPIC");
         Self {
             address: env.socket("WORKER_ADDR"),
             database_url: env.secret("DATABASE_URL"),
             database_connections: env.number("WORKER_DATABASE_CONNECTIONS"),
             redis_url: env.secret("REDIS_URL"),
-            kafka_brokers: env.required("KAFKA_BROKERS"),
-            kafka_commands: env
-                .switch("KAFKA_COMMANDS")
-                .then(|| env.text("KAFKA_COMMANDS_TOPIC")),
+            kafka_brokers,
+            kafka_commands: env.switch("KAFKA_COMMANDS").then_some(topic),
             stripe_key,
             stripe_base,
             source: Source {

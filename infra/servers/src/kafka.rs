@@ -48,6 +48,15 @@ struct Place {
 impl Kafka {
     /// Starts a broker from the jars in `jars`; its data and its log are in `dir`.
     pub(crate) async fn start(jars: &Path, dir: &Path) -> Result<Kafka> {
+        Self::start_with(jars, dir, properties).await
+    }
+
+    /// As [`Kafka::start`], with the properties for its directory, its port and that of the controller.
+    async fn start_with(
+        jars: &Path,
+        dir: &Path,
+        properties: impl Fn(&Path, u16, u16) -> String,
+    ) -> Result<Kafka> {
         leftovers::stop(PROGRAM, dir).await?;
         fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
         let dir = dir.canonicalize()?;
@@ -204,3 +213,6 @@ group.initial.rebalance.delay.ms=0
         dir.join("data").display()
     )
 }
+
+#[cfg(test)]
+mod tests;

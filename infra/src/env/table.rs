@@ -72,6 +72,53 @@ const SERVERS: Section = Section {
             about: "The Kafka brokers that events are published to.",
         },
         Variable {
+            example: Example::Commented("SASL_SSL"),
+            ..Variable::with_default(
+                "KAFKA_SECURITY_PROTOCOL",
+                Form::Word(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]),
+                "PLAINTEXT",
+                &[Worker, Pawl],
+                "How the brokers are spoken to: with TLS (SSL), with a user and a password (SASL_), or both.",
+            )
+        },
+        Variable {
+            example: Example::Commented("SCRAM-SHA-512"),
+            ..Variable::with_default(
+                "KAFKA_SASL_MECHANISM",
+                Form::Word(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]),
+                "PLAIN",
+                &[Worker, Pawl],
+                "How the password is shown to the brokers.",
+            )
+        },
+        Variable {
+            name: "KAFKA_SASL_USERNAME",
+            form: Form::Text,
+            unset: Unset::Means("no user, which SASL refuses"),
+            example: Example::Commented("pawl"),
+            readers: &[Worker, Pawl],
+            secret: false,
+            about: "The user of the brokers.",
+        },
+        Variable {
+            name: "KAFKA_SASL_PASSWORD",
+            form: Form::Text,
+            unset: Unset::Means("no password, which SASL refuses"),
+            example: Example::Commented("the-password-of-pawl"),
+            readers: &[Worker, Pawl],
+            secret: true,
+            about: "That user's password.",
+        },
+        Variable {
+            name: "KAFKA_SSL_CA_FILE",
+            form: Form::Text,
+            unset: Unset::Means("the system's authorities"),
+            example: Example::Commented("/etc/pawl/kafka-ca.pem"),
+            readers: &[Worker, Pawl],
+            secret: false,
+            about: "The authority that signed the certificates of the brokers, in PEM.",
+        },
+        Variable {
             example: Example::Commented("true"),
             ..Variable::with_default(
                 "KAFKA_COMMANDS",

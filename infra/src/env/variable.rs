@@ -179,6 +179,8 @@ pub enum Form {
     Share,
     /// `true` or `false`.
     Switch,
+    /// One of these words.
+    Word(&'static [&'static str]),
     /// Printable ASCII.
     Text,
     /// A secret or restricted key of Stripe.
@@ -228,6 +230,7 @@ impl Form {
             Self::Number { least, most } => return format!("a whole number from {least} to {most}"),
             Self::Share => "a number from 0 to 1",
             Self::Switch => "true or false",
+            Self::Word(words) => return format!("one of {}", words.join(", ")),
             Self::Text => "1 to 200 printable ASCII characters",
             Self::StripeKey => {
                 "a secret or restricted key of Stripe (sk_test_…, sk_live_…, rk_test_… or rk_live_…)"
@@ -269,6 +272,7 @@ impl Form {
                 f64::from_str(value.trim()).is_ok_and(|share| (0.0..=1.0).contains(&share))
             }
             Self::Switch => bool::from_str(value.trim()).is_ok(),
+            Self::Word(words) => words.contains(&value),
             Self::Text => {
                 value.len() <= LONGEST_TEXT
                     && value.bytes().all(|byte| (b' '..=b'~').contains(&byte))

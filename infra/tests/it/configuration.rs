@@ -74,6 +74,7 @@ fn wrong(form: Form) -> Vec<String> {
         Form::Number { least, most } => return wrong_numbers(least, most),
         Form::Share => &["-0.1", "1.1", "5", "NaN", "half"],
         Form::Switch => &["yes", "1", "TRUE", "on"],
+        Form::Word(_) => &["plain", "PLAIN,SSL", "none"],
         Form::Text => &["h0rse\nh0rse", "h\u{f6}rse", "\u{7}"],
         Form::StripeKey => &[
             "h0rse",

@@ -2,6 +2,7 @@
 
 use infra::Env;
 use infra::env::{ExposeSecret, STRIPE_API_BASE, is_demo};
+use infra::kafka::Brokers;
 
 fn said(env: Env) -> String {
     env.finish()
@@ -193,5 +194,35 @@ fn values_that_are_wrong_together_are_named() {
         let env = Env::from_pairs([("WEBHOOK_ALLOW_PRIVATE", "true"), ("STRIPE_API_KEY", key)]);
         assert!(env.switch("WEBHOOK_ALLOW_PRIVATE"));
         assert_eq!(said(env).lines().count(), faults, "{key}");
+    }
+}
+
+#[test]
+fn kafka_gets_a_user_with_a_password_or_neither_and_tls_if_the_program_has_it() {
+    let tls = usize::from(!cfg!(feature = "kafka-tls"));
+    let (user, password) = (
+        ("KAFKA_SASL_USERNAME", "pawl"),
+        ("KAFKA_SASL_PASSWORD", "secret"),
+    );
+    let scram = ("KAFKA_SASL_MECHANISM", "SCRAM-SHA-512");
+    for (protocol, more, faults) in [
+        ("PLAINTEXT", vec![], 0),
+        ("SASL_PLAINTEXT", vec![], 2),
+        ("SASL_PLAINTEXT", vec![user], 1),
+        ("SASL_PLAINTEXT", vec![user, password], 0),
+        ("SASL_PLAINTEXT", vec![user, password, scram], tls),
+        ("SSL", vec![], tls),
+        ("SASL_SSL", vec![user, password], tls),
+        ("TLS", vec![], 1),
+    ] {
+        let variables = more
+            .iter()
+            .copied()
+            .chain([("KAFKA_SECURITY_PROTOCOL", protocol)]);
+        let env = Env::from_pairs(variables);
+        let _ = Brokers::from_env(&env);
+        let said = said(env);
+        assert_eq!(said.lines().count(), faults, "{protocol} {more:?}: {said}");
+        assert!(!said.contains("secret"), "{said}");
     }
 }

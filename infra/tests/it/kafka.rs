@@ -18,7 +18,7 @@ async fn what_is_acknowledged_can_be_read_through_a_fixed_port() {
         .port();
     let kafka = MockKafka::start(Some(port)).unwrap();
     assert_eq!(kafka.brokers(), format!("127.0.0.1:{port}"));
-    let producer = producer(kafka.brokers()).unwrap();
+    let producer = producer(&kafka.brokers().into()).unwrap();
     for number in 0..10 {
         let payload = number.to_string();
         let record = FutureRecord::to("pawl.test")

@@ -6,6 +6,7 @@ use std::time::Duration;
 use engine::stripe::{Client, ClientConfig};
 use infra::env::SecretString;
 use infra::env::variable::Program;
+use infra::kafka::Brokers;
 use infra::{Env, kafka, postgres, redis};
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
@@ -29,7 +30,7 @@ pub(super) struct Trial {
 pub(super) struct Servers {
     database: Option<String>,
     redis: Option<String>,
-    brokers: Option<String>,
+    brokers: Option<Brokers>,
     stripe: Option<Stripe>,
 }
 
@@ -50,7 +51,7 @@ impl Servers {
         Self {
             database: used("DATABASE_URL"),
             redis: used("REDIS_URL"),
-            brokers: used("KAFKA_BROKERS"),
+            brokers: used("KAFKA_BROKERS").map(|_| Brokers::from_env(env)),
             stripe: used("STRIPE_API_KEY").map(|key| Stripe {
                 key: key.into(),
                 base: env.stripe_base(),
@@ -127,7 +128,7 @@ async fn try_redis(url: String) -> Result<String, String> {
     Ok("it answers".to_owned())
 }
 
-async fn try_kafka(brokers: String) -> Result<String, String> {
+async fn try_kafka(brokers: Brokers) -> Result<String, String> {
     let asked = tokio::task::spawn_blocking(move || kafka::count_brokers(&brokers, PATIENCE));
     let count = asked.await.map_err(text)?.map_err(text)?;
     Ok(format!("{count} brokers"))

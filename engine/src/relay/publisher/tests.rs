@@ -14,7 +14,7 @@ async fn a_broker_that_swallows_everything_costs_a_bounded_wait() {
     // The system accepts connections, and nobody reads from them.
     let broker = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = broker.local_addr().unwrap().to_string();
-    let publisher = Publisher::new(&address).unwrap();
+    let publisher = Publisher::new(&address.as_str().into()).unwrap();
     let rows = [Row {
         seq: 1,
         messages: MESSAGE.to_owned(),

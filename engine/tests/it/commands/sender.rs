@@ -69,7 +69,7 @@ impl Topic {
         let created = admin.create_topics(&topics, &AdminOptions::new()).await;
         assert!(created.unwrap().iter().all(Result::is_ok));
         Self {
-            producer: single_message_producer(&kafka.brokers).unwrap(),
+            producer: single_message_producer(&kafka.brokers.as_str().into()).unwrap(),
             name,
             partitions,
             kafka,
@@ -188,9 +188,15 @@ impl Running {
         let token = stop.clone();
         let (brokers, name) = (topic.kafka.brokers.clone(), topic.name.clone());
         let task = tokio::spawn(async move {
-            command_consumer::run(engine, &brokers, &name, &Loops::default(), token)
-                .await
-                .unwrap();
+            command_consumer::run(
+                engine,
+                &brokers.as_str().into(),
+                &name,
+                &Loops::default(),
+                token,
+            )
+            .await
+            .unwrap();
         });
         Self { stop, task }
     }

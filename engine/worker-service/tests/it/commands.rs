@@ -19,7 +19,7 @@ const SIGABRT: i32 = 6;
 async fn a_worker_that_dies_before_the_position_is_committed_does_a_command_once() {
     let (world, topic) = (World::start().await, unique("commands"));
     let brokers = kafka_brokers().expect("KAFKA_BROKERS is set by `make test`");
-    let producer = single_message_producer(&brokers).unwrap();
+    let producer = single_message_producer(&brokers.as_str().into()).unwrap();
     let payment = {
         let mut order = World::order("pm_card_visa");
         order.capture_method = workflows::payment::CaptureMethod::Manual;
