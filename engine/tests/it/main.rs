@@ -15,6 +15,7 @@ mod disputes;
 mod edges;
 mod events;
 mod explain;
+mod gap_check;
 mod isolation;
 mod lifecycle;
 mod messages;

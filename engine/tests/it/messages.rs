@@ -326,4 +326,11 @@ fn every_example_of_the_documents_has_the_type_that_it_stands_for() {
         "Withheld",
         &withheld["examples"][0]["payload"],
     );
+    let messages = asyncapi.0["components"]["messages"].as_object().unwrap();
+    let is_command = |name: &&String| name.starts_with("pawl.command.");
+    assert_eq!(messages.keys().filter(is_command).count(), 6);
+    for (_, message) in messages.iter().filter(|(name, _)| is_command(name)) {
+        let example = &message["examples"][0]["payload"];
+        assert_valid(&asyncapi.exact(&message["payload"]), example);
+    }
 }
