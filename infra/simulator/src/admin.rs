@@ -1,5 +1,6 @@
 //! Routes under `/_sim`, for tests and operators: everything that the real Stripe has no route for.
 
+mod clock;
 mod dashboard;
 mod disputes;
 mod events;
@@ -14,13 +15,13 @@ use serde_json::json;
 use crate::admin::request::{parse, run};
 use crate::bank::{authentication, cancellation, charges, page, refunds};
 use crate::faults::NewRules;
+use crate::http;
 use crate::http::{Request, Response};
 use crate::objects::endpoint::Endpoint;
 use crate::objects::failure::Replacement;
 use crate::objects::payment_method::Outcome;
 use crate::objects::{payment_method, refund};
 use crate::simulator::Simulator;
-use crate::{clock, http};
 
 /// Answers a request under `/_sim`.
 pub(crate) fn answer(simulator: &Simulator, request: &Request) -> Response {
@@ -35,6 +36,8 @@ pub(crate) fn answer(simulator: &Simulator, request: &Request) -> Response {
             simulator.faults.clear();
             http::json(StatusCode::OK, &simulator.faults.report())
         }
+        ("GET", ["clock"]) => clock::show(simulator),
+        ("POST", ["clock", "advance"]) => clock::advance(simulator, request),
         ("GET", ["ledger"]) => ledger::show(simulator, request),
         ("GET", ["webhooks"]) => http::json(StatusCode::OK, &simulator.webhooks.report()),
         ("POST", ["webhook_endpoints"]) => parse(request, |new| register(simulator, new)),
@@ -76,11 +79,12 @@ fn everything() -> Vec<String> {
 }
 
 fn register(simulator: &Simulator, new: Registration) -> Response {
-    match Endpoint::new(&new.url, new.secret, new.enabled_events, clock::now()) {
-        Ok(endpoint) => {
-            let shown = simulator.operate(|store| store.register(endpoint));
-            http::json(StatusCode::OK, &shown)
-        }
+    let registered = simulator.operate(|store| {
+        let endpoint = Endpoint::new(&new.url, new.secret, new.enabled_events, store.now())?;
+        Ok(store.register(endpoint))
+    });
+    match registered {
+        Ok(shown) => http::json(StatusCode::OK, &shown),
         Err(refusal) => http::refused(&refusal),
     }
 }

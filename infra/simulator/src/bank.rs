@@ -7,4 +7,5 @@ pub(crate) mod consequences;
 pub(crate) mod disputes;
 pub(crate) mod holds;
 pub(crate) mod page;
+pub(crate) mod passage;
 pub(crate) mod refunds;

@@ -2,11 +2,16 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Seconds since the epoch.
+/// Seconds since the epoch by the machine's clock, from which the simulator's own may differ: see `Store::now`.
 pub(crate) fn now() -> i64 {
+    now_millis() / 1000
+}
+
+/// Milliseconds since the epoch by the machine's clock.
+pub(crate) fn now_millis() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {
-        i64::try_from(since.as_secs()).unwrap_or_default()
+        i64::try_from(since.as_millis()).unwrap_or_default()
     })
 }
 

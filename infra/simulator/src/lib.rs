@@ -25,6 +25,7 @@ mod simulator;
 mod state_file;
 mod store;
 mod table;
+mod timers;
 mod validate;
 mod webhooks;
 

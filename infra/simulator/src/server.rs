@@ -28,7 +28,7 @@ use crate::simulator::Simulator;
 use crate::state_file::State;
 use crate::store::Rules;
 use crate::webhooks::Webhooks;
-use crate::{admin, clock, http, shop, state_file};
+use crate::{admin, http, shop, state_file};
 
 /// More than Stripe's largest request.
 const BODY_LIMIT: usize = 1 << 20;
@@ -123,7 +123,7 @@ fn start(config: Config, address: &str) -> anyhow::Result<Arc<Simulator>> {
     for known in &config.endpoints {
         let (secret, enabled) = (known.secret.clone(), known.enabled_events.clone());
         let endpoint =
-            Endpoint::new(&known.url, Some(secret), enabled, clock::now()).map_err(|refusal| {
+            Endpoint::new(&known.url, Some(secret), enabled, store.now()).map_err(|refusal| {
                 anyhow::anyhow!("webhook endpoint {}: {}", known.url, refusal.body())
             })?;
         store.register(endpoint);
@@ -139,7 +139,7 @@ fn start(config: Config, address: &str) -> anyhow::Result<Arc<Simulator>> {
         config.webhook_timeout,
         config.webhook_concurrency,
     );
-    let unfinished = state_file::find_unfinished(&store);
+    let unfinished = state_file::find_unfinished(&mut store);
     let simulator = Arc::new_cyclic(|itself| Simulator {
         itself: itself.clone(),
         config,

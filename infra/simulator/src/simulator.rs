@@ -5,16 +5,16 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use crate::bank::{charges, consequences, disputes, refunds};
-use crate::clock;
+use crate::bank::passage;
 use crate::config::Config;
-use crate::effects::{Effects, Task, Timer};
+use crate::effects::Effects;
 use crate::faults::Faults;
 use crate::form::Form;
 use crate::http::Client;
 use crate::objects::event::Cause;
 use crate::routes::idempotency::Keys;
 use crate::store::{Call, Store};
+use crate::timers::Wake;
 use crate::webhooks::Webhooks;
 
 /// Everything that requests share.
@@ -60,40 +60,44 @@ impl Simulator {
         form: &Form,
         operation: impl FnOnce(&mut Store, &Call<'_>) -> T,
     ) -> T {
-        let call = Call {
-            id,
-            form,
-            now: clock::now(),
-            cause: Cause::default(),
-        };
-        self.operate(|store| operation(store, &call))
+        self.operate(|store| {
+            let call = Call {
+                id,
+                form,
+                now: store.now(),
+                cause: Cause::default(),
+            };
+            operation(store, &call)
+        })
     }
 
     /// Sends events and starts timers.
     pub(crate) fn execute(&self, effects: Effects) {
         self.webhooks.send(effects.deliveries);
-        for timer in effects.timers {
-            self.start(timer);
+        for wake in effects.wakes {
+            self.start(wake);
         }
     }
 
-    fn start(&self, timer: Timer) {
+    /// Does the task of a timer when its time has come, unless it was done before because the clock was set ahead.
+    fn start(&self, wake: Wake) {
         let itself = Weak::clone(&self.itself);
         tokio::spawn(async move {
-            tokio::time::sleep(timer.after).await;
+            tokio::time::sleep(wake.after).await;
             let Some(simulator) = itself.upgrade() else {
                 return;
             };
-            let result = simulator.operate_internally(|store, call| match &timer.task {
-                Task::SettleIntent(id) => charges::settle(store, id, None, call),
-                Task::ShowCharge(id) => charges::show(store, id, call),
-                Task::SettleRefund(id) => refunds::settle(store, id, None, call),
-                Task::FollowUp(id) => consequences::happen(store, id, call),
-                Task::DecideDispute(id) => disputes::decide_as_asked(store, id, call),
+            simulator.operate_internally(|store, call| {
+                let Some(task) = store.timers.take(wake.place) else {
+                    return;
+                };
+                if passage::perform(store, &task, call).is_err() {
+                    tracing::debug!(
+                        ?task,
+                        "a timer had nothing to do: its object has changed since it was started"
+                    );
+                }
             });
-            if result.is_err() {
-                tracing::debug!(task = ?timer.task, "a timer had nothing to do: its object has changed since it was started");
-            }
         });
     }
 }

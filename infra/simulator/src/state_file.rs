@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::bank::consequences;
-use crate::effects::{Delivery, Effects, Task, Timer};
+use crate::effects::{Delivery, Effects};
 use crate::objects::{intent, refund};
 use crate::routes::idempotency::Record;
 use crate::simulator::Simulator;
 use crate::store::Store;
+use crate::timers::Task;
 
 /// How often a changed state is written.
 const INTERVAL: Duration = Duration::from_secs(3);
@@ -97,15 +98,15 @@ pub(crate) async fn write_periodically(simulator: Arc<Simulator>, shutdown: Canc
 
 /// Finds the effects that an earlier process did not finish: events without acknowledgement, charges and refunds that
 /// are not settled, what follows a charge, and disputes whose evidence asks for a decision.
-pub(crate) fn find_unfinished(store: &Store) -> Effects {
-    let mut effects = Effects::default();
+pub(crate) fn find_unfinished(store: &mut Store) -> Effects {
+    let mut deliveries = Vec::new();
     for event in store.events.iter().filter(|event| !event.is_delivered()) {
         for endpoint in store
             .endpoints
             .iter()
             .filter(|endpoint| endpoint.wants(&event.kind))
         {
-            effects.deliveries.push(Delivery {
+            deliveries.push(Delivery {
                 event: Arc::clone(event),
                 endpoint: Arc::clone(endpoint),
                 is_copy: false,
@@ -135,11 +136,11 @@ pub(crate) fn find_unfinished(store: &Store) -> Effects {
         .chain(refunds.map(|refund| Task::SettleRefund(refund.id.clone())))
         .chain(followed.map(|charge| Task::FollowUp(charge.id.clone())))
         .chain(asked.map(|dispute| Task::DecideDispute(dispute.id.clone())));
-    effects.timers = tasks
-        .map(|task| Timer {
-            after: store.rules.settle_after,
-            task,
-        })
-        .collect();
+    let tasks: Vec<Task> = tasks.collect();
+    for task in tasks {
+        store.schedule(task);
+    }
+    let mut effects = store.take_effects();
+    effects.deliveries.extend(deliveries);
     effects
 }

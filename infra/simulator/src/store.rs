@@ -8,10 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::effects::{Delivery, Effects, Task, Timer};
+use crate::effects::{Delivery, Effects};
 use crate::faults::Faults;
 use crate::form::Form;
-use crate::json;
 use crate::ledger::Ledger;
 use crate::objects::charge::Charge;
 use crate::objects::dispute::Dispute;
@@ -25,6 +24,8 @@ use crate::objects::refund::Refund;
 use crate::objects::review::Review;
 use crate::objects::{intent, payment_method, refund};
 use crate::table::Table;
+use crate::timers::{Task, Timers, Wake};
+use crate::{clock, json};
 
 /// The objects, and the effects of the running operation. Its lock is held for microseconds, never over an await.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -47,6 +48,11 @@ pub(crate) struct Store {
     #[serde(default)]
     pub(crate) replaced: HashMap<String, Replacement>,
     finished: VecDeque<String>,
+    /// How far its clock is ahead of the machine's, in milliseconds.
+    #[serde(default)]
+    ahead: i64,
+    #[serde(skip)]
+    pub(crate) timers: Timers,
     #[serde(skip)]
     pub(crate) rules: Rules,
     #[serde(skip)]
@@ -184,7 +190,42 @@ impl Store {
 
     /// Schedules `task` after a time.
     pub(crate) fn schedule_after(&mut self, after: Duration, task: Task) {
-        self.effects.timers.push(Timer { after, task });
+        let wait = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+        let place = self
+            .timers
+            .add(self.now_millis().saturating_add(wait), task);
+        self.effects.wakes.push(Wake { after, place });
+    }
+
+    /// Seconds since the epoch by the simulator's clock.
+    pub(crate) fn now(&self) -> i64 {
+        self.now_millis() / 1000
+    }
+
+    /// Milliseconds since the epoch by the simulator's clock.
+    pub(crate) fn now_millis(&self) -> i64 {
+        clock::now_millis() + self.ahead
+    }
+
+    /// How far the simulator's clock is ahead of the machine's, in milliseconds.
+    pub(crate) fn ahead(&self) -> i64 {
+        self.ahead
+    }
+
+    /// Sets the clock to `moment`, in milliseconds since the epoch, unless it is later already. Timers do not notice.
+    pub(crate) fn reach(&mut self, moment: i64) {
+        self.ahead = self.ahead.max(moment - clock::now_millis());
+    }
+
+    /// Sets how far the clock is ahead, in milliseconds. The timers that wait end so much earlier.
+    pub(crate) fn set_ahead(&mut self, ahead: i64) {
+        self.ahead = ahead;
+        let now = self.now_millis();
+        let wakes = self.timers.places().map(|place| Wake {
+            after: Duration::from_millis(u64::try_from(place.due - now).unwrap_or(0)),
+            place,
+        });
+        self.effects.wakes = wakes.collect();
     }
 
     /// Takes the effects of the operations since the last call.

@@ -178,6 +178,7 @@ impl Webhooks {
             .header(USER_AGENT, "Stripe/1.0 (+https://stripe.com/docs/webhooks)")
             .header(
                 "stripe-signature",
+                // By the machine's clock, by which the receiver checks it.
                 endpoint.signature(clock::now(), &event.body),
             )
             .body(Full::new(Bytes::clone(&event.body)));

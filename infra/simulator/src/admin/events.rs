@@ -70,54 +70,60 @@ pub(crate) fn send(simulator: &Simulator, request: &Request) -> Response {
         Err(error) => return http::fault(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     let id = simulator.operate(|store| match new {
-        NewEvent::Snapshot(new) => publish(
-            store,
-            |endpoints| snapshot(&new, endpoints),
-            &new.kind,
-            true,
-        ),
-        NewEvent::Thin(new) => publish(store, |endpoints| thin(&new, endpoints), &new.kind, false),
-        NewEvent::Raw(new) => publish(store, |endpoints| raw(&new, endpoints), &new.kind, false),
+        NewEvent::Snapshot(new) => publish(store, |made| snapshot(&new, made), &new.kind, true),
+        NewEvent::Thin(new) => publish(store, |made| thin(&new, made), &new.kind, false),
+        NewEvent::Raw(new) => publish(store, |made| raw(&new, made), &new.kind, false),
     });
     http::json(StatusCode::OK, &json!({"id": id}))
 }
 
+/// The circumstances in which an event is made.
+struct Made {
+    /// How many endpoints are registered for it.
+    endpoints: u32,
+    /// Seconds since the epoch.
+    now: i64,
+}
+
 fn publish(
     store: &mut Store,
-    create: impl FnOnce(u32) -> Event,
+    create: impl FnOnce(&Made) -> Event,
     kind: &str,
     listed: bool,
 ) -> String {
-    let event = create(store.count_endpoints(kind));
+    let event = create(&Made {
+        endpoints: store.count_endpoints(kind),
+        now: store.now(),
+    });
     let id = event.id.clone();
     store.publish(event, listed);
     id
 }
 
-fn snapshot(new: &NewSnapshot, endpoints: u32) -> Event {
+fn snapshot(new: &NewSnapshot, made: &Made) -> Event {
     let event = Snapshot {
         kind: &new.kind,
         object: &new.object,
         previous: new.previous_attributes.as_deref(),
         cause: &Cause::default(),
-        created: new.created.unwrap_or_else(clock::now),
+        created: new.created.unwrap_or(made.now),
         livemode: new.livemode,
     };
-    event.into_event(endpoints)
+    event.into_event(made.endpoints)
 }
 
-fn thin(new: &NewThin, endpoints: u32) -> Event {
-    let (id, now) = (id::new("evt_test"), clock::now());
+fn thin(new: &NewThin, made: &Made) -> Event {
+    let id = id::new("evt_test");
     let body = json::render(&json!({
         "id": id, "object": "v2.core.event", "changes": null, "context": null,
-        "created": clock::timestamp(now), "livemode": false, "reason": null,
+        "created": clock::timestamp(made.now), "livemode": false, "reason": null,
         "related_object": new.related_object, "type": new.kind,
     }));
     let body = String::from(Box::<str>::from(body));
-    Event::new(id, &new.kind, now, body, endpoints)
+    Event::new(id, &new.kind, made.now, body, made.endpoints)
 }
 
-fn raw(new: &NewRaw, endpoints: u32) -> Event {
+fn raw(new: &NewRaw, made: &Made) -> Event {
     let body = Bytes::from(new.body.clone());
-    Event::new(id::new("evt"), &new.kind, clock::now(), body, endpoints)
+    Event::new(id::new("evt"), &new.kind, made.now, body, made.endpoints)
 }

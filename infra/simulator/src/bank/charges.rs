@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use crate::bank::consequences;
-use crate::effects::Task;
 use crate::faults::rule::Fault;
 use crate::id;
 use crate::objects::charge::Charge;
@@ -13,6 +12,7 @@ use crate::objects::payment_method::{Decline, Instrument, Outcome};
 use crate::objects::{charge, failure};
 use crate::refusal::Refusal;
 use crate::store::{Call, Store};
+use crate::timers::Task;
 
 /// How long an authorization is valid: seven days, as for most cards.
 const AUTHORIZATION_SECONDS: i64 = 7 * 24 * 3600;

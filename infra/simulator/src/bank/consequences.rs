@@ -2,13 +2,13 @@
 
 use crate::bank::disputes::Claim;
 use crate::bank::{disputes, holds};
-use crate::effects::Task;
 use crate::objects::charge;
 use crate::objects::charge::Charge;
 use crate::objects::dispute;
 use crate::objects::payment_method::Consequence;
 use crate::refusal::Refusal;
 use crate::store::{Call, Store};
+use crate::timers::Task;
 
 /// Schedules what follows a charge that was authorized or captured just now.
 pub(crate) fn schedule(store: &mut Store, charge: &str) {

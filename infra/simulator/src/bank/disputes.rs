@@ -44,6 +44,7 @@ pub(crate) fn open(store: &mut Store, claim: Claim, call: &Call<'_>) -> Result<S
         evidence: BTreeMap::new(),
         metadata: BTreeMap::new(),
         movements: Vec::new(),
+        past_due: false,
         payment_intent: charge.payment_intent.clone(),
         reason: claim.reason,
         status: claim.status,
@@ -97,6 +98,19 @@ pub(crate) fn decide_as_asked(store: &mut Store, id: &str, call: &Call<'_>) -> R
         Some(status) => decide(store, id, status, call),
         None => Ok(()),
     }
+}
+
+/// Ends a dispute for which no evidence was sent in time: it is lost, and an inquiry is closed. Evidence that was stored and
+/// not submitted does not count.
+pub(crate) fn lapse(store: &mut Store, id: &str, call: &Call<'_>) -> Result<(), Refusal> {
+    let dispute = store.disputes.existing_mut(id, "dispute")?;
+    let end = match dispute.status {
+        Status::NeedsResponse => Status::Lost,
+        Status::WarningNeedsResponse => Status::WarningClosed,
+        _ => return Ok(()),
+    };
+    dispute.past_due = true;
+    decide(store, id, end, call)
 }
 
 fn move_funds(store: &mut Store, dispute: &str, withdraw: bool, call: &Call<'_>) {

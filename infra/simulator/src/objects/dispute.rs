@@ -68,6 +68,9 @@ pub(crate) struct Dispute {
     /// The moves of money in the merchant's balance: none, the withdrawal, or the withdrawal and its return.
     #[serde(default)]
     pub(crate) movements: Vec<Movement>,
+    /// Whether the time for evidence passed without any.
+    #[serde(default)]
+    pub(crate) past_due: bool,
     pub(crate) payment_intent: String,
     pub(crate) reason: String,
     pub(crate) status: Status,
@@ -139,6 +142,14 @@ impl Dispute {
         self.movements.len() % 2 == 1
     }
 
+    /// Whether it waits for evidence, so that it ends when the time for it passes.
+    pub(crate) fn needs_response(&self) -> bool {
+        matches!(
+            self.status,
+            Status::NeedsResponse | Status::WarningNeedsResponse
+        )
+    }
+
     /// The decision that the submitted evidence asks for, by the texts that Stripe documents for tests.
     pub(crate) fn asked_decision(&self) -> Option<Status> {
         let text = self.evidence.get("uncategorized_text")?;
@@ -191,7 +202,7 @@ impl Dispute {
             "charge": self.charge, "created": self.created, "currency": self.currency,
             "evidence": self.shown_evidence(),
             "evidence_details": {
-                "due_by": self.due_by, "has_evidence": !self.evidence.is_empty(), "past_due": false,
+                "due_by": self.due_by, "has_evidence": !self.evidence.is_empty(), "past_due": self.past_due,
                 "submission_count": self.submissions,
             },
             "is_charge_refundable": !self.status.blocks_refunds(), "livemode": false,

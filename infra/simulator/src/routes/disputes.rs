@@ -6,12 +6,12 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::bank::disputes;
-use crate::effects::Task;
 use crate::form::{Form, check_length};
 use crate::objects::dispute::{Dispute, FILES, Status, TEXTS};
 use crate::refusal::Refusal;
 use crate::store::{Call, Store};
 use crate::table;
+use crate::timers::Task;
 
 /// Parameters of `GET /v1/disputes/{id}`.
 pub(crate) const RETRIEVE: &[&str] = &["expand[]"];

@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use crate::clock;
 use crate::faults::rule::{Fault, Rule, Stage};
 use crate::form::Form;
 use crate::objects::event::Cause;
@@ -101,14 +100,15 @@ impl Execution {
                 return Err(refusal);
             }
         }
-        let call = Call {
-            id: &self.id,
-            form: &self.form,
-            now: clock::now(),
-            cause: self.cause.clone(),
-        };
-        self.simulator
-            .operate(|store| (self.route.operation)(store, &call))
+        self.simulator.operate(|store| {
+            let call = Call {
+                id: &self.id,
+                form: &self.form,
+                now: store.now(),
+                cause: self.cause.clone(),
+            };
+            (self.route.operation)(store, &call)
+        })
     }
 
     fn saved(&self, reply: &Reply) -> Saved {

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::effects::Task;
 use crate::form::Form;
 use crate::objects::charge;
 use crate::objects::payment_method::Refunds;
 use crate::objects::refund::{Refund, Status};
 use crate::refusal::Refusal;
 use crate::store::{Call, Store};
+use crate::timers::Task;
 use crate::{bank, id, table, validate};
 
 /// Parameters of `POST /v1/refunds`.

@@ -5,6 +5,7 @@
     reason = "a test may stop here"
 )]
 
+mod clock;
 mod dashboard;
 mod disputes;
 mod events;
