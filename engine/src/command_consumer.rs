@@ -13,8 +13,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use futures::future::join_all;
+use futures::{FutureExt as _, StreamExt as _, stream};
 use infra::health::{Loop, Loops};
 use infra::http::problem::Problem;
 use infra::kafka::{Brokers, Consumer, Producer};
@@ -51,7 +50,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const TRIES: u32 = 3;
 /// How long commands under way may take after the shutdown.
 const GRACE: Duration = Duration::from_secs(3);
-/// The one user of Kafka and of Postgres here.
+/// The one user of what may be away.
 const USER: i16 = 0;
 
 /// Takes commands from `topic` until `shutdown`, then finishes those under way. All workers are members of a group with the
@@ -83,6 +82,7 @@ pub async fn run(
         dead: infra::kafka::single_message_producer(brokers)?,
         portions: loops.add("commands"),
         kafka_outage: Outage::default(),
+        dead_outage: Outage::default(),
         postgres_outage: Outage::default(),
         shutdown,
     });
@@ -109,6 +109,7 @@ struct CommandConsumer {
     dead: Producer,
     portions: Loop,
     kafka_outage: Outage,
+    dead_outage: Outage,
     postgres_outage: Outage,
     shutdown: CancellationToken,
 }
@@ -214,18 +215,23 @@ impl CommandConsumer {
     }
 
     async fn perform_all(&self, portion: Vec<Received>) {
-        let _round = self.portions.round();
         let mut by_key: HashMap<(i32, Option<Vec<u8>>), Vec<Received>> = HashMap::new();
         for received in portion {
             let group = (received.partition, received.key.clone());
             by_key.entry(group).or_default().push(received);
         }
-        join_all(by_key.into_values().map(|messages| async move {
-            for received in messages {
-                self.perform(received).await;
+        let groups = by_key.into_values().map(|messages| {
+            let in_turn = stream::iter(messages).then(|received| self.perform(received));
+            Box::pin(in_turn)
+        });
+        let mut performed = stream::select_all(groups);
+        loop {
+            // A round lasts until one more message is done.
+            let _round = self.portions.round();
+            if performed.next().await.is_none() {
+                return;
             }
-        }))
-        .await;
+        }
     }
 
     /// Does what one message asks for, or sends it to the dead ones. Returns when it needs not be taken again.

@@ -34,9 +34,15 @@ impl CommandConsumer {
                 record = record.key(&key);
             }
             let Err((error, _)) = self.dead.send(record, LONGEST_PAUSE).await else {
+                if self.dead_outage.answered(USER).is_some() {
+                    tracing::info!(
+                        topic = self.dead_topic,
+                        "refused commands are sent to the topic of dead commands again"
+                    );
+                }
                 return;
             };
-            if self.kafka_outage.failed(USER).is_some() {
+            if self.dead_outage.failed(USER).is_some() {
                 tracing::warn!(%error, topic = self.dead_topic, "failed to send a refused command to the topic of dead commands; the commands behind it wait, and it is tried again");
             }
             drop(self.portions.round());

@@ -295,7 +295,8 @@ async fn two_consumers_share_the_partitions_and_a_rebalance_loses_and_repeats_no
     })
     .await;
     // The second takes partitions while the first works on them.
-    let second = Running::start(world.engine.clone(), &topic);
+    let (engine, _proxy) = sender::engine_behind_a_proxy(&world).await;
+    let second = Running::start(engine, &topic);
     send(300, 600);
     // The first hears of it at its next heartbeat.
     tokio::time::sleep(Duration::from_secs(4)).await;
