@@ -13,6 +13,7 @@ use infra::env::ExposeSecret;
 use rand::distr::{Alphanumeric, SampleString};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 /// The name of the account.
 const ACCOUNT: &str = "Pawl demo";
@@ -75,8 +76,8 @@ impl Secrets {
     }
 }
 
-/// Creates the account, its users and its API key, unless they exist.
-pub(crate) async fn seed(pool: &PgPool, secrets: &Secrets) -> Result<()> {
+/// Creates the account, its users and its API key, unless they exist, and gives the id of the account.
+pub(crate) async fn seed(pool: &PgPool, secrets: &Secrets) -> Result<Uuid> {
     let account = demo::account(pool, ACCOUNT).await?;
     for (person, role) in [
         (&secrets.user, Role::User),
@@ -92,7 +93,7 @@ pub(crate) async fn seed(pool: &PgPool, secrets: &Secrets) -> Result<()> {
         &secrets.api_key.clone().into(),
     )
     .await?;
-    Ok(())
+    Ok(account)
 }
 
 /// Writes a file that only its owner may read, completely or not at all.

@@ -1,7 +1,8 @@
-//! `pawl seed`: creates the demonstration's account in the database of `DATABASE_URL`, or its payments at the `make run` of this
-//! checkout.
+//! `pawl seed`: creates the demonstration's account in the database of `DATABASE_URL`, its payments at the `make run` of this
+//! checkout, or many invented payments for measurements.
 
 pub(crate) mod demo;
+mod many;
 
 use std::process::ExitCode;
 
@@ -14,13 +15,22 @@ use crate::demo::Secrets;
 use crate::running::Running;
 use crate::{demo as account, output};
 
-/// Creates the demonstration's account, users and API key in the database of `DATABASE_URL`; with `--scenario`, the payments of a
-/// scenario at the `make run` of this checkout instead.
+/// Creates the demonstration's account, users and API key in the database of `DATABASE_URL`, with `--payments` and `--jobs` many
+/// invented payments and jobs too; with `--scenario`, the payments of a scenario at the `make run` of this checkout instead.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// What is to be made there. Repeated, it makes only what is missing.
     #[arg(long, value_enum)]
     scenario: Option<Scenario>,
+    /// How many invented payments are written, for measurements: the database is one of this machine without payments.
+    #[arg(long, value_name = "N", conflicts_with = "scenario", value_parser = clap::value_parser!(i64).range(1..=100_000_000))]
+    payments: Option<i64>,
+    /// How many of them have a job: done, dead, waiting or of unknown outcome.
+    #[arg(long, value_name = "N", requires = "payments", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+    jobs: i64,
+    /// Writes them also where there are payments, or on another machine.
+    #[arg(long, requires = "payments")]
+    force: bool,
 }
 
 /// What can be made.
@@ -44,12 +54,12 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
             output::line("the demonstration's payments are there");
             Ok(ExitCode::SUCCESS)
         }
-        None => seed_account().await,
+        None => seed_account(&options).await,
     }
 }
 
-/// Seeds the database and prints the credentials.
-async fn seed_account() -> Result<ExitCode> {
+/// Seeds the account, and the invented payments that are asked for, and prints the credentials.
+async fn seed_account(options: &Options) -> Result<ExitCode> {
     let mut env = Env::load();
     let url = env.required("DATABASE_URL");
     if env.is_live() {
@@ -60,7 +70,23 @@ async fn seed_account() -> Result<ExitCode> {
     env.finish()?;
     let directory = Home::find()?.permanent("dev")?;
     let secrets = Secrets::load_or_generate(&directory.join("secrets.json"))?;
-    account::seed(&infra::postgres::pool(&url, 2)?, &secrets).await?;
+    let pool = infra::postgres::pool(&url, 2)?;
+    if let Some(payments) = options.payments {
+        if options.jobs > payments {
+            bail!("--jobs is more than --payments: an invented payment has one job at most");
+        }
+        if !options.force {
+            many::check(&pool).await?;
+        }
+    }
+    let account = account::seed(&pool, &secrets).await?;
+    if let Some(payments) = options.payments {
+        let jobs = options.jobs;
+        many::write(&pool, account, many::Amount { payments, jobs }).await?;
+        output::line(format!(
+            "{payments} invented payments and {jobs} jobs are there"
+        ));
+    }
     output::line(format!(
         "user      {}  password {}",
         secrets.user.email, secrets.user.password

@@ -27,5 +27,6 @@ mod program;
 mod proxied;
 mod secrets;
 mod seed;
+mod seed_many;
 mod services;
 mod traces;
