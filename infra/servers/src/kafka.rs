@@ -48,13 +48,15 @@ struct Place {
 impl Kafka {
     /// Starts a broker from the jars in `jars`; its data and its log are in `dir`.
     pub(crate) async fn start(jars: &Path, dir: &Path) -> Result<Kafka> {
-        Self::start_with(jars, dir, properties).await
+        Self::start_with(jars, dir, &[], properties).await
     }
 
-    /// As [`Kafka::start`], with the properties for its directory, its port and that of the controller.
+    /// As [`Kafka::start`], with these arguments of the storage tool, and the properties for its directory, its port and that of
+    /// the controller.
     async fn start_with(
         jars: &Path,
         dir: &Path,
+        arguments: &[&str],
         properties: impl Fn(&Path, u16, u16) -> String,
     ) -> Result<Kafka> {
         leftovers::stop(PROGRAM, dir).await?;
@@ -82,6 +84,7 @@ impl Kafka {
                     "--config",
                     "server.properties",
                 ]);
+                format.args(arguments);
                 Child::spawn("Kafka's storage tool", format, &place.log())?
                     .success()
                     .await?;

@@ -21,19 +21,30 @@ use crate::ports;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The user of the mechanisms that keep no password in the properties.
+const USER: [&str; 4] = [
+    "--add-scram",
+    "SCRAM-SHA-256=[name=pawl,password=right]",
+    "--add-scram",
+    "SCRAM-SHA-512=[name=pawl,password=right]",
+];
+
 /// A broker with one more listener, of this protocol, and the port of it.
 async fn secured(protocol: &str, more: &str) -> (Kafka, u16, tempfile::TempDir) {
     let (directory, port) = (tempfile::tempdir().unwrap(), ports::free().unwrap());
     let jars = Home::find().unwrap().kafka_jars().unwrap();
-    let kafka = Kafka::start_with(&jars, directory.path(), |dir, plain, controller| {
+    let kafka = Kafka::start_with(&jars, directory.path(), &USER, |dir, plain, controller| {
         let listener = "listener.name.secured";
         let login = "org.apache.kafka.common.security.plain.PlainLoginModule";
+        let scram = "org.apache.kafka.common.security.scram.ScramLoginModule";
         format!(
             "{}listeners=PLAINTEXT://127.0.0.1:{plain},SECURED://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SECURED://localhost:{port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:{protocol}
-{listener}.sasl.enabled.mechanisms=PLAIN
+{listener}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
 {listener}.plain.sasl.jaas.config={login} required user_pawl=\"right\";
+{listener}.scram-sha-256.sasl.jaas.config={scram} required;
+{listener}.scram-sha-512.sasl.jaas.config={scram} required;
 {more}",
             properties(dir, plain, controller),
         )
@@ -119,4 +130,18 @@ async fn a_broker_with_tls_is_trusted_by_its_authority_only() {
     exchange(&trusted).await;
     assert!(answers(trusted).await);
     assert!(!answers(of(None)).await);
+    for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let of = |password| {
+            let variables = [
+                ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
+                ("KAFKA_SASL_MECHANISM", mechanism),
+                ("KAFKA_SASL_USERNAME", "pawl"),
+                ("KAFKA_SASL_PASSWORD", password),
+                ("KAFKA_SSL_CA_FILE", authority.to_str().unwrap()),
+            ];
+            brokers(port, &variables)
+        };
+        assert!(answers(of("right")).await, "{mechanism}");
+        assert!(!answers(of("wrong")).await, "{mechanism}");
+    }
 }
