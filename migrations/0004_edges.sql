@@ -65,6 +65,8 @@ from (values
     ('P14', '{requires_payment_method,requires_confirmation,requires_action,processing,requires_capture}', 'canceled', '{canceled}'),
     -- a client asks to cancel, or the payment expires; Stripe's answer moves the payment
     ('P14', '{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture}', 'cancel_requested', null),
+    -- the timer before the end of the authorization; what its policy asks for are P9c and P14
+    ('P20', '{requires_capture}', 'authorization_expiring', null),
     -- review.opened, or radar.early_fraud_warning.created
     ('P18', '{local_created,requires_payment_method,requires_confirmation,requires_action,processing,requires_capture,succeeded,canceled,local_rejected}', 'hold_set', null),
     -- review.closed, or radar.early_fraud_warning.updated to not actionable

@@ -43,6 +43,9 @@ create table payment (
     -- Reviews and early warnings of fraud: [{"source", "id", "open"}].
     holds                 jsonb        not null default '[]',
     capture_before        bigint,      -- Unix seconds, as Stripe gives it
+    -- What happens before that, and the capture_before for which it has happened.
+    authorization_expiry  text         not null default 'alert' check (authorization_expiry in ('alert', 'capture', 'cancel')),
+    expiry_noted          bigint,
     cancel_requested      boolean      not null default false,
     -- The one call that moves this payment and whose outcome is not known yet.
     open_call             text         check (open_call in ('create_intent', 'confirm_intent', 'capture_intent', 'cancel_intent')),

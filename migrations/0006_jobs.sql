@@ -103,10 +103,10 @@ create unique index job_one_resync on job (payment_id)
 create index job_ended on job (payment_id) where state in ('done', 'dead');
 
 -- When a payment is compared with Stripe's object (check) or canceled (expire), even if no webhook arrives, and when its
--- merchant is reminded that evidence of a dispute is due (evidence).
+-- merchant is reminded that evidence of a dispute is due (evidence), or its authorization ends (authorization).
 create table timer (
     payment_id  uuid         not null references payment,
-    kind        text         not null check (kind in ('check', 'expire', 'evidence')),
+    kind        text         not null check (kind in ('check', 'expire', 'evidence', 'authorization')),
     due_at      timestamptz  not null,
     -- A check waits longer each time it fires.
     times_fired integer      not null default 0,

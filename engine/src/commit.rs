@@ -16,4 +16,4 @@ mod write;
 pub(crate) use after::{After, count};
 pub(crate) use cause::Cause;
 pub(crate) use fold::{Applied, Fold, NotApplied};
-pub(crate) use write::{commit, lock, write};
+pub(crate) use write::{commit, fires_at, lock, write};

@@ -165,6 +165,10 @@ impl Facts {
                     let sentence = "The merchant is reminded that evidence of a dispute is due.";
                     (NextKind::EvidenceReminder, sentence)
                 }
+                Kind::Authorization => {
+                    let sentence = "What the payment's `authorization_expiry` says happens: its merchant is told, and it is captured or canceled.";
+                    (NextKind::AuthorizationReminder, sentence)
+                }
                 Kind::Check => {
                     let sentence =
                         "The payment, its refunds and its disputes are compared with Stripe's objects.";

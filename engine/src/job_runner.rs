@@ -71,7 +71,9 @@ impl JobRunner {
                 let mut claims = vec![*claim];
                 while let Some(claim) = claims.pop() {
                     let span = job_span(&claim.job);
-                    claims.extend(self.run_claimed(claim).instrument(span).await);
+                    // On the heap: it holds the job's payment and its call to Stripe.
+                    let run = Box::pin(self.run_claimed(claim));
+                    claims.extend(run.instrument(span).await);
                 }
             }
             // Finished, not due, or leased to another worker.

@@ -143,6 +143,7 @@ impl Record {
             multicapture: payment.multicapture.map(|it| it.as_str().into()),
             captures: self.captures(),
             capture_before: payment.capture_before.and_then(time_of),
+            authorization_expiry: payment.authorization_expiry.as_str().into(),
             reference: self.notes.reference.clone(),
             customer: self.notes.customer.clone(),
             description: self.notes.description.clone(),

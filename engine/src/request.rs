@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use workflows::money::Money;
-use workflows::payment::CaptureMethod;
+use workflows::payment::{CaptureMethod, OnExpiry};
 
 use crate::record::{Notes, Record, RefundRecord};
 
@@ -20,6 +20,8 @@ pub struct NewPayment {
     pub capture_method: CaptureMethod,
     /// Ask Stripe that it may be captured in several parts.
     pub multicapture: bool,
+    /// What happens before its authorization ends.
+    pub authorization_expiry: OnExpiry,
     /// Confirm as soon as the intent exists.
     pub confirm: bool,
     /// Stripe's id of a payment method.

@@ -193,7 +193,7 @@ impl Sweeper {
         let others = fired.iter().filter_map(|timer| match timer.kind {
             timer::Kind::Check => None,
             timer::Kind::Expire => Some((timer.payment, Cause::expiry(), Origin::Expiry)),
-            timer::Kind::Evidence => Some(reminder(timer.payment)),
+            timer::Kind::Evidence | timer::Kind::Authorization => Some(reminder(*timer)),
         });
         // At the same time: a payment that stays locked delays the others by no more than its own wait.
         join_all(others.map(|(payment, cause, origin)| self.fire(payment, cause, origin))).await;
@@ -226,9 +226,21 @@ fn log_failure(error: &sqlx::Error, news: Option<News>) {
     }
 }
 
-/// The request that a timer before the last moment for evidence makes.
-fn reminder(payment: Uuid) -> (Uuid, Cause, Origin) {
-    let now = OffsetDateTime::now_utc().unix_timestamp();
-    let event = Event::EvidenceDue { now };
-    (payment, Cause::reminder(now), Origin::Reminder { event })
+/// The request that a timer before a last moment makes.
+fn reminder(fired: timer::Fired) -> (Uuid, Cause, Origin) {
+    // The database's time, by which the timer was due: a worker's clock may differ.
+    let now = fired.now;
+    let event = match fired.kind {
+        timer::Kind::Authorization => Event::AuthorizationExpiring {
+            now,
+            capture: Uuid::now_v7(),
+        },
+        _ => Event::EvidenceDue { now },
+    };
+    let timer = fired.kind;
+    (
+        fired.payment,
+        Cause::reminder(timer, now),
+        Origin::Reminder { event, timer },
+    )
 }

@@ -212,6 +212,7 @@ const WAITS_FOR_METHOD: &str = "payment.requires_payment_method";
 const PAYMENT_FAILED: &str = "payment.failed";
 const CANCEL_REQUESTED: &str = "payment.cancel_requested";
 const CAPTURE_REQUESTED: &str = "payment.capture_requested";
+const AUTHORIZATION_EXPIRING: &str = "payment.authorization_expiring";
 const RELEASED: &str = "refund.released";
 const HOLD_SET: &str = "payment.hold_set";
 const HOLD_CLEARED: &str = "payment.hold_cleared";
@@ -222,7 +223,7 @@ const EVIDENCE_DUE: &str = "dispute.evidence_due";
 const REQUEST_REFUSED: &str = "dispute.request_refused";
 
 /// Every type, in the order of the machines.
-pub const ALL: [&str; 54] = [
+pub const ALL: [&str; 55] = [
     "payment.created",
     WAITS_FOR_METHOD,
     "payment.requires_confirmation",
@@ -234,6 +235,7 @@ pub const ALL: [&str; 54] = [
     PAYMENT_FAILED,
     CANCEL_REQUESTED,
     CAPTURE_REQUESTED,
+    AUTHORIZATION_EXPIRING,
     HOLD_SET,
     HOLD_CLEARED,
     "payment.updated",
@@ -309,6 +311,9 @@ impl Change<'_> {
             }
             Machine::Payment if self.kind == payment::Kind::CaptureRequested.as_str() => {
                 CAPTURE_REQUESTED
+            }
+            Machine::Payment if self.kind == payment::Kind::AuthorizationExpiring.as_str() => {
+                AUTHORIZATION_EXPIRING
             }
             Machine::Payment if self.kind == payment::Kind::HoldSet.as_str() => HOLD_SET,
             Machine::Payment if self.kind == payment::Kind::HoldCleared.as_str() => HOLD_CLEARED,

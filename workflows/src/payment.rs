@@ -71,6 +71,8 @@ names! {
         CancelRequested = "cancel_requested",
         /// P14: Stripe canceled the intent.
         Canceled = "canceled",
+        /// P20: the authorization ends soon.
+        AuthorizationExpiring = "authorization_expiring",
         /// P18: a review was opened, or the bank warns of fraud.
         HoldSet = "hold_set",
         /// P18: the review was closed, or the warning no longer matters.
@@ -89,6 +91,29 @@ names! {
         Automatic = "automatic",
         /// Authorized when the customer confirms, taken by a capture.
         Manual = "manual",
+    }
+}
+
+names! {
+    /// What happens before an authorization ends that nobody has captured or canceled.
+    pub enum OnExpiry: "policy for the end of an authorization" {
+        /// Its merchant is told, 24 hours before.
+        Alert = "alert",
+        /// All of it is captured, an hour before.
+        Capture = "capture",
+        /// It is canceled, an hour before.
+        Cancel = "cancel",
+    }
+}
+
+impl OnExpiry {
+    /// How long before the end it happens, in seconds: a person needs a day, and a call to Stripe with its retries an hour.
+    #[must_use]
+    pub const fn lead(self) -> i64 {
+        match self {
+            Self::Alert => 24 * 3_600,
+            Self::Capture | Self::Cancel => 3_600,
+        }
     }
 }
 
@@ -148,6 +173,10 @@ pub struct Payment {
     pub holds: Vec<Hold>,
     /// Until when it can be captured, in Unix seconds.
     pub capture_before: Option<i64>,
+    /// What happens before that.
+    pub authorization_expiry: OnExpiry,
+    /// The `capture_before` for which it has happened.
+    pub expiry_noted: Option<i64>,
     /// Whether a cancel is asked for that Stripe has not yet answered.
     pub cancel_requested: bool,
     /// The one create, confirm, capture or cancel call whose outcome is unknown.
@@ -196,6 +225,8 @@ impl Payment {
             open_disputes: 0,
             holds: Vec::new(),
             capture_before: None,
+            authorization_expiry: OnExpiry::Alert,
+            expiry_noted: None,
             cancel_requested: false,
             open_call: None,
             attempts: 0,
@@ -203,6 +234,16 @@ impl Payment {
             captures: 0,
             version: 0,
         }
+    }
+
+    /// When what its policy says about the end of its authorization happens, in Unix seconds. None where no money waits for a
+    /// capture, the deadline is not known, or it has happened.
+    #[must_use]
+    pub fn acts_at(&self) -> Option<i64> {
+        let waits = self.status == Status::RequiresCapture && !self.cancel_requested;
+        let deadline = self.capture_before.filter(|_| waits)?;
+        let is_new = self.expiry_noted != Some(deadline);
+        is_new.then(|| deadline.saturating_sub(self.authorization_expiry.lead()))
     }
 
     /// Whether the intent shows a failure that it did not show before. Of an intent that was read after the newest attempt's

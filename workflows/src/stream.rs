@@ -1,6 +1,7 @@
 //! A payment with its attempts, captures, refunds and disputes, and the one function that decides how they move: [`step`].
 
 mod attempts;
+mod authorization;
 mod calls;
 mod captures;
 mod charges;
@@ -221,6 +222,9 @@ fn apply(draft: &mut Draft, event: &Event) -> Result<(), Refusal> {
         Event::EvidenceRequested(request) => request.apply(draft),
         Event::AcceptRequested { dispute } => disputes::accept(draft, *dispute),
         Event::EvidenceDue { now } => disputes::remind(draft, *now),
+        Event::AuthorizationExpiring { now, capture } => {
+            authorization::expiring(draft, *now, *capture)
+        }
         Event::Forced { to, reason: _ } => commands::force(draft, *to),
         Event::IntentSeen(report) => report.apply(draft),
         Event::IntentRejected { error } => calls::intent_rejected(draft, error),

@@ -140,6 +140,8 @@ pub enum NextKind {
     AuthorizationEnds,
     /// A timer reminds of evidence of a dispute that is due.
     EvidenceReminder,
+    /// A timer tells that an authorization ends, and captures or cancels it where the payment asks for that.
+    AuthorizationReminder,
 }
 
 /// Something that can be asked for.

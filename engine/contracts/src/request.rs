@@ -25,6 +25,20 @@ pub enum CaptureMethod {
     Manual,
 }
 
+/// What happens before the end of an authorization, `capture_before`, if the payment was not captured or canceled until then. The
+/// event `payment.authorization_expiring` is sent in any case.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthorizationExpiry {
+    /// Nothing more, 24 hours before.
+    #[default]
+    Alert,
+    /// All that is authorised is captured, an hour before.
+    Capture,
+    /// It is canceled, an hour before.
+    Cancel,
+}
+
 /// Who pays.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -75,6 +89,9 @@ pub struct CreatePayment {
     /// do not have this feature.
     #[serde(default)]
     pub multicapture: bool,
+    /// What happens before the authorization of a payment with `capture_method` `manual` ends; `alert` when absent.
+    #[serde(default)]
+    pub authorization_expiry: AuthorizationExpiry,
     /// Where Stripe sends the customer back to after a redirect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(

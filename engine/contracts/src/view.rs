@@ -73,6 +73,9 @@ pub struct PaymentView {
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub capture_before: Option<OffsetDateTime>,
+    /// What happens before that: `alert`, `capture` or `cancel`.
+    #[serde(default)]
+    pub authorization_expiry: Cow<'static, str>,
     /// The merchant's own order id.
     pub reference: Option<String>,
     /// Who pays.

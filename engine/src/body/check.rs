@@ -2,8 +2,8 @@
 
 use contracts::evidence::{FILES, LENGTH, TEXT_LENGTH, TEXTS};
 use contracts::request::{
-    AcceptDispute, CancelPayment, CaptureMethod, CapturePayment, ConfirmPayment, CreatePayment,
-    CreateRefund, Customer, Metadata, SubmitEvidence,
+    AcceptDispute, AuthorizationExpiry, CancelPayment, CaptureMethod, CapturePayment,
+    ConfirmPayment, CreatePayment, CreateRefund, Customer, Metadata, SubmitEvidence,
 };
 use infra::http::RequestError;
 use infra::http::code::{MISSING_FIELD, UNKNOWN_FIELD};
@@ -44,6 +44,14 @@ impl Checked for CreatePayment {
             return Err(RequestError::field(
                 "multicapture",
                 "Several captures need the capture_method manual.",
+            ));
+        }
+        if self.authorization_expiry != AuthorizationExpiry::Alert
+            && self.capture_method != CaptureMethod::Manual
+        {
+            return Err(RequestError::field(
+                "authorization_expiry",
+                "Only a payment with the capture_method manual has an authorization that can end.",
             ));
         }
         return_url(self.return_url.as_deref())?;

@@ -8,7 +8,7 @@ use contracts::request::{
     CancelPayment, CapturePayment, ConfirmPayment, CreatePayment, CreateRefund,
 };
 use infra::http::RequestError;
-use workflows::payment::CaptureMethod;
+use workflows::payment::{CaptureMethod, OnExpiry};
 
 use super::check::money;
 use crate::code::IDEMPOTENCY_KEY_INVALID;
@@ -30,6 +30,11 @@ pub fn new_payment(request: CreatePayment) -> Result<NewPayment, RequestError> {
             request::CaptureMethod::Manual => CaptureMethod::Manual,
         },
         multicapture: request.multicapture,
+        authorization_expiry: match request.authorization_expiry {
+            request::AuthorizationExpiry::Alert => OnExpiry::Alert,
+            request::AuthorizationExpiry::Capture => OnExpiry::Capture,
+            request::AuthorizationExpiry::Cancel => OnExpiry::Cancel,
+        },
         confirm: request.confirm,
         payment_method: request.payment_method,
         return_url: request.return_url,

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::record::Record;
 use crate::request::{Answer, Idempotency, RequestKey, SavedAnswer};
 use crate::store::job::{Claimed, Finish, Held};
+use crate::store::timer::Kind;
 use crate::stripe::StripeCall;
 
 /// A request to move one payment.
@@ -56,8 +57,8 @@ pub(crate) enum Origin {
     },
     /// The timer that ends an unfinished payment.
     Expiry,
-    /// The timer before the last moment for evidence of a dispute.
-    Reminder { event: Event },
+    /// The timer of this kind before a last moment.
+    Reminder { event: Event, timer: Kind },
 }
 
 impl Origin {
@@ -66,7 +67,7 @@ impl Origin {
         match self {
             Self::Command { event, .. }
             | Self::Operator { event, .. }
-            | Self::Reminder { event } => Some(event),
+            | Self::Reminder { event, .. } => Some(event),
             Self::Job { event, .. } => event.as_ref(),
             Self::Expiry => None,
         }
@@ -106,8 +107,8 @@ pub(crate) struct State {
     pub(crate) dead_letters: Vec<(Uuid, String)>,
     /// Payments whose expiry timer is done.
     pub(crate) expired: Vec<Uuid>,
-    /// Payments whose reminder is done although nothing was due.
-    pub(crate) reminded: Vec<Uuid>,
+    /// Timers that fired although nothing was due: they are set to the next moment, or removed.
+    pub(crate) reminded: Vec<(Uuid, Kind)>,
     /// Whether the caller is a worker, which leases the calls that follow from its job's result to itself.
     pub(crate) leases_calls: bool,
 }
@@ -174,13 +175,13 @@ pub(crate) fn advance(state: &mut State, request: &Advance) -> Outcome {
             state.expire(payment, &request.cause);
             Outcome::Finished(Vec::new())
         }
-        Origin::Reminder { event } => {
-            // A reminder that was made sets the payment's next one.
+        Origin::Reminder { event, timer } => {
+            // A reminder that was made sets or removes the payment's timer.
             if !matches!(
                 state.fold.apply(payment, event, &request.cause),
                 Ok(Applied::Changed)
             ) {
-                state.reminded.push(payment);
+                state.reminded.push((payment, *timer));
             }
             Outcome::Finished(Vec::new())
         }

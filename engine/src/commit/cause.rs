@@ -4,10 +4,12 @@ use infra::http::RequestId;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::store::timer::Kind;
+
 /// What a transition came from. The same cause moves one subject once; the database refuses a second time.
 #[derive(Debug, Clone)]
 pub(crate) struct Cause {
-    /// `req_…`, `cmd_…`, `evt_…`, `job_…_TRY`, `op_…`, `timer_expire` or `timer_evidence_…`, as it stands in the column `cause`.
+    /// `req_…`, `cmd_…`, `evt_…`, `job_…_TRY`, `op_…`, `timer_expire`, `timer_evidence_…` or `timer_authorization_…`, as it stands in the column `cause`.
     pub(crate) id: String,
     /// The `X-Request-Id` that the client sent, if it sent one. It is not the cause itself, because a client may send the
     /// same id with two commands; it is kept in the transition's data, so that each of the two ids leads to the other.
@@ -75,9 +77,9 @@ impl Cause {
         Self::internal("timer_expire".into())
     }
 
-    /// The timer that reminds of evidence that is due, as it fired at this time in Unix seconds.
-    pub(crate) fn reminder(now: i64) -> Self {
-        Self::internal(format!("timer_evidence_{now}"))
+    /// The timer before a last moment, as it fired at this time in Unix seconds.
+    pub(crate) fn reminder(timer: Kind, now: i64) -> Self {
+        Self::internal(format!("timer_{}_{now}", timer.as_str()))
     }
 
     /// Adds the client's request id, the id of the command, and the operator with the reason, to the facts of a transition.

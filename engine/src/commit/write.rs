@@ -14,6 +14,7 @@ use super::check_timer;
 use super::check_timer::FIRST_CHECK;
 use super::fold::Fold;
 use crate::record::Change;
+use crate::store::timer::Kind;
 use crate::store::{job, outbox, timer, transition};
 use crate::{message, store};
 
@@ -70,29 +71,49 @@ pub(crate) async fn write(
     job::add(connection, &jobs, fold.now, lease).await
 }
 
-/// Sets or removes the reminders of payments whose disputes changed.
+/// Sets or removes the timers before the last moments of payments: for evidence of their disputes, and for their captures.
 async fn write_reminders(
     connection: &mut PgConnection,
     changes: &[Change<'_>],
 ) -> sqlx::Result<()> {
-    let first = |stream: &Stream| stream.disputes.iter().filter_map(Dispute::remind_at).min();
-    let (mut payments, mut at, mut removed) = (Vec::new(), Vec::new(), Vec::new());
+    write_timers(connection, changes, Kind::Evidence).await?;
+    write_timers(connection, changes, Kind::Authorization).await
+}
+
+/// When the timer of this kind fires before a last moment of the payment, in Unix seconds; none if nothing is due.
+pub(crate) fn fires_at(kind: Kind, stream: &Stream) -> Option<i64> {
+    match kind {
+        Kind::Evidence => stream.disputes.iter().filter_map(Dispute::remind_at).min(),
+        Kind::Authorization => stream.payment.acts_at(),
+        Kind::Check | Kind::Expire => None,
+    }
+}
+
+async fn write_timers(
+    connection: &mut PgConnection,
+    changes: &[Change<'_>],
+    kind: Kind,
+) -> sqlx::Result<()> {
+    let (mut payments, mut moments, mut removed) = (Vec::new(), Vec::new(), Vec::new());
     for change in changes {
         let payment = change.after.stream.payment.id;
-        match (first(change.before), first(&change.after.stream)) {
+        match (
+            fires_at(kind, change.before),
+            fires_at(kind, &change.after.stream),
+        ) {
             (before, after) if before == after => {}
             (_, Some(after)) => {
                 payments.push(payment);
-                at.push(after);
+                moments.push(after);
             }
             (_, None) => removed.push(payment),
         }
     }
     if !payments.is_empty() {
-        timer::set_reminders(connection, &payments, &at).await?;
+        timer::set(connection, kind, &payments, &moments).await?;
     }
     if !removed.is_empty() {
-        timer::remove_reminders(connection, &removed).await?;
+        timer::remove(connection, kind, &removed).await?;
     }
     Ok(())
 }

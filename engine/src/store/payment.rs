@@ -18,7 +18,7 @@ use workflows::attempt;
 use workflows::attempt::Attempt;
 use workflows::capture::Multicapture;
 use workflows::money::Money;
-use workflows::payment::{Call, CaptureMethod, Payment, Status};
+use workflows::payment::{Call, CaptureMethod, OnExpiry, Payment, Status};
 use workflows::stream::Stream;
 use workflows::stripe::StripeError;
 
@@ -57,6 +57,8 @@ struct Row {
     open_disputes: i32,
     holds: Value,
     capture_before: Option<i64>,
+    authorization_expiry: String,
+    expiry_noted: Option<i64>,
     cancel_requested: bool,
     open_call: Option<String>,
     attempts: i32,
@@ -135,6 +137,11 @@ impl Row {
                     open_disputes: self.open_disputes,
                     holds: document("payment.holds", Some(self.holds))?.unwrap_or_default(),
                     capture_before: self.capture_before,
+                    authorization_expiry: name::<OnExpiry>(
+                        "payment.authorization_expiry",
+                        &self.authorization_expiry,
+                    )?,
+                    expiry_noted: self.expiry_noted,
                     cancel_requested: self.cancel_requested,
                     open_call: self
                         .open_call
@@ -288,10 +295,10 @@ pub(crate) async fn add(
         .collect();
     let added = sqlx::query_scalar!(
         "insert into payment (id, account_id, status, version, amount, currency, capture_method, confirm, payment_method,
-                              return_url, intent_id, open_call, multicapture, reference, customer, description, statement_descriptor,
+                              return_url, intent_id, open_call, multicapture, authorization_expiry, reference, customer, description, statement_descriptor,
                               payment_method_types, metadata, created_at, updated_at)
          select id, account_id, status, version, amount, currency, capture_method, confirm, payment_method,
-                return_url, intent_id, open_call, multicapture, reference, customer, description, statement_descriptor,
+                return_url, intent_id, open_call, multicapture, authorization_expiry, reference, customer, description, statement_descriptor,
                 payment_method_types, metadata, created_at, created_at
          from json_populate_recordset(null::payment, $1::text::json)
          on conflict (account_id, reference, holds_reference) where reference is not null do nothing
@@ -346,7 +353,7 @@ pub(super) async fn write(
             client_secret = t.client_secret, next_action = t.next_action, last_error = t.last_error,
             shown_error = t.shown_error,
             cancellation_reason = t.cancellation_reason, disputed = t.disputed, open_disputes = t.open_disputes,
-            holds = t.holds, capture_before = t.capture_before,
+            holds = t.holds, capture_before = t.capture_before, expiry_noted = t.expiry_noted,
             cancel_requested = t.cancel_requested, open_call = t.open_call, attempts = t.attempts,
             multicapture = t.multicapture, captures = t.captures,
             attempt_id = t.attempt_id, attempt_status = t.attempt_status, attempt_charge_id = t.attempt_charge_id,

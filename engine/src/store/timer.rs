@@ -1,5 +1,5 @@
-//! Table `timer`: the moments at which a payment is checked against Stripe, expires, or has evidence
-//! of a dispute due, even if no event arrives.
+//! Table `timer`: the moments at which a payment is checked against Stripe, expires, has evidence
+//! of a dispute due, or loses its authorization, even if no event arrives.
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -10,6 +10,8 @@ use uuid::Uuid;
 pub(crate) struct Fired {
     pub(crate) payment: Uuid,
     pub(crate) kind: Kind,
+    /// The time now by the clock of the database, in Unix seconds.
+    pub(crate) now: i64,
 }
 
 /// What a timer is for.
@@ -21,14 +23,27 @@ pub(crate) enum Kind {
     Expire,
     /// Evidence of one of its disputes is due.
     Evidence,
+    /// Its authorization ends.
+    Authorization,
 }
 
 impl Kind {
+    /// Its name in the table.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Expire => "expire",
+            Self::Evidence => "evidence",
+            Self::Authorization => "authorization",
+        }
+    }
+
     /// The kind of this name; any other is a check, which changes nothing that is right.
     fn of(name: &str) -> Self {
         match name {
             "expire" => Self::Expire,
             "evidence" => Self::Evidence,
+            "authorization" => Self::Authorization,
             _ => Self::Check,
         }
     }
@@ -71,12 +86,7 @@ pub(crate) async fn set_checks(
         .await?;
     }
     if !removed.is_empty() {
-        sqlx::query!(
-            "delete from timer where payment_id = any($1) and kind = 'check'",
-            &removed
-        )
-        .execute(connection)
-        .await?;
+        remove(connection, Kind::Check, &removed).await?;
     }
     Ok(())
 }
@@ -121,33 +131,37 @@ pub(crate) async fn of(connection: &mut PgConnection, payment: Uuid) -> sqlx::Re
     Ok(timers.collect())
 }
 
-/// Sets when merchants are reminded that evidence of a dispute is due, each in Unix seconds.
-pub(crate) async fn set_reminders(
+/// Sets when timers of this kind fire, each in Unix seconds.
+pub(crate) async fn set(
     connection: &mut PgConnection,
+    kind: Kind,
     payments: &[Uuid],
     at: &[i64],
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into timer (payment_id, kind, due_at)
-         select payment_id, 'evidence', to_timestamp(at)
+         select payment_id, $3, to_timestamp(at)
          from unnest($1::uuid[], $2::int8[]) as t (payment_id, at)
          on conflict (payment_id, kind) do update set due_at = excluded.due_at, times_fired = 0",
         payments,
         at,
+        kind.as_str(),
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Removes the reminders of payments whose evidence is due no more.
-pub(crate) async fn remove_reminders(
+/// Removes the timers of this kind.
+pub(crate) async fn remove(
     connection: &mut PgConnection,
+    kind: Kind,
     payments: &[Uuid],
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "delete from timer where payment_id = any($1) and kind = 'evidence'",
-        payments
+        "delete from timer where payment_id = any($1) and kind = $2",
+        payments,
+        kind.as_str(),
     )
     .execute(connection)
     .await?;
@@ -158,11 +172,11 @@ pub(crate) async fn remove_reminders(
 /// day), so that it fires again if its work is lost. The transition that an expiry causes removes the expiry.
 pub(crate) async fn fire(connection: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Fired>> {
     let rows = sqlx::query!(
-        "update timer set times_fired = times_fired + 1,
+        r#"update timer set times_fired = times_fired + 1,
                 due_at = now() + least(interval '5 minutes' * power(2, least(times_fired, 10)), interval '1 day')
          where (payment_id, kind) in
             (select payment_id, kind from timer where due_at <= now() order by due_at limit $1 for update skip locked)
-         returning payment_id, kind",
+         returning payment_id, kind, floor(extract(epoch from now()))::int8 as "now!""#,
         limit,
     )
     .fetch_all(connection)
@@ -172,6 +186,7 @@ pub(crate) async fn fire(connection: &mut PgConnection, limit: i64) -> sqlx::Res
         .map(|row| Fired {
             payment: row.payment_id,
             kind: Kind::of(&row.kind),
+            now: row.now,
         })
         .collect())
 }
@@ -196,20 +211,6 @@ pub(crate) async fn bring_next_checks_forward(pool: &PgPool, limit: i64) -> sqlx
     .execute(pool)
     .await?;
     Ok(done.rows_affected())
-}
-
-/// Removes the expiries of payments that are finished or about to be.
-pub(crate) async fn remove_expiries(
-    connection: &mut PgConnection,
-    payments: &[Uuid],
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "delete from timer where payment_id = any($1) and kind = 'expire'",
-        payments
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// Deletes checks that have fired for more than a month: those payments were abandoned. A payment that moves after all

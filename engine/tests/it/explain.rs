@@ -69,7 +69,7 @@ fn expected(
     &'static [NextKind],
     &'static str,
 ) {
-    use NextKind::{AuthorizationEnds, Call, Check};
+    use NextKind::{AuthorizationEnds, AuthorizationReminder, Call, Check};
     use WaitsFor::{Bank, Client, Customer, Nothing, Pawl};
     let confirm: &[&str] = &["confirm", "cancel"];
     match status {
@@ -96,7 +96,7 @@ fn expected(
         Status::RequiresCapture => (
             Client,
             &["capture", "cancel"],
-            &[Check, AuthorizationEnds],
+            &[Check, AuthorizationReminder, AuthorizationEnds],
             "can be captured or canceled until 2",
         ),
         Status::Succeeded => (

@@ -7,6 +7,7 @@
 
 mod adoption;
 mod audit;
+mod authorizations;
 mod cache;
 mod captures;
 mod commands;

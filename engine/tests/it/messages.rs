@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use workflows::payment::CaptureMethod;
 
+use crate::authorizations::ends_in;
 use crate::deliveries::listen_to;
 use crate::disputes::{decide, dispute, evidence, only};
 use crate::receiver::Receiver;
@@ -169,6 +170,8 @@ pub(crate) async fn pay_in_every_way(world: &World) -> Vec<Uuid> {
     at_bank(world, payments[5], "fail").await;
     at_bank(world, payments[13], "expire").await;
     apply_webhooks(world).await;
+    ends_in(world, payments[11], 3_600).await;
+    world.fire_timers("authorization").await;
     world
         .command(payments[10], Command::Cancel { reason: None })
         .await

@@ -21,7 +21,7 @@ const SOURCE: &str = include_str!("../../src/store/timer.rs");
 /// The statement of a round, as the sweeper sends it.
 fn statement() -> String {
     let (_, behind) = SOURCE.split_once("\"update timer set times_fired").unwrap();
-    let (rest, _) = behind.split_once('"').unwrap();
+    let (rest, _) = behind.split_once("\"#,").unwrap();
     format!("update timer set times_fired{rest}")
 }
 

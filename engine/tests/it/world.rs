@@ -27,7 +27,7 @@ use sqlx::PgPool;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 use workflows::money::Money;
-use workflows::payment::CaptureMethod;
+use workflows::payment::{CaptureMethod, OnExpiry};
 
 pub(crate) const SECRET: &str = "whsec_of_the_tests";
 
@@ -142,6 +142,7 @@ impl World {
             money: Money::parse(1099, "eur").unwrap(),
             capture_method: CaptureMethod::Automatic,
             multicapture: false,
+            authorization_expiry: OnExpiry::Alert,
             confirm: true,
             payment_method: Some(method.into()),
             return_url: Some("https://shop.example/back".into()),

@@ -204,6 +204,14 @@ pub const RULES: &[Rule<Status, Kind>] = &[
         driven_by: "a client asks to cancel, or the payment expires; Stripe's answer moves the payment",
     },
     Rule {
+        id: "P20",
+        from: From::Any(&[Status::RequiresCapture]),
+        kind: Kind::AuthorizationExpiring,
+        to: To::Itself,
+        driver: Driver::Engine,
+        driven_by: "the timer before the end of the authorization; what its policy asks for are P9c and P14",
+    },
+    Rule {
         id: "P18",
         from: From::Every,
         kind: Kind::HoldSet,

@@ -40,6 +40,13 @@ pub enum Event {
         /// The time now, in Unix seconds.
         now: i64,
     },
+    /// The timer before the end of an authorization fired.
+    AuthorizationExpiring {
+        /// The time now, in Unix seconds.
+        now: i64,
+        /// The id of the capture, if the payment's policy asks for one.
+        capture: Uuid,
+    },
     /// An operator moves the payment by hand.
     Forced {
         /// The status to move to.
@@ -296,6 +303,7 @@ impl Event {
             Self::ConfirmRequested(_)
             | Self::CaptureRequested(_)
             | Self::CancelRequested { .. }
+            | Self::AuthorizationExpiring { .. }
             | Self::Forced { .. }
             | Self::IntentSeen(_)
             | Self::IntentRejected { .. }

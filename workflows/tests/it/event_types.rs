@@ -102,6 +102,7 @@ fn an_edge_that_leads_back_to_its_status_tells_of_no_outcome_but_another_failed_
             (Machine::Payment, "cancel_requested") => "payment.cancel_requested",
             (Machine::Payment, "capture_requested") => "payment.capture_requested",
             (Machine::Payment, "payment_failed") => "payment.failed",
+            (Machine::Payment, "authorization_expiring") => "payment.authorization_expiring",
             (Machine::Payment, "hold_set") => "payment.hold_set",
             (Machine::Payment, "hold_cleared") => "payment.hold_cleared",
             (Machine::Payment, _) => "payment.updated",

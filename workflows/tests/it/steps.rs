@@ -79,6 +79,7 @@ fn name(event: &Event) -> &'static str {
         Event::EvidenceRequested(_) => "evidence_requested",
         Event::AcceptRequested { .. } => "accept_requested",
         Event::EvidenceDue { .. } => "evidence_due",
+        Event::AuthorizationExpiring { .. } => "authorization_expiring",
         Event::Forced { .. } => "forced",
         Event::IntentSeen(_) => "intent_seen",
         Event::IntentRejected { .. } => "intent_rejected",

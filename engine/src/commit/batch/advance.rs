@@ -13,6 +13,7 @@ use crate::commit::advance::{Advance, Origin, Outcome, State, advance};
 use crate::commit::{After, Fold};
 use crate::request::{RequestKey, SavedAnswer};
 use crate::store::job::{Ending, Held};
+use crate::store::timer::Kind;
 use crate::store::{idempotency, job, timer};
 
 /// Commits batches of [`Advance`].
@@ -109,10 +110,14 @@ impl Advances {
             job::dead_letter(connection, *job, error).await?;
         }
         if !state.expired.is_empty() {
-            timer::remove_expiries(connection, &state.expired).await?;
+            timer::remove(connection, Kind::Expire, &state.expired).await?;
         }
-        if !state.reminded.is_empty() {
-            timer::remove_reminders(connection, &state.reminded).await?;
+        for (payment, kind) in &state.reminded {
+            let record = state.fold.record(*payment);
+            match record.and_then(|record| commit::fires_at(*kind, &record.stream)) {
+                Some(at) => timer::set(connection, *kind, &[*payment], &[at]).await?,
+                None => timer::remove(connection, *kind, &[*payment]).await?,
+            }
         }
         Ok(due)
     }

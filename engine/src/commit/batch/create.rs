@@ -119,6 +119,7 @@ impl Create {
         );
         let payment = Payment {
             multicapture: new.multicapture.then_some(Multicapture::Requested),
+            authorization_expiry: new.authorization_expiry,
             ..payment
         };
         let mark = RequestMark::of(&idempotency, new.notes.reference.clone());
