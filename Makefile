@@ -12,8 +12,8 @@ run: ## install what is missing, build, and start everything on this machine
 test: ## all checks and all tests, from nothing to a summary
 	@infra/scripts/test.sh
 
-prove: ## the long proofs: the exhaustive search, the full fault campaign, the attacks on the services, the benchmark, ten minutes of load, the containers
-	@infra/scripts/prove.sh model chaos attack schemathesis samples stripe-mock bench soak compose
+prove: ## the long proofs: the exhaustive search, the full fault campaign, the attacks on the services, the benchmark, ten minutes of load, the Helm chart, the containers
+	@infra/scripts/prove.sh model chaos attack schemathesis samples stripe-mock helm bench soak compose
 
 bench: ## payments per second on this machine, beside the database's own limit
 	@infra/scripts/prove.sh bench

@@ -2,7 +2,8 @@
 # The long proofs, each with release binaries: `model` (the exhaustive search of docs/correctness.md), `chaos` (every
 # fault, at its full count), `attack`, `schemathesis` (requests made from the API's documents, for ten minutes), `samples`
 # (the shops of docs/samples), `stripe-mock` (our calls against Stripe's description of its API, with a test binary),
-# `bench`, `soak` (memory and tables under ten minutes of load), and `compose` (the containers, which need Docker).
+# `bench`, `soak` (memory and tables under ten minutes of load), `helm` (the chart against Kubernetes' schemas), and
+# `compose` (the containers, which need Docker).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 infra/scripts/setup.sh test
@@ -15,6 +16,7 @@ for proof; do
     samples) target/release/pawl services --pawl -- infra/scripts/samples.sh ;;
     soak) target/release/pawl bench --soak 10 ;;
     compose) infra/scripts/compose-test.sh ;;
+    helm) infra/scripts/helm.sh ;;
     stripe-mock) target/release/pawl services -- infra/scripts/stripe-mock.sh ;;
     *) target/release/pawl "$proof" ;;
     esac

@@ -5,6 +5,7 @@ mod circles;
 mod commands;
 mod compose;
 mod documents;
+mod helm;
 mod imports;
 mod modules;
 mod names;

@@ -107,3 +107,54 @@ fn each_variable_is_explained() {
         "docs/deployment.md explains no {missing:?}"
     );
 }
+
+#[test]
+fn each_mounted_file_exists() {
+    let mut count = 0;
+    for (name, service) in services() {
+        for volume in service["volumes"].as_array().into_iter().flatten() {
+            let path = volume.as_str().unwrap().split(':').next().unwrap();
+            if let Some(path) = path.strip_prefix("./") {
+                assert!(source::exists(&format!("infra/{path}")), "{name}: {path}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 5, "{count} paths only");
+}
+
+#[test]
+fn boards_and_metrics_are_read_from_services_and_ports_that_exist() {
+    let services = services();
+    let dockerfile = source::read("infra/docker/Dockerfile");
+    let prometheus = yaml("infra/observability/prometheus.yml");
+    let targets = prometheus["scrape_configs"][0]["dns_sd_configs"].clone();
+    for target in targets.as_array().unwrap() {
+        let name = target["names"][0].as_str().unwrap();
+        let stage = dockerfile
+            .split(&format!("FROM runtime AS {name}\n"))
+            .nth(1);
+        let stage = stage.unwrap().split("\nFROM ").next().unwrap();
+        let line = format!("\nEXPOSE {}\n", target["port"]);
+        assert!(
+            services.contains_key(name) && stage.contains(&line),
+            "{name}"
+        );
+    }
+    let sources = yaml("infra/observability/grafana/provisioning/datasources/pawl.yml");
+    for source in sources["datasources"].as_array().unwrap() {
+        let url = source["url"].as_str().unwrap();
+        let (name, port) = url
+            .strip_prefix("http://")
+            .and_then(|it| it.split_once(':'))
+            .unwrap();
+        // The port is published too.
+        let published = services[name]["ports"][0].as_str().unwrap();
+        assert!(published.ends_with(&format!(":{port}")), "{url}");
+    }
+    let boards = yaml("infra/observability/grafana/provisioning/dashboards/pawl.yml");
+    let folder = boards["providers"][0]["options"]["path"].as_str().unwrap();
+    let mounted = format!("./observability/grafana/dashboards:{folder}:ro");
+    let volumes = services["grafana"]["volumes"].as_array().unwrap();
+    assert!(volumes.contains(&Value::from(mounted)), "{volumes:?}");
+}

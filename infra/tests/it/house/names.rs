@@ -169,7 +169,7 @@ fn is_defined(files: &BTreeMap<String, File>, segments: &[&str]) -> bool {
 }
 
 /// The words of a page that are spelt as variables are: capitals and underscores.
-fn variables(page: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn variables(page: &str) -> impl Iterator<Item = &str> {
     page.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'))
         .filter(|it| it.contains('_') && it.len() > 4)
         .filter(|it| it.starts_with(|it: char| it.is_ascii_uppercase()))
