@@ -62,7 +62,8 @@ pub(super) async fn list(
     OriginalUri(uri): OriginalUri,
     query: ListQuery,
 ) -> Result<Response, PageError> {
-    let account = visible_to(visit.scope, visit.staff, visit.role)?;
+    let account = visible_to(visit.scope, visit.staff, visit.role)
+        .map_err(|error| PageError::Framed(Box::new(visit.frame("audit", "Audit")), error))?;
     let page = query.page::<AuditId>()?;
     let mut page = page.map(|id: AuditId| -> Uuid { id.uuid() });
     page.limit = ROWS;

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::layout::html;
+use super::layout::{Frame, html};
 use crate::error::Error;
 
 /// Why a page cannot be shown, or a form was not carried out.
@@ -14,6 +14,8 @@ pub(super) enum PageError {
     LoggedOut(String),
     /// What the operations API answers too.
     Api(Error),
+    /// The same, for a person who is logged in: the page has the navigation.
+    Framed(Box<Frame>, Error),
     /// The form is not one that this browser was given.
     ForeignForm,
     /// A field of a form cannot be used.
@@ -47,12 +49,25 @@ struct ErrorPage<'a> {
     detail: &'a str,
 }
 
+#[derive(Template)]
+#[template(path = "error_framed.html")]
+struct FramedErrorPage {
+    frame: Frame,
+    detail: String,
+}
+
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let (status, title, detail) = match self {
             Self::LoggedOut(address) => {
                 let next = serde_urlencoded::to_string([("next", address)]).unwrap_or_default();
                 return Redirect::to(&format!("/login?{next}")).into_response();
+            }
+            Self::Framed(frame, error) => {
+                let (status, title, detail) = of_api(error);
+                let mut frame = *frame;
+                title.clone_into(&mut frame.title);
+                return html(status, &FramedErrorPage { frame, detail });
             }
             Self::ForeignForm => (
                 StatusCode::FORBIDDEN,

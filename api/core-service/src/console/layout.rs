@@ -5,6 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// The frame of a page for a person who is logged in.
+#[derive(Debug)]
 pub(super) struct Frame {
     /// What is shown as the browser's title.
     pub(super) title: String,

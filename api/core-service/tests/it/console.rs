@@ -174,6 +174,25 @@ async fn a_viewer_sees_no_control_that_writes_and_is_refused_on_every_write_rout
 }
 
 #[tokio::test]
+async fn who_may_not_read_the_audit_is_told_so_on_a_page_with_the_navigation() {
+    let stage = Stage::start().await;
+    let mut admin = Browser::of(&stage, Role::Admin);
+    assert!(admin.page("/audit").await.contains("href=\"/audit\""));
+    for role in [Role::Viewer, Role::Operator] {
+        let mut browser = Browser::of(&stage, role);
+        let refused = browser.get("/audit").await;
+        assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+        let page = refused.text().await.unwrap();
+        assert!(page.contains("Not with your role"), "{page}");
+        assert!(page.contains("action=\"/logout\""), "{page}");
+        for link in ["/", "/jobs", "/payments", "/webhooks", "/machines"] {
+            assert!(page.contains(&format!("href=\"{link}\"")), "{link}: {page}");
+        }
+        assert!(!page.contains("href=\"/audit\""), "{page}");
+    }
+}
+
+#[tokio::test]
 async fn a_form_of_another_site_does_nothing() {
     let stage = Stage::start().await;
     let job = stage.job("dead").await;
