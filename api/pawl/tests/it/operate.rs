@@ -1,4 +1,4 @@
-//! `pawl jobs`, `pawl queues`, `pawl webhooks`, `pawl users staff` and `pawl completions`, on a database that was only migrated.
+//! `pawl jobs`, `pawl payments`, `pawl queues`, `pawl webhooks`, `pawl users staff` and `pawl completions`, on a database that was only migrated.
 
 use serde_json::Value;
 
@@ -48,6 +48,52 @@ fn dead_jobs_are_shown_before_they_are_retried_together() {
         rest.last().unwrap().starts_with("job      job_"),
         "{rest:?}"
     );
+}
+
+#[test]
+fn a_payment_is_explained_and_compared_with_stripe() {
+    let script = format!(
+        r#"{JOBS}
+        PAY=$(psql -qAt "$DATABASE_URL" -c "select id from payment order by id limit 1" | xargs $PAWL id --as pay)
+        $PAWL payments explain $PAY
+        $PAWL payments explain $PAY -o json | tr -d '\n'; echo
+        $PAWL payments resync $PAY --dry-run
+        psql -qAt "$DATABASE_URL" -c "select count(*) from audit"
+        $PAWL payments resync $PAY --reason 'a test'
+        ! $PAWL payments resync pay_01h2xcejqtf2nbrexx3vqjhp41
+        psql -qAt "$DATABASE_URL" -c "select string_agg(action || ' ' || outcome || ' ' || coalesce(reason, ''), ',' order by id) from audit""#
+    );
+    let lines = lines(&run(&script));
+    let text = lines.join("\n");
+    assert!(
+        lines[0].starts_with("pay_") && lines[0].ends_with("local_created"),
+        "{text}"
+    );
+    assert!(
+        lines
+            .iter()
+            .any(|it| it.starts_with("call      create_intent dead job_")),
+        "{text}"
+    );
+    assert!(
+        lines
+            .iter()
+            .any(|it| it.starts_with("operator  retry_job: POST")),
+        "{text}"
+    );
+    let [json, dry, before, done, audited] = &lines[lines.len() - 5..] else {
+        panic!("{text}");
+    };
+    let explanation: Value = serde_json::from_str(json).unwrap();
+    assert_eq!(explanation["waits_for"], "operator");
+    assert!(dry.ends_with("would be compared with Stripe"), "{text}");
+    assert_eq!(before, "0");
+    assert!(
+        done.ends_with("is compared with Stripe by a worker"),
+        "{text}"
+    );
+    let acts = "payment_resynced requested a test,payment_resynced done a test";
+    assert_eq!(audited, acts);
 }
 
 #[test]
