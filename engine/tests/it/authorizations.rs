@@ -1,8 +1,8 @@
 //! What happens before the authorization of a payment ends.
 
-use engine::{Command, NewPayment};
+use engine::{Command, Force, NewPayment};
 use uuid::Uuid;
-use workflows::payment::{CaptureMethod, OnExpiry};
+use workflows::payment::{CaptureMethod, OnExpiry, Status};
 
 use crate::world::World;
 
@@ -104,6 +104,41 @@ async fn an_authorization_is_captured_or_canceled_before_it_ends_where_the_payme
     }
 }
 
+/// Fires the timer, and does nothing of what follows.
+async fn fire(world: &World) {
+    sqlx::query("update timer set due_at = now() where kind = 'authorization'")
+        .execute(world.database.pool())
+        .await
+        .unwrap();
+    world.worker.sweep().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_policy_acts_after_the_call_that_was_under_way_took_nothing() {
+    let world = World::start().await;
+    let payment = authorized(&world, OnExpiry::Cancel).await;
+    ends_in(&world, payment, HOUR / 2).await;
+    let capture = Command::Capture {
+        amount: None,
+        is_final: true,
+    };
+    world.command(payment, capture).await.unwrap();
+    fire(&world).await;
+    assert_eq!((told(&world, payment).await, timers(&world).await), (0, 1));
+    // An operator closes the call before it was made.
+    let force = Force {
+        to: Status::RequiresCapture,
+        reason: "a test".to_owned(),
+        actor: "ada".to_owned(),
+        version: world.view(payment).await.version,
+    };
+    let forced = world.engine.force(world.account, payment, force);
+    forced.await.unwrap();
+    world.fire_timers("authorization").await;
+    let view = world.view(payment).await;
+    assert_eq!((&*view.status, timers(&world).await), ("canceled", 0));
+}
+
 #[tokio::test]
 async fn a_capture_of_the_client_in_the_same_moment_leaves_nothing_to_do() {
     let world = World::start().await;
@@ -114,8 +149,10 @@ async fn a_capture_of_the_client_in_the_same_moment_leaves_nothing_to_do() {
         is_final: true,
     };
     world.command(payment, capture).await.unwrap();
-    // The capture is under way when the timer fires.
-    world.fire_timers("authorization").await;
+    // The timer fires while the capture is under way: it is kept until the outcome is known.
+    fire(&world).await;
+    assert_eq!((told(&world, payment).await, timers(&world).await), (0, 1));
+    world.drain().await;
     let view = world.view(payment).await;
     assert_eq!((&*view.status, view.amount_captured), ("succeeded", 500));
     assert_eq!((view.captures.len(), timers(&world).await), (1, 0));

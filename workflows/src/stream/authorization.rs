@@ -10,18 +10,15 @@ use crate::payment::{Kind, OnExpiry};
 const REASON: &str = "abandoned";
 
 /// Tells that the authorization ends, once for each of its deadlines, and asks for what the payment's policy says. Nothing
-/// happens before its time. A call that is under way is left to end: its answer moves the payment.
+/// happens before its time, and while a call is under way: the payment moves by its answer, or the timer fires again.
 pub(super) fn expiring(draft: &mut Draft, now: i64, capture: Uuid) -> Result<(), Refusal> {
     let payment = &mut draft.stream.payment;
-    if payment.acts_at().is_none_or(|at| now < at) {
+    if payment.open_call.is_some() || payment.acts_at().is_none_or(|at| now < at) {
         return Ok(());
     }
     payment.expiry_noted = payment.capture_before;
     let (status, policy) = (payment.status, payment.authorization_expiry);
     draft.payment(Kind::AuthorizationExpiring, status)?;
-    if draft.stream.payment.open_call.is_some() {
-        return Ok(());
-    }
     match policy {
         OnExpiry::Alert => Ok(()),
         OnExpiry::Cancel => commands::cancel(draft, Some(&REASON.to_owned())),

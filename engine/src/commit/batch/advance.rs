@@ -115,6 +115,8 @@ impl Advances {
         for (payment, kind) in &state.reminded {
             let record = state.fold.record(*payment);
             match record.and_then(|record| commit::fires_at(*kind, &record.stream)) {
+                // It fires again after some minutes, when the call that is under way may have ended.
+                Some(_) if record.is_some_and(|it| it.stream.payment.open_call.is_some()) => {}
                 Some(at) => timer::set(connection, *kind, &[*payment], &[at]).await?,
                 None => timer::remove(connection, *kind, &[*payment]).await?,
             }
