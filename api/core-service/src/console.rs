@@ -94,6 +94,7 @@ pub(crate) fn routes(core: &Core) -> Router<Core> {
         .route("/payments", get(payments::list))
         .route("/payments/{id}", get(payments::show))
         .route("/payments/{id}/resync", post(actions::resync))
+        .route("/payments/{id}/force", post(actions::force))
         .route("/jobs", get(jobs::list))
         .route("/jobs/bulk", get(bulk::preview).post(bulk::act_on_portion))
         .route("/jobs/{id}", get(jobs::show))

@@ -3,8 +3,8 @@
 use axum::extract::{Path, State};
 use axum::response::Redirect;
 use contracts::id::{DeliveryId, JobId, PaymentId};
-use contracts::operation::ResyncPayment;
-use infra::http::body::OptionalJsonBody;
+use contracts::operation::{ForcePayment, ResyncPayment};
+use infra::http::body::{JsonBody, OptionalJsonBody};
 use infra::http::path::PathId;
 use time::OffsetDateTime;
 
@@ -98,6 +98,26 @@ pub(super) async fn resync(
     };
     let _explanation =
         interventions::resync(State(core), operator, PathId(id), OptionalJsonBody(body)).await?;
+    Ok(Redirect::to(&format!("/payments/{id}")))
+}
+
+/// Moves a payment by hand, if it still has the version that the page showed.
+pub(super) async fn force(
+    State(core): State<Core>,
+    Actor(operator): Actor,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Done {
+    let id: PaymentId = id.parse().map_err(|_| engine::Error::NotFound)?;
+    let missing = |what: &str| PageError::Field(format!("A move by hand needs {what}."));
+    let status = fields.text("status").and_then(|text| text.parse().ok());
+    let body = ForcePayment {
+        status: status.ok_or_else(|| missing("the status to move to"))?,
+        reason: reason_of(&fields)?.ok_or_else(|| missing("a reason"))?,
+        version: version(&fields)?.ok_or_else(|| missing("the version that the page showed"))?,
+    };
+    let _explanation =
+        interventions::force(State(core), operator, PathId(id), JsonBody(body)).await?;
     Ok(Redirect::to(&format!("/payments/{id}")))
 }
 

@@ -172,6 +172,10 @@ struct PaymentPage {
     /// Whose turn it is, in a sentence.
     summary: String,
     may_resync: bool,
+    /// What a move by hand must name.
+    version: i64,
+    /// The statuses to which a move by hand can be asked for.
+    others: Vec<&'static str>,
     error: Option<String>,
     timeline: Vec<Entry>,
     money: Vec<(&'static str, String)>,
@@ -212,6 +216,8 @@ pub(super) async fn show(
         raw: serde_json::to_string_pretty(&view).unwrap_or_default(),
         summary: explained.summary,
         may_resync: view.intent_id.is_some(),
+        version: view.version,
+        others: others(&view.status),
         id: id.to_string(),
     };
     Ok(html(StatusCode::OK, &page))
@@ -230,6 +236,12 @@ fn path(history: &[TimelineEntry]) -> Vec<&str> {
     let mut path: Vec<&str> = iter::once(NONE).chain(reached).collect();
     path.dedup();
     path
+}
+
+/// Every status but this one.
+fn others(status: &str) -> Vec<&'static str> {
+    let all = Status::ALL.iter().map(|it| it.as_str());
+    all.filter(|it| *it != status).collect()
 }
 
 fn sentence(error: &contracts::view::ErrorView) -> String {

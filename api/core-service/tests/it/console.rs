@@ -7,6 +7,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use uuid::Uuid;
 
 use crate::Stage;
+use crate::interventions::stuck;
 
 /// A browser: it follows no redirect by itself, and sends the cookies that it was given.
 struct Browser<'a> {
@@ -102,6 +103,7 @@ fn writes(job: Uuid, payment: Uuid) -> Vec<String> {
         format!("/jobs/{job}/snooze"),
         "/jobs/bulk".to_owned(),
         format!("/payments/{payment}/resync"),
+        format!("/payments/{payment}/force"),
         "/queues/create_intent/pause".to_owned(),
         "/queues/create_intent/resume".to_owned(),
         "/webhooks/evt_1/replay".to_owned(),
@@ -149,12 +151,15 @@ async fn a_viewer_sees_no_control_that_writes_and_is_refused_on_every_write_rout
     let id = JobId::from_uuid(job);
     let mut operator = Browser::of(&stage, Role::Operator);
     assert!(operator.page("/jobs").await.contains("/retry"));
+    let shown = format!("/payments/{}", PaymentId::from_uuid(payment));
+    assert!(operator.page(&shown).await.contains("/force"));
     let mut viewer = Browser::of(&stage, Role::Viewer);
     for path in [
         "/",
         "/jobs",
         &format!("/jobs/{id}"),
         "/payments",
+        &shown,
         "/webhooks",
     ] {
         let page = viewer.page(path).await;
@@ -233,6 +238,38 @@ async fn a_dead_job_is_retried_once_with_its_reason() {
     let acts = stage.acts().await;
     assert_eq!(acts[0].0, "job_retried");
     assert_eq!(acts[0].2.as_deref(), Some("Stripe is back"));
+}
+
+#[tokio::test]
+async fn a_payment_is_moved_by_hand_from_its_page_once_and_with_a_reason() {
+    let stage = Stage::start().await;
+    let (payment, job) = stuck(&stage, stage.account).await;
+    let mut operator = Browser::of(&stage, Role::Operator);
+    let page = operator.page(&format!("/payments/{payment}")).await;
+    let version = page.split("name=\"version\" value=\"").nth(1).unwrap();
+    let version = version.split('"').next().unwrap().to_owned();
+    let path = format!("/payments/{payment}/force");
+    let fields = [
+        ("version", version.as_str()),
+        ("status", "local_rejected"),
+        ("reason", "Stripe's support says so"),
+    ];
+    for left_out in 0..fields.len() {
+        let mut fields = fields.to_vec();
+        fields.remove(left_out);
+        let refused = operator.submit(&path, &fields).await;
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{fields:?}");
+    }
+    assert_eq!(stage.state(job).await, "dead");
+    let done = operator.submit(&path, &fields).await;
+    assert_eq!(done.status(), StatusCode::SEE_OTHER);
+    assert_eq!(stage.state(job).await, "done");
+    let again = operator.submit(&path, &fields).await;
+    assert_eq!(again.status(), StatusCode::CONFLICT);
+    let acts = stage.acts().await;
+    let forced = acts.iter().filter(|it| it.0 == "payment_forced");
+    let outcomes: Vec<&str> = forced.map(|it| it.1.as_str()).collect();
+    assert_eq!(outcomes, ["requested", "done", "requested", "refused"]);
 }
 
 #[tokio::test]

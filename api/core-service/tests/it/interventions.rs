@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{Stage, problem};
 
 /// A payment whose call to create its intent is dead, and the job of that call.
-async fn stuck(stage: &Stage, account: Uuid) -> (PaymentId, Uuid) {
+pub(crate) async fn stuck(stage: &Stage, account: Uuid) -> (PaymentId, Uuid) {
     let job = stage.job_of(account, "dead").await;
     sqlx::query("update payment set open_call = 'create_intent' where account_id = $1")
         .bind(account)
