@@ -4,6 +4,7 @@
 //! system at low load. The figures are the medians of the rounds. `--soak` sends a steady load for minutes instead.
 
 mod board;
+mod console;
 pub mod hello;
 mod http;
 mod http_report;
@@ -92,6 +93,10 @@ async fn figures(options: &BenchOptions) -> Result<Figures> {
     if options.http {
         let report = http::measure(options).await?;
         return Figures::new(report.table(), &report, true);
+    }
+    if options.console {
+        let report = console::measure(options).await?;
+        return Figures::new(report.table(), &report, report.is_fast());
     }
     if let Some(minutes) = options.soak {
         let report = measure_soak(options, minutes).await?;

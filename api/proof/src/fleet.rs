@@ -19,8 +19,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use auth_service::demo;
-use authz::Role;
+use auth_service::{admin, demo};
+use authz::{Role, StaffRole};
 use infra::Env;
 use serde_json::{Value, json};
 use servers::{Broker, External, Home, Progress, Servers};
@@ -226,9 +226,22 @@ impl Fleet {
 
     /// A token of an admin, who is created with an account of their own.
     pub(crate) async fn log_in_as_admin(&self) -> Result<String> {
-        let (email, password) = ("admin@pawl.example", "correct horse battery staple");
-        let account = demo::account(&self.pool, "admin").await?;
+        self.log_in_as("admin", "admin@pawl.example", None).await
+    }
+
+    /// A token of the user of this address, who is made an admin of the account of this name, and gets this role of the house.
+    pub(crate) async fn log_in_as(
+        &self,
+        account: &str,
+        email: &str,
+        staff: Option<StaffRole>,
+    ) -> Result<String> {
+        let password = "correct horse battery staple";
+        let account = demo::account(&self.pool, account).await?;
         demo::user(&self.pool, account, email, &password.into(), Role::Admin).await?;
+        if staff.is_some() {
+            admin::set_staff(&self.pool, email, staff).await?;
+        }
         let body = json!({"email": email, "password": password});
         token(&auth(&self.http, &self.auth, "login", &body).await?)
     }

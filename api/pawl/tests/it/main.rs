@@ -8,6 +8,7 @@
 )]
 
 mod adopt;
+mod bench_console;
 mod browser;
 mod collector;
 mod command_line;

@@ -3,12 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::TypedValueParser as _;
 
 /// Measures whole payments per second, latencies, CPU per payment, and the ratio to the database's own limit.
 ///
 /// Starts gateway, auth service, workers and simulator as processes of their own (build them with --release first), on a
 /// private Postgres, Redis and Kafka, or on those of `DATABASE_URL`, `REDIS_URL` and `KAFKA_BROKERS`.
 #[derive(Debug, Clone, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
 pub struct BenchOptions {
     /// Writes the figures to this file as JSON.
     #[arg(long, value_name = "FILE")]
@@ -37,6 +42,18 @@ pub struct BenchOptions {
     /// Sends 200 payments a second for so many minutes instead, and reports memory and table sizes minute by minute.
     #[arg(long, value_name = "MINUTES", conflicts_with = "http", value_parser = clap::value_parser!(u64).range(2..))]
     pub(super) soak: Option<u64>,
+    /// Measures the pages of the console and the lists of the operations API instead, with much data: p95 of each.
+    #[arg(long, conflicts_with_all = ["http", "soak"])]
+    pub(super) console: bool,
+    /// With --console, requests for each address.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..).map(usize::from))]
+    pub(super) requests: usize,
+    /// With --console, invented payments.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) payments: u32,
+    /// With --console, their jobs.
+    #[arg(long, default_value_t = 100_000)]
+    pub(super) jobs: u32,
     /// Measures a debug build; its figures say nothing about Pawl.
     #[arg(long)]
     pub(super) allow_debug: bool,
