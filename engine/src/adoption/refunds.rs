@@ -41,15 +41,12 @@ impl Adopter {
             }
         }
         loop {
-            let page = self
-                .stripe
-                .list_disputes_made(range, after.as_deref())
-                .await;
-            let (disputes, more) = page.map_err(Box::new)?;
-            let asked = postgres::within(self.ask_for_disputes(&disputes));
+            let page = self.stripe.list_disputes_made(range, after.as_deref());
+            let page = page.await.map_err(Box::new)?;
+            let asked = postgres::within(self.ask_for_disputes(&page.objects));
             done.add(asked.await?);
-            after = disputes.last().map(|dispute| dispute.id.clone());
-            if !more || after.is_none() {
+            after = page.next;
+            if after.is_none() {
                 return Ok(());
             }
         }

@@ -33,19 +33,16 @@ impl Auditor {
     ) -> Result<Vec<String>, AuditError> {
         let (mut suspects, mut after) = (Vec::new(), None::<String>);
         loop {
-            let page = self
-                .stripe
-                .list_disputes_made(range, after.as_deref())
-                .await;
-            let (disputes, more) = page.map_err(Box::new)?;
-            after = disputes.last().map(|dispute| dispute.id.clone());
-            for compared in self.with_rows(disputes).await? {
+            let page = self.stripe.list_disputes_made(range, after.as_deref());
+            let page = page.await.map_err(Box::new)?;
+            for compared in self.with_rows(page.objects).await? {
                 compared.count(sums);
                 if !compared.differences().is_empty() {
                     suspects.push(compared.shown.id);
                 }
             }
-            if !more || after.is_none() {
+            after = page.next;
+            if after.is_none() {
                 return Ok(suspects);
             }
         }

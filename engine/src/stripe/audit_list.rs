@@ -1,20 +1,18 @@
-//! Stripe's intents with the sums, and the disputes, that an audit compares.
+//! Stripe's intents with the sums that an audit compares.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
-use workflows::stripe::{ACCOUNT_ID, Dispute, IntentStatus, PAYMENT_ID, id_of};
+use workflows::stripe::{ACCOUNT_ID, IntentStatus, PAYMENT_ID, id_of};
 
 use super::calls::path_segment;
 use super::client::Client;
 use super::event_list::EventRange;
 use super::failure::Failure;
 use super::params::{EXPAND, Form, LATEST_CHARGE};
-
-/// The most objects in one page.
-const PAGE: usize = 100;
+use super::reads::{PAGE, Page};
 
 /// An intent with what was taken and given back.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,13 +30,6 @@ pub struct IntentSums {
     metadata: BTreeMap<String, String>,
     #[serde(default)]
     latest_charge: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Page<T> {
-    data: Vec<T>,
-    #[serde(default)]
-    has_more: bool,
 }
 
 impl IntentSums {
@@ -81,26 +72,6 @@ impl Client {
             .with(EXPAND, "data.latest_charge")
             .maybe("starting_after", after);
         let answer = self.read::<Page<IntentSums>>("list_intents", "/v1/payment_intents", &query);
-        let Page { data, has_more } = answer.await?.object;
-        Ok((data, has_more))
-    }
-
-    /// Lists the disputes that Stripe made in the range, the newest first, and whether there are more; `after` is the id of the
-    /// last dispute of the page before.
-    ///
-    /// # Errors
-    /// [`Failure`]; its class says what follows.
-    pub async fn list_disputes_made(
-        &self,
-        range: EventRange,
-        after: Option<&str>,
-    ) -> Result<(Vec<Dispute>, bool), Failure> {
-        let query = Form::default()
-            .with("created[gte]", &range.from)
-            .with("created[lte]", &range.to)
-            .with("limit", &PAGE)
-            .maybe("starting_after", after);
-        let answer = self.read::<Page<Dispute>>("list_disputes", "/v1/disputes", &query);
         let Page { data, has_more } = answer.await?.object;
         Ok((data, has_more))
     }

@@ -1,14 +1,11 @@
 //! The list of Stripe's events.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::client::Client;
 use super::failure::Failure;
 use super::params::Form;
-
-/// The most events in one page.
-const PAGE: usize = 100;
+use super::reads::{PAGE, Page};
 
 /// A range of times at which events were made, both ends included, in Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,13 +14,6 @@ pub struct EventRange {
     pub from: i64,
     /// The last second.
     pub to: i64,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    data: Vec<Box<RawValue>>,
-    #[serde(default)]
-    has_more: bool,
 }
 
 impl Client {
@@ -47,7 +37,7 @@ impl Client {
             .maybe("delivery_success", undelivered_only.then_some(false))
             .maybe("starting_after", after);
         let query = types.iter().fold(base, |form, it| form.with("types[]", it));
-        let answer = self.read::<Page>("list_events", "/v1/events", &query);
+        let answer = self.read::<Page<Box<RawValue>>>("list_events", "/v1/events", &query);
         let Page { data, has_more } = answer.await?.object;
         Ok((data, has_more))
     }

@@ -1,18 +1,16 @@
-//! Stripe's intents and refunds by the time at which they were made.
+//! Stripe's intents, refunds and disputes by the time at which they were made.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use workflows::stripe::{IntentStatus, Refund};
+use workflows::stripe::{Dispute, IntentStatus, Refund};
 
 use super::client::Client;
 use super::event_list::EventRange;
 use super::failure::Failure;
 use super::params::Form;
-
-/// The most objects in one page.
-const PAGE: usize = 100;
+use super::reads::{PAGE, Page};
 
 /// What an intent shows of the request that made it.
 #[derive(Clone, Debug, Deserialize)]
@@ -42,13 +40,6 @@ pub(crate) struct MadeIntent {
 pub(crate) struct MadePage<T> {
     pub(crate) objects: Vec<T>,
     pub(crate) next: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Page<T> {
-    data: Vec<T>,
-    #[serde(default)]
-    has_more: bool,
 }
 
 impl Client {
@@ -83,6 +74,20 @@ impl Client {
     ) -> Result<MadePage<Refund>, Failure> {
         let of_refund = |refund: &Refund| refund.id.clone();
         self.list_made("list_refunds", "/v1/refunds", range, after, of_refund)
+            .await
+    }
+
+    /// Lists the disputes that were made in the range, the newest first.
+    ///
+    /// # Errors
+    /// [`Failure`]; its class says what follows.
+    pub(crate) async fn list_disputes_made(
+        &self,
+        range: EventRange,
+        after: Option<&str>,
+    ) -> Result<MadePage<Dispute>, Failure> {
+        let of_dispute = |dispute: &Dispute| dispute.id.clone();
+        self.list_made("list_disputes", "/v1/disputes", range, after, of_dispute)
             .await
     }
 

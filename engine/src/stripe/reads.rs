@@ -12,16 +12,17 @@ use super::failure::{Answered, Failure};
 use super::params::{Created, EXPAND, Form, LATEST_CHARGE};
 
 /// The most objects in one page of Stripe's lists.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 
 /// A listing of more pages than this fails, because its range is too wide; it must not report that nothing was found.
 const MOST_PAGES: usize = 500;
 
+/// A page of one of Stripe's lists.
 #[derive(Deserialize)]
-struct Page<T> {
-    data: Vec<T>,
+pub(super) struct Page<T> {
+    pub(super) data: Vec<T>,
     #[serde(default)]
-    has_more: bool,
+    pub(super) has_more: bool,
 }
 
 impl Client {
