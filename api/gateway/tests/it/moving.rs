@@ -247,6 +247,9 @@ async fn a_payment_is_captured_in_parts_that_are_listed() {
     let automatic = json!({"amount": 5000, "currency": "eur", "multicapture": true});
     let refused = stage.post(PAYMENTS, &automatic).await;
     problem(refused, 422, "invalid_field", Some("multicapture")).await;
+    let automatic = json!({"amount": 5000, "currency": "eur", "authorization_expiry": "cancel"});
+    let refused = stage.post(PAYMENTS, &automatic).await;
+    problem(refused, 422, "invalid_field", Some("authorization_expiry")).await;
     // Stripe knows which types there are.
     let other = json!({
         "amount": 5000, "currency": "eur", "payment_method_types": ["us_bank_account"], "confirm": true,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::stage::{PAYMENTS, Stage, body, created, mug, path_of, problem};
 
 /// The fields of the view, in the order of the design.
-const VIEW: [&str; 28] = [
+const VIEW: [&str; 29] = [
     "id",
     "object",
     "account_id",
@@ -30,6 +30,7 @@ const VIEW: [&str; 28] = [
     "multicapture",
     "captures",
     "capture_before",
+    "authorization_expiry",
     "reference",
     "customer",
     "description",
@@ -44,7 +45,7 @@ async fn a_payment_is_accepted_and_read_back_as_it_was_asked_for() {
     let stage = Stage::start().await;
     let asked = json!({
         "amount": 1099, "currency": "EUR", "payment_method": "pm_card_visa", "confirm": true, "capture_method": "manual",
-        "return_url": "https://shop.example/back", "reference": "order-1042",
+        "authorization_expiry": "capture", "return_url": "https://shop.example/back", "reference": "order-1042",
         "customer": {"email": "ada@example.com", "name": "Ada"}, "description": "A mug",
         "statement_descriptor": "MUG SHOP", "metadata": {"color": "blue"}, "expires_in": 3600,
     });
@@ -61,7 +62,7 @@ async fn a_payment_is_accepted_and_read_back_as_it_was_asked_for() {
     let shown = json!({
         "object": "payment", "status": "local_created", "amount": 1099, "currency": "eur", "amount_captured": 0,
         "reference": "order-1042", "customer": {"email": "ada@example.com", "name": "Ada"}, "description": "A mug",
-        "metadata": {"color": "blue"}, "version": 1, "disputed": false, "intent_id": null, "client_secret": null,
+        "metadata": {"color": "blue"}, "authorization_expiry": "capture", "version": 1, "disputed": false, "intent_id": null, "client_secret": null,
     });
     for (field, value) in shown.as_object().unwrap() {
         assert_eq!(&payment[field], value, "{field}");
