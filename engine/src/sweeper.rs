@@ -235,7 +235,9 @@ fn reminder(fired: timer::Fired) -> (Uuid, Cause, Origin) {
             now,
             capture: Uuid::now_v7(),
         },
-        _ => Event::EvidenceDue { now },
+        timer::Kind::Evidence | timer::Kind::Check | timer::Kind::Expire => {
+            Event::EvidenceDue { now }
+        }
     };
     let timer = fired.kind;
     (

@@ -157,7 +157,7 @@ fn print(done: &Adoption, would: &str) {
         output::line(format!("{intent}  is left out: {reason}"));
     }
     output::line(format!(
-        "{} payments {would}adopted, {} compared with Stripe, {} answers to clients {would}kept again",
+        "payments {would}adopted: {}, {would}compared with Stripe: {}, answers to clients {would}kept again: {}",
         done.adopted.len(),
         done.compared,
         done.answers

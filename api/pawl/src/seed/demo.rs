@@ -6,7 +6,7 @@ mod orders;
 use std::sync::Arc;
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -40,8 +40,7 @@ const FOREIGN: [(&str, &str); 3] = [
 pub(crate) async fn make(running: &Running, progress: impl Fn(usize, usize)) -> Result<()> {
     let endpoint = json!({"url": NOBODY, "description": "A shop that is closed"});
     let listed = running.get("webhook_endpoints").await?;
-    let is_new = listed["data"].as_array().is_none_or(Vec::is_empty);
-    if is_new {
+    if listed["data"].as_array().is_none_or(Vec::is_empty) {
         running
             .post("webhook_endpoints", "demo-endpoint", &endpoint)
             .await?;
@@ -62,21 +61,19 @@ pub(crate) async fn make(running: &Running, progress: impl Fn(usize, usize)) -> 
         done += 1;
         progress(done, ORDERS.len());
     }
-    if is_new {
+    add_the_rest(running).await
+}
+
+/// Adds the events about other objects, and what no call makes in a moment, unless these rows were added before.
+async fn add_the_rest(running: &Running) -> Result<()> {
+    let pool = infra::postgres::pool(&running.database_url, 1)?;
+    let known = "select exists (select from job where call_key like 'pawl-demo-%')";
+    if !sqlx::query_scalar(known).fetch_one(&pool).await? {
         for (kind, object) in FOREIGN {
-            let object: serde_json::Value = serde_json::from_str(object)?;
+            let object: Value = serde_json::from_str(object)?;
             let event = json!({"snapshot": {"type": kind, "object": object}});
             running.simulate("events", &event).await?;
         }
-    }
-    add_rows(&running.database_url).await
-}
-
-/// Adds what no call makes in a moment, unless it was added before.
-async fn add_rows(database_url: &str) -> Result<()> {
-    let pool = infra::postgres::pool(database_url, 1)?;
-    let known = "select exists (select from job where call_key like 'pawl-demo-%')";
-    if !sqlx::query_scalar(known).fetch_one(&pool).await? {
         sqlx::raw_sql(include_str!("demo.sql"))
             .execute(&pool)
             .await?;

@@ -78,7 +78,7 @@ fn a_forgotten_payment_is_adopted_and_the_same_request_gets_it_again() {
     let since = ["--since", "2026-01-01T00:00:00Z"];
     let (code, told) = adopt(&workshop, facts, &[&since[..], &["--dry-run"]].concat());
     assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("1 payments would be adopted"), "{told}");
+    assert!(told.contains("payments would be adopted: 1,"), "{told}");
     assert_eq!(sql(facts, "select count(*) from payment").trim(), "0");
 
     let (code, told) = adopt(&workshop, facts, &since);
